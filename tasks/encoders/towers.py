@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from tasks.encoders.graphs.exporting import NotExportable, exported, graph_file, quantised
+from tasks.encoders.graphs.exporting import NotExportable, exported, graph_file, quantised, stored
 from tasks.encoders.graphs.session import load_kept
 from tasks.encoders.pixels import Pixels
 from tasks.encoders.runtimes import COMPILE_BFLOAT16, ONNX_INT8, Plan, Side
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 
@@ -26,7 +27,7 @@ class GraphTower:
     Several calls of one thread take less time than one call of several threads.
     """
 
-    def __init__(self, path: Path, build: Callable[[], bytes], plan: Plan) -> None:
+    def __init__(self, path: Path, build: Callable[[], onnx.ModelProto], plan: Plan) -> None:
         """``path``: keeps the graph, which ``build`` makes if the file is missing."""
         import torch  # noqa: PLC0415 - torch is loaded only when needed
 
@@ -60,15 +61,14 @@ def graph_tower(
     ``NotExportable``.
     """
 
-    def build() -> bytes:
+    def build() -> onnx.ModelProto:
         values = sample()
         if side == "image" and (len(values) != 1 or values[0].dim() != 4):
             raise NotExportable("its images vary in shape, which a graph does not")
         return exported(load(), output, inputs, values)
 
-    def build_int8() -> bytes:
-        whole = graph_file(cache_dir, space_id, side)
-        return quantised(whole.read_bytes() if whole.is_file() else build())
+    def build_int8() -> onnx.ModelProto:
+        return quantised(stored(graph_file(cache_dir, space_id, side)) or build())
 
     if plan.runtime == ONNX_INT8:
         return GraphTower(graph_file(cache_dir, f"{space_id}-int8", side), build_int8, plan)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tasks.encoders.requirements import ModelNotLoaded, need
 
 if TYPE_CHECKING:
+    import onnx
     import torch
 
 EXPORTED_BY = 1  # version of this code; another one exports graphs anew
@@ -36,7 +37,7 @@ def graph_file(cache_dir: Path, space_id: str, side: str) -> Path:
     return cache_dir / "graphs" / f"{space_id}-{side}-{key}.onnx"
 
 
-def exported(tower: Any, output: str, inputs: Sequence[str], sample: Sequence[torch.Tensor]) -> bytes:
+def exported(tower: Any, output: str, inputs: Sequence[str], sample: Sequence[torch.Tensor]) -> onnx.ModelProto:
     """The graph of a tower in float32 on the CPU.
 
     ``output``: names the vectors in the tower's result. ``inputs``: the names of its arguments, with one ``sample``
@@ -74,16 +75,30 @@ def exported(tower: Any, output: str, inputs: Sequence[str], sample: Sequence[to
     except Exception as exc:  # the exporter's errors have no class of their own
         first = str(exc).strip().partition("\n")[0]
         raise NotExportable(f"torch cannot export it to ONNX: {first}") from exc
-    return bytes(file.getvalue())
+    import onnx  # noqa: PLC0415 - needed once only
+
+    return onnx.load_model_from_string(file.getvalue())
 
 
-def quantised(graph: bytes) -> bytes:
+def quantised(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with weights in int8; activations are quantised while it runs."""
     need("onnx", "onnx")
     quantize_dynamic = need("onnxruntime.quantization", "onnxruntime").quantize_dynamic
 
+    import onnx  # noqa: PLC0415 - as above
+
     with tempfile.TemporaryDirectory(prefix="wildtag-int8-") as folder:
-        whole, small = Path(folder, "float32.onnx"), Path(folder, "int8.onnx")
-        whole.write_bytes(graph)
-        quantize_dynamic(whole, small)
-        return small.read_bytes()
+        small = Path(folder, "int8.onnx")
+        quantize_dynamic(graph, small)
+        return onnx.load(small)
+
+
+def stored(path: Path) -> onnx.ModelProto | None:
+    """The graph in a file; ``None`` if it cannot be read."""
+    import onnx  # noqa: PLC0415 - as above
+
+    try:
+        return onnx.load(path)
+    # a file that was cut off raises errors of several libraries
+    except Exception:
+        return None

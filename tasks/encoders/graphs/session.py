@@ -23,7 +23,7 @@ from tasks.encoders.requirements import ModelNotLoaded, need
 if TYPE_CHECKING:
     import onnx
 
-BUILT_BY = 1  # version of the code that builds graphs; another one builds them anew
+BUILT_BY = 2  # version of the code that builds graphs; another one builds them anew
 
 
 class Session:
@@ -51,15 +51,10 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
     Several processes may do so at once: each writes its own file and renames it, the last one wins. A graph that
     cannot be loaded is built again. If the folder is not writable, the graph is built at every start.
     """
-
-    def built() -> bytes:
-        need("onnx", "onnx")
-        return bytes(build().SerializeToString())
-
-    return load_kept(cache_dir / "graphs" / f"{name}-{_key(package)}.onnx", built, threads)
+    return load_kept(cache_dir / "graphs" / f"{name}-{_key(package)}.onnx", build, threads)
 
 
-def load_kept(path: Path, build: Callable[[], bytes], threads: int) -> Session:
+def load_kept(path: Path, build: Callable[[], onnx.ModelProto], threads: int) -> Session:
     """The session of the graph in a file; built if the file is missing or cannot be loaded. See ``load``."""
     need("onnxruntime", "onnxruntime")
     if path.is_file():
@@ -68,11 +63,11 @@ def load_kept(path: Path, build: Callable[[], bytes], threads: int) -> Session:
         # the runtime's errors have no common class below it; a file that was cut off raises several of them
         except Exception:
             path.unlink(missing_ok=True)
-    built = build()
+    need("onnx", "onnx")
     try:
-        write_atomically(path, built)
+        _write(path, build())
     except OSError:
-        return _checked(built, threads, path.stem)
+        return _checked(build().SerializeToString(), threads, path.stem)
     return _checked(path, threads, path.stem)
 
 
@@ -92,16 +87,16 @@ def _key(package: str) -> str:
     return hashlib.blake2b(f"{package} {has} {BUILT_BY}".encode(), digest_size=6).hexdigest()
 
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file, with its folder, so that others see the whole content or none. Raises ``OSError``."""
+def _write(path: Path, graph: onnx.ModelProto) -> None:
+    """Write the graph, and its arrays beside it. ONNX Runtime maps these: what is not read takes no memory."""
+    import onnx  # noqa: PLC0415 - needed once only
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    arrays = path.with_suffix(".data")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        onnx.save_model(graph, Path(folder, path.name), save_as_external_data=True, location=arrays.name)
+        for file in (arrays, path):  # the graph last: it names the arrays
+            written = Path(folder, file.name)
+            with written.open("rb") as content:
+                os.fsync(content.fileno())
+            written.replace(file)

@@ -78,5 +78,6 @@ def _remove_graphs(cache_dir: Path, space_id: str, tuning: Tuning) -> None:
         if not tuning.plans[side].onnx:
             unused.append(graph_file(cache_dir, space_id, side))
         for path in unused:
-            with suppress(OSError):
-                path.unlink()
+            for file in (path, path.with_suffix(".data")):
+                with suppress(OSError):
+                    file.unlink()

@@ -32,6 +32,7 @@ from tasks.encoders.minilm import BATCH as TEXT_BATCH
 from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import cores, need
+from tasks.encoders.runtimes import ONNX_FLOAT32, Plan
 from tasks.model_description import Description
 from tasks.vector_maths import unit
 
@@ -75,13 +76,20 @@ def bundled_space() -> Space:
 class BundledImageEncoder:
     """Images → the centred sentence space. Loads the sentence model only if the disk cache is empty."""
 
-    def __init__(self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False) -> None:
-        """``mirrored``: also encode each image's mirror image (test-time augmentation), which doubles the time."""
+    def __init__(
+        self, cache_dir: Path, *, threads: int | None = None, mirrored: bool = False, plan: Plan | None = None
+    ) -> None:
+        """``mirrored``: also encode each image's mirror image (test-time augmentation), which doubles the time.
+
+        ``plan``: the sizes; by default one lane for each thread.
+        """
+        plan = plan or usual_sizes(threads)[0]
         self.space = bundled_space()
         self._mirrored = mirrored
         _, self._classes = class_vectors(cache_dir)
-        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir)
-        self._lanes = ThreadPoolExecutor(threads or cores(), "encode")
+        self._classifier = EfficientNetLite(RECIPE.classifier, cache_dir, plan.threads)
+        self._rows = plan.rows
+        self._lanes = ThreadPoolExecutor(plan.lanes, "encode")
         self.side = self._classifier.side
         blank = Image.new("RGB", (self.side, self.side), "white")
         self._blank = self._classifier.log_probabilities([blank])
@@ -89,14 +97,14 @@ class BundledImageEncoder:
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=BATCH)
+        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, 384) float32, unit length. See ``tasks.encoders.long_pictures``."""
         return encoded_whole(images, self._encode)
 
     def _encode(self, images: Sequence[Image.Image]) -> Floats:
-        parts = [images[begin : begin + BATCH] for begin in range(0, len(images), BATCH)]
+        parts = [images[begin : begin + self._rows] for begin in range(0, len(images), self._rows)]
         return np.concatenate([np.empty((0, DIMENSION), np.float32), *self._lanes.map(self._encode_few, parts)])
 
     def _encode_few(self, images: Sequence[Image.Image]) -> Floats:
@@ -115,19 +123,28 @@ class BundledImageEncoder:
 class BundledTextEncoder:
     """Texts → the centred sentence space."""
 
-    def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
+    def __init__(self, cache_dir: Path, *, threads: int | None = None, plan: Plan | None = None) -> None:
+        """``plan``: the sizes; by default one lane for each thread."""
+        plan = plan or usual_sizes(threads)[1]
         self.space = bundled_space()
         self._centre, _ = class_vectors(cache_dir)
-        self._model = MiniLM(cache_dir, threads=threads)
+        self._rows = plan.rows
+        self._model = MiniLM(cache_dir, threads=plan.lanes, rows=plan.rows)
 
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=TEXT_BATCH)
+        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""
         return unit(self._model.encode(texts) - self._centre)
+
+
+def usual_sizes(threads: int | None = None) -> tuple[Plan, Plan]:
+    """The sizes for images and for texts that were not measured on this machine."""
+    lanes = threads or cores()
+    return Plan(ONNX_FLOAT32, BATCH, lanes), Plan(ONNX_FLOAT32, TEXT_BATCH, lanes)
 
 
 def combined(scores: Floats, classes: Floats) -> Floats:

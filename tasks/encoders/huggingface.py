@@ -1,27 +1,32 @@
 """Encoders for any CLIP or SigLIP model that ``transformers`` loads, one side at a time, on any device.
 
 Each encoder loads only the weights of its own side. Vectors equal those of the library's full model, computed in the
-number format of the device: bfloat16 or float16 where it is fast in it.
+number format of the device: bfloat16 or float16 where it is fast in it. On a CPU a ``Plan`` may name another format,
+or ONNX Runtime.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
-from tasks.encoders.batch_size import batch_size
+from tasks.encoders.batch_size import BatchSize, DeviceMemory, batch_size
 from tasks.encoders.checkpoint import not_loaded, read_config, read_space
 from tasks.encoders.devices import Device, choose, device_errors, placed
 from tasks.encoders.long_pictures import encoded_whole
 from tasks.encoders.pixels import Pixels
 from tasks.encoders.protocols import Floats
 from tasks.encoders.requirements import use_threads
+from tasks.encoders.runtimes import EXACT, Plan, in_space
 from tasks.encoders.tokens import Tokens, in_batches_by_length
+from tasks.encoders.towers import computing, dtype_of, graph_tower, sample_pixels, sample_tokens
 from tasks.model_description import Description
 
 if TYPE_CHECKING:
@@ -35,17 +40,20 @@ class HFImageEncoder:
     """Images → a CLIP or SigLIP space, with the vision model only."""
 
     def __init__(
-        self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None, device: Device | None = None
-    ) -> None:
+        self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None,
+        device: Device | None = None, plan: Plan | None = None, cache_dir: Path | None = None,
+    ) -> None:  # fmt: skip
         """``dtype``: of the computation; by default that of the device. ``device``: by default the best one.
 
-        Raises ``ModelNotLoaded``, ``DeviceUnavailable``, ``DeviceOutOfMemory``.
+        ``plan``: the runtime and the sizes on a CPU, instead of ``dtype``. A plan of ONNX Runtime needs
+        ``cache_dir``, which keeps the graph. Raises ``ModelNotLoaded``, ``DeviceUnavailable``, ``DeviceOutOfMemory``.
         """
         use_threads(threads)
         config, family = read_config(name)
-        self.space = read_space(name)
-        self._output = family.output[0]
+        space = read_space(name)
         self._device = device or choose()
+        self._plan = None if self._device.accelerated else plan
+        self.space = space if self._plan is None else in_space(space, self._plan.runtime)
         from transformers import AutoImageProcessor  # noqa: PLC0415 - takes seconds
 
         try:
@@ -54,14 +62,23 @@ class HFImageEncoder:
         except (OSError, ValueError, ImportError) as exc:
             raise not_loaded(name, exc) from exc
         self.side = _side(config.vision_config)
-        self.tower = _tower(name, family.vision, config, config.vision_config, self._device, dtype)
+        load = partial(_tower, name, family.vision, config, config.vision_config, self._device)
+        if self._plan is not None and self._plan.onnx and cache_dir is not None:
+            sample = partial(sample_pixels, Pixels(processor, self._device, dtype_of(EXACT), self.side), self.side)
+            self.tower: Any = graph_tower(
+                cache_dir, space.id, "image", self._plan, partial(load, dtype_of(EXACT)), family.output[0],
+                ["pixel_values"], sample,
+            )  # fmt: skip
+        else:
+            self.tower = load(dtype if self._plan is None else dtype_of(self._plan))
+        self._compute = computing(self.tower, family.output[0], self._plan)
         self._pixels = Pixels(processor, self._device, self.tower.dtype, self.side)
-        self._batch = batch_size(self._device, IMAGE_BATCH, self._blank)
+        self._batch = _batch(self._device, self._plan, IMAGE_BATCH, self._blank)
 
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return self._device.described(self._batch.size, self.tower.dtype)
+        return _described(self._device, self._batch, self._plan, self.tower)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, dimension) float32, unit length. See ``tasks.encoders.long_pictures``.
@@ -85,7 +102,7 @@ class HFImageEncoder:
         return made.all()
 
     def _vectors(self, prepared: Sequence[dict[str, torch.Tensor]], part: slice) -> torch.Tensor:
-        return _unit(self.tower, self._output, self._pixels.moved(prepared[part]))
+        return self._compute(self._pixels.moved(prepared[part]))
 
     def _blank(self, size: int) -> None:
         """Encode so many blank images, for a measurement."""
@@ -100,14 +117,16 @@ class HFTextEncoder:
     """Texts → a CLIP or SigLIP space, with the text model only."""
 
     def __init__(
-        self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None, device: Device | None = None
-    ) -> None:
+        self, name: str, *, threads: int | None = None, dtype: torch.dtype | None = None,
+        device: Device | None = None, plan: Plan | None = None, cache_dir: Path | None = None,
+    ) -> None:  # fmt: skip
         """See ``HFImageEncoder``."""
         use_threads(threads)
         config, family = read_config(name)
-        self.space = read_space(name)
-        self._output = family.output[1]
+        space = read_space(name)
         self._device = device or choose()
+        self._plan = None if self._device.accelerated else plan
+        self.space = space if self._plan is None else in_space(space, self._plan.runtime)
         from transformers import AutoTokenizer  # noqa: PLC0415 - takes seconds
 
         try:
@@ -118,13 +137,22 @@ class HFTextEncoder:
         # SigLIP was trained on texts padded to the full length without a mask, and reads its vector from the last
         # position. CLIP attends causally and reads at the end of the text, so padding has no effect.
         self._padded = family.normalisation == "sigmoid"
-        self.tower = _tower(name, family.text, config, config.text_config, self._device, dtype)
-        self._batch = batch_size(self._device, TEXT_BATCH, self._blank)
+        load = partial(_tower, name, family.text, config, config.text_config, self._device)
+        if self._plan is not None and self._plan.onnx and cache_dir is not None:
+            inputs = ["input_ids"] if self._padded else ["input_ids", "attention_mask"]
+            self.tower: Any = graph_tower(
+                cache_dir, space.id, "text", self._plan, partial(load, dtype_of(EXACT)), family.output[1], inputs,
+                partial(sample_tokens, config.text_config, self._positions, len(inputs)),
+            )  # fmt: skip
+        else:
+            self.tower = load(dtype if self._plan is None else dtype_of(self._plan))
+        self._compute = computing(self.tower, family.output[1], self._plan)
+        self._batch = _batch(self._device, self._plan, TEXT_BATCH, self._blank)
 
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return self._device.described(self._batch.size, self.tower.dtype)
+        return _described(self._device, self._batch, self._plan, self.tower)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, dimension) float32, unit length. Longer texts are truncated to the model's length.
@@ -156,7 +184,7 @@ class HFTextEncoder:
     def _vectors(self, ids: Tokens, mask: Tokens, part: slice) -> torch.Tensor:
         inputs = {"input_ids": ids} if self._padded else {"input_ids": ids, "attention_mask": mask}
         moved = {name: _moved(values[part], self._device) for name, values in inputs.items()}
-        return _unit(self.tower, self._output, moved)
+        return self._compute(moved)
 
     def _blank(self, size: int) -> None:
         """Encode so many texts of full length, for a measurement."""
@@ -227,15 +255,19 @@ def _tower(name: str, kind: str, whole: Any, part: Any, device: Device, dtype: t
     return placed(tower, device)
 
 
+def _batch(device: Device, plan: Plan | None, on_cpu: int, run: Callable[[int], None]) -> BatchSize:
+    return batch_size(device, on_cpu, run) if plan is None else BatchSize(plan.batch, DeviceMemory(device))
+
+
+def _described(device: Device, batch: BatchSize, plan: Plan | None, tower: Any) -> Description:
+    description = device.described(batch.size, tower.dtype)
+    if plan is None or not plan.onnx:
+        return description
+    return replace(description, runtime="ONNX Runtime", dtype=plan.runtime.partition("-")[2])
+
+
 def _side(vision: Any) -> int:
     """The input side in pixels; for a model with variable aspect ratio (SigLIP 2) that of a square input."""
     if size := getattr(vision, "image_size", None):
         return int(size if isinstance(size, int) else max(size))
     return int(math.isqrt(vision.num_patches) * vision.patch_size)
-
-
-def _unit(tower: Any, output: str, inputs: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """The unit vectors of a batch, float32, on the device."""
-    import torch  # noqa: PLC0415 - as above
-
-    return torch.nn.functional.normalize(getattr(tower(**inputs), output).float(), dim=1)

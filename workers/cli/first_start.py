@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vectordb.errors import WildtagError
 from workers.cli.console import messages
 from workers.settings.settings import Settings
 
@@ -22,3 +24,19 @@ def prepare_captions(settings: Settings) -> None:
             bars.update(bar, description=f"{doing} (first start only)", completed=done, total=total, visible=True)
 
         captions.prepare_captions(settings, progress)
+
+
+def tune_encoder(settings: Settings) -> None:
+    """Measure the encoder, unless that has been done or ``WILDTAG_TUNE`` is off. Says so in one line."""
+    from workers.wiring.tuning import is_untuned, tune  # noqa: PLC0415 -- as above
+
+    if not is_untuned(settings):
+        return
+    messages.print("Measuring the encoder on this machine (first start only, about 20 s at most) …")
+    try:
+        tuning = tune(settings, lambda _: None, at_start=True)
+    except WildtagError as exc:  # what loads the encoder for its work says what to do
+        messages.print(f"[yellow]The encoder was not measured: {escape(str(exc))}[/]", soft_wrap=True)
+        return
+    plans = ", ".join(f"{side}s {plan}" for side, plan in tuning.plans.items())
+    messages.print(f"Fastest: {escape(plans)}. To measure more: wildtag tune --again", soft_wrap=True)

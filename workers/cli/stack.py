@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from vectordb.errors import Permanent
 from workers.cli.console import console, messages
-from workers.cli.first_start import prepare_captions
+from workers.cli.first_start import prepare_captions, tune_encoder
 from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.settings.settings import SEGMENTATION, Settings
@@ -106,8 +106,10 @@ def demo() -> None:
 
 
 def prepare() -> None:
-    """Encode the starter captions, unless that has been done."""
-    prepare_captions(Settings())
+    """Encode the starter captions, unless that has been done. Measures the encoder first (`wildtag tune`)."""
+    settings = Settings()
+    tune_encoder(settings)
+    prepare_captions(settings)
 
 
 @contextmanager
@@ -141,6 +143,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
             from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
             from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
+            from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
             from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
             here = settings.model_copy(update={
@@ -150,7 +153,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             })  # fmt: skip
             key = _home_key(settings)
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
-            if not prepared(settings):
+            if is_untuned(settings) or not prepared(settings):
                 # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
             if settings.broker_url is not None:

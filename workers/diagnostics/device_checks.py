@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from tasks.encoders import BUNDLED
 from tasks.encoders.devices import Device
+from tasks.encoders.runtimes import AUTO
+from tasks.encoders.tuning.remembered import Tuning
 from vectordb.errors import WildtagError
 from workers.diagnostics.check import Check
 from workers.redis.models_in_use import ModelInUse
@@ -31,6 +34,29 @@ def device_checks(
     for one in running:
         check = Check.note if one.reason else Check.passed
         yield check(f"{one.queue}: {one.model}", str(one))
+
+
+def tuning_check(
+    wish: str, encoder: str, tuned: Callable[[], Tuning | None], *, on_cpu: bool = True
+) -> Iterator[Check]:
+    """What `wildtag tune` measured; nothing if the encoder does not compute ``on_cpu``.
+
+    ``wish``: the runtime that the settings name. ``tuned``: reads the measurement.
+    """
+    if not on_cpu:
+        return
+    if wish != AUTO and encoder != BUNDLED:
+        yield Check.passed("runtime", f"{wish}, as WILDTAG_RUNTIME says")
+        return
+    try:
+        found = tuned()
+    except WildtagError:
+        return  # the check of the packages says why the model cannot be read
+    if found is None:
+        yield Check.note("runtime", "not measured on this machine: the usual runtime and batches", "wildtag tune")
+    else:
+        plans = "; ".join(f"{side}s: {plan}" for side, plan in found.plans.items())
+        yield Check.passed("runtime", f"the fastest by measurement: {plans}")
 
 
 def _chosen(wish: str, look: Callable[[str], Device]) -> Check:

@@ -71,12 +71,12 @@ def _client(s: Settings) -> QdrantClient:
 
 def prepared(settings: Settings) -> bool:
     """Whether there are captions to search. Loads no model."""
-    return starter.prepared(library_of(settings), space_of(settings.encoder).id, settings.captions)
+    return starter.prepared(library_of(settings), space_of(settings.encoder, settings.runtime).id, settings.captions)
 
 
 def prepare_captions(settings: Settings, progress: starter.Progress = starter.quiet) -> None:
     """See ``workers.captions.starter.prepare_captions``."""
-    space, load = space_of(settings.encoder), cache(text_encoder_loader(settings))
+    space, load = space_of(settings.encoder, settings.runtime), cache(text_encoder_loader(settings))
     starter.prepare_captions(
         library_of(settings), space, load, settings.captions, datetime.now(UTC), progress,
         deriving(settings, space, load) or starter.none,
@@ -98,7 +98,7 @@ def thresholds_in_force(
     settings: Settings, space: Space | None = None, manifest: Manifest | None = None
 ) -> list[ThresholdInForce]:
     """The thresholds in force for a caption version, by default the one in use. Loads no model."""
-    space = space or space_of(settings.encoder)
+    space = space or space_of(settings.encoder, settings.runtime)
     if manifest is None:
         library = library_of(settings)
         manifest = library.find(space.id, chosen(library, space.id, settings.captions))

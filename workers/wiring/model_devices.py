@@ -76,7 +76,7 @@ def embedding_devices(
 
     ``auto`` and ``cuda`` stand for all devices of CUDA. Raises ``DeviceUnavailable``.
     """
-    if settings.encoder == _BUNDLED or settings.device not in {"auto", "cuda"}:
+    if settings.encoder == _BUNDLED or settings.device not in {"auto", "cuda"} or settings.runtime != "auto":
         require_device(settings, STAGES, look)
         return [settings.device]
     from tasks.encoders.devices import Machine  # noqa: PLC0415 -- as above

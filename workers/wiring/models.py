@@ -38,8 +38,10 @@ def decoded_ahead(encoder: object, cores: int) -> tuple[int, int]:
     For an accelerator all cores but one decode, and a group is two batches: the second is prepared while the first is
     computed.
     """
-    if not isinstance(encoder, Described) or encoder.description.device == CPU:
+    if not isinstance(encoder, Described):
         return DECODERS, ENCODED_AT_ONCE
+    if encoder.description.device == CPU:
+        return DECODERS, max(ENCODED_AT_ONCE, encoder.description.batch)
     return min(max(DECODERS, cores - 1), DECODERS_MOST), 2 * encoder.description.batch
 
 
@@ -52,13 +54,16 @@ def image_encoder(settings: Settings) -> ImageEncoder:
         threads=s.threads,
         test_time_augmentation=s.test_time_augmentation,
         device=s.device,
+        runtime=s.runtime,
     )
 
 
 def text_encoder_loader(settings: Settings) -> Callable[..., TextEncoder]:
     """Returns a function that loads the text encoder. A call may override ``threads``. It can be pickled."""
     s = settings
-    return partial(load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads, device=s.device)
+    return partial(
+        load_text_encoder, s.encoder, cache_dir=s.cache_folder, threads=s.threads, device=s.device, runtime=s.runtime
+    )
 
 
 def confidence_model(settings: Settings, space_id: str) -> ConfidenceModel | None:

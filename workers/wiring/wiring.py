@@ -177,7 +177,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def space(self) -> Space:
-        return space_of(self.settings.encoder)
+        return space_of(self.settings.encoder, self.settings.runtime)
 
     @cached_property
     def library(self) -> ChangeableLibrary:

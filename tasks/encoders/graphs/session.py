@@ -51,8 +51,12 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
     Several processes may do so at once: each writes its own file and renames it, the last one wins. A graph that
     cannot be loaded is built again. If the folder is not writable, the graph is built at every start.
     """
+    return load_kept(cache_dir / "graphs" / f"{name}-{_key(package)}.onnx", build, threads)
+
+
+def load_kept(path: Path, build: Callable[[], onnx.ModelProto], threads: int) -> Session:
+    """The session of the graph in a file; built if the file is missing or cannot be loaded. See ``load``."""
     need("onnxruntime", "onnxruntime")
-    path = cache_dir / "graphs" / f"{name}-{_key(package)}.onnx"
     if path.is_file():
         try:
             return Session(path, threads)
@@ -63,8 +67,8 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
     try:
         _write(path, build())
     except OSError:
-        return _checked(build().SerializeToString(), threads, name)
-    return _checked(path, threads, name)
+        return _checked(build().SerializeToString(), threads, path.stem)
+    return _checked(path, threads, path.stem)
 
 
 def _checked(graph: Path | bytes, threads: int, name: str) -> Session:

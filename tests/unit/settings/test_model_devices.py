@@ -77,6 +77,7 @@ def test_all_cores_decode_for_an_accelerator_which_gets_two_batches_at_a_time() 
     assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 256)
     assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 64)
     assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE)
+    assert decoded_ahead(Encoder("cpu", 32), 8) == (DECODERS, 32)
 
 
 @pytest.mark.parametrize("arguments", [("worker", "embedding"), ("worker", "scoring", "segmentation")])

@@ -1,0 +1,130 @@
+"""What was measured of an encoder on this machine, as a JSON file in the folder for caches.
+
+The file's name has a hash of all that a measurement depends on: the weights, the machine, the packages and this code.
+Imports no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tasks.encoders.requirements import cores
+from tasks.encoders.runtimes import AUTO, Plan, Side, usual
+from vectordb.decoders import from_json
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MEASURED_BY = 1  # version of the code that measures; another one measures again
+_PACKAGES = ("wildtag", "torch", "onnxruntime", "transformers")
+_CPU = Path("/proc/cpuinfo")
+_NAMES = ("model name", "cpu model", "cpu part")
+_FLAGS = ("flags", "features")
+
+
+class Measured(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of an encoder with one plan.
+
+    ``rate``: images or texts per second. ``cosine``: the smallest, and ``difference``: the largest of a component, to
+    the vectors in float32. ``refused``: why ``auto`` does not take it; empty for what it may take.
+    """
+
+    side: Side
+    plan: Plan
+    rate: float = 0.0
+    cosine: float = 0.0
+    difference: float = 0.0
+    refused: str = ""
+
+
+class Tuning(msgspec.Struct, frozen=True, kw_only=True):
+    """All measurements of an encoder. ``key``: what they depend on. ``plans``: the fastest of each side."""
+
+    key: dict[str, str]
+    measured: list[Measured]
+    plans: dict[Side, Plan]
+
+    def plan(self, side: Side, runtime: str = AUTO) -> Plan | None:
+        """The plan of a side: the fastest, or the fastest of a runtime. ``None`` if it was not measured."""
+        if runtime == AUTO:
+            return self.plans.get(side)
+        found = [one for one in self.measured if (one.side, one.plan.runtime) == (side, runtime) and one.rate]
+        return max(found, key=lambda one: one.rate).plan if found else None
+
+
+def key_of(space_id: str, threads: int | None = None, cpu: Path = _CPU) -> dict[str, str]:
+    """What a measurement depends on."""
+    return {
+        "space": space_id, "cores": str(threads or cores()), "code": str(MEASURED_BY), **_processor(cpu),
+        **{package: _version(package) for package in _PACKAGES},
+    }  # fmt: skip
+
+
+def read_tuning(cache_dir: Path, key: Mapping[str, str]) -> Tuning | None:
+    """What was measured for this key; ``None`` if nothing was, or the file is damaged."""
+    try:
+        found = from_json(_file(cache_dir, key).read_bytes(), Tuning)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found if found.key == key else None
+
+
+def write_tuning(cache_dir: Path, tuning: Tuning) -> None:
+    """Remember measurements. A folder that is not writable remembers nothing."""
+    with suppress(OSError):
+        _write(_file(cache_dir, tuning.key), msgspec.json.format(msgspec.json.encode(tuning)))
+
+
+def plan_for(cache_dir: Path, space_id: str, side: Side, runtime: str, threads: int | None) -> Plan | None:
+    """The plan for one side of a model of ``transformers`` on the CPU; ``None`` for ``auto`` if none was measured."""
+    tuning = read_tuning(cache_dir, key_of(space_id, threads))
+    found = tuning.plan(side, runtime) if tuning is not None else None
+    return found if found is not None or runtime == AUTO else usual(runtime, side, threads)
+
+
+def bundled_plan(cache_dir: Path, space_id: str, side: Side, threads: int | None) -> Plan | None:
+    """The sizes for one side of the bundled encoder; ``None`` if none were measured."""
+    tuning = read_tuning(cache_dir, key_of(space_id, threads))
+    return tuning.plan(side) if tuning is not None else None
+
+
+def _file(cache_dir: Path, key: Mapping[str, str]) -> Path:
+    digest = hashlib.blake2b(repr(sorted(key.items())).encode(), digest_size=6).hexdigest()
+    return cache_dir / "tuning" / f"{key['space']}-{digest}.json"
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        written = Path(folder, path.name)
+        written.write_bytes(content)
+        written.replace(path)
+
+
+def _processor(cpu: Path) -> dict[str, str]:
+    """The model and the instruction sets of the CPU."""
+    try:
+        lines = cpu.read_text(encoding="utf-8", errors="replace").lower().splitlines()
+    except OSError:
+        lines = []
+    values = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    model = next((values[name] for name in _NAMES if values.get(name)), platform.processor() or os.uname().machine)
+    flags = next((values[name] for name in _FLAGS if values.get(name)), "")
+    listed = " ".join(sorted(flags.split()))
+    return {"cpu": model, "flags": hashlib.blake2b(listed.encode(), digest_size=6).hexdigest()}
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"

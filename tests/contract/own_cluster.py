@@ -34,17 +34,17 @@ class Node:
         self.process: subprocess.Popen[bytes] | None = None
         self.client: Any = redis.Redis(port=self.port)
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         """Start it and wait until it answers."""
         self.process = subprocess.Popen(
             [choose_server().program.path, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self._folder,
              "--cluster-enabled", "yes", "--cluster-port", str(self.bus), "--cluster-announce-ip", "127.0.0.1",
              "--cluster-node-timeout", str(self._timeout_ms), "--save", "", "--appendonly", "yes",
-             "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0"],
+             "--appendfsync", "everysec", "--repl-diskless-sync-delay", "0", *options],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip
         eventually(self.client.ping, PATIENCE_S, every_s=0.02, despite=(redis.ConnectionError,))
-        self.id = self.client.execute_command("CLUSTER", "MYID").decode()
+        self.id = "" if options else self.told("MYID").decode()
 
     def kill(self) -> None:
         """End it without a farewell."""
@@ -134,10 +134,10 @@ class OwnCluster:
                 node.told("SETSLOT", slot, "NODE", to.id)
 
     def flush(self) -> None:
-        """Remove all keys."""
+        """Remove all keys, and end a move that a test has left in the middle."""
         for node in self.primaries:
-            with suppress(redis.ReadOnlyError):
-                node.client.flushall()
+            node.told("SETSLOT", SLOT, "STABLE")
+            node.client.flushall()
 
     def close(self) -> None:
         """End all nodes and forget what they held."""

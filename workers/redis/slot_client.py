@@ -83,7 +83,7 @@ class SlotClient(redis.Redis):
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
         try:
-            return super().execute_command(*self.slot.guarded(args), **options)
+            return super().execute_command(*self.slot.guarded(args), **options)  # type: ignore[no-untyped-call]  # as above
         except AskError as exc:
             return self.slot.asked(exc, args, options)
 
@@ -122,15 +122,15 @@ class SlotPipeline(Pipeline):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
-        return super().execute_command(*self.slot.guarded(args), **options)
+        return super().execute_command(*self.slot.guarded(args), **options)  # type: ignore[no-untyped-call]  # as above
 
     def _execute_pipeline(self, connection: Any, commands: Any, raise_on_error: bool) -> list[Any]:  # noqa: FBT001 -- redis-py's
-        answers = list(super()._execute_pipeline(connection, commands, raise_on_error=False))
+        answers = list(super()._execute_pipeline(connection, commands, raise_on_error=False))  # type: ignore[no-untyped-call]  # as above
         for place, (args, options) in enumerate(commands):
             if isinstance(answers[place], AskError):
                 answers[place] = _result(self.slot, answers[place], args, options)
         if raise_on_error:
-            self.raise_first_error(commands, answers)
+            self.raise_first_error(commands, answers)  # type: ignore[no-untyped-call]  # as above
         return answers
 
 
@@ -142,7 +142,7 @@ class AsyncSlotClient(redis.asyncio.Redis):
     async def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
         try:
-            return await super().execute_command(*args, **options)
+            return await super().execute_command(*args, **options)  # type: ignore[no-untyped-call]  # as above
         except AskError as exc:
             return await asyncio.to_thread(self.slot.asked, exc, args, options)
 

@@ -46,7 +46,7 @@ class SlotConnection(_Following, Connection):
     """A connection of a ``SlotClient``."""
 
     def __init__(self, *, owner: SlotOwner, **options: Any) -> None:
-        super().__init__(**options)
+        super().__init__(**options)  # type: ignore[no-untyped-call]  # redis-py's
         self._owner = owner
 
     def _connect(self) -> Any:
@@ -79,7 +79,7 @@ class AsyncSlotConnection(_Following, AsyncConnection):
     async def _connect(self) -> None:
         node = await asyncio.to_thread(self._choose)
         try:
-            await super()._connect()
+            await super()._connect()  # type: ignore[no-untyped-call]  # as above
         except OSError:
             self._owner.forget(node)
             raise

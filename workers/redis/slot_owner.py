@@ -40,7 +40,7 @@ def cluster_url(url: str) -> ClusterUrl:
     """Read the URL of a cluster. Raises ``ValueError``."""
     nodes = []
     for one in node_urls(url):
-        options = dict(parse_url(one))
+        options = dict(parse_url(one))  # type: ignore[no-untyped-call]  # redis-py's
         nodes.append((options.pop("host"), options.pop("port", 6379)))
         options.pop("db", None)
     return ClusterUrl(tuple(nodes), options)

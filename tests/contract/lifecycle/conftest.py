@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.contract.own_cluster import PREFIX, OwnCluster
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record_reader import Records
-from tests.contract.own_cluster import PREFIX, OwnCluster
 from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
 

@@ -36,7 +36,7 @@ class RedisSettings(Topic):
         "wildtag:",
         validate_default=True,
         description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges. On a Redis Cluster it needs a"
-        " hash tag, such as {wildtag}:",
+        " hash tag, as {wildtag}: has one.",
     )
     feed_length: PositiveInt = Field(
         10_000, description="Number of finished objects that the feed keeps for clients, the notifier and the writer."

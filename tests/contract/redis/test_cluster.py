@@ -11,12 +11,11 @@ from typing import Any
 import pytest
 import redis
 
-from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.own_cluster import PREFIX, OwnCluster
+from tests.contract.redis.cluster_objects import REVISION, record, ref, tagged
 from tests.eventually import eventually
 from vectordb.errors import Permanent
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import (
     Client,
@@ -27,7 +26,6 @@ from workers.redis.connection import (
     connect_async,
     translated,
 )
-from workers.redis.data_loss import DataLoss
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 from workers.redis.rpc import RpcClient, answering
@@ -37,8 +35,6 @@ from workers.redis.streams import create_group, read_again, read_group
 from workers.settings.settings import Settings
 from workers.wiring.events import redis_target
 from workers.wiring.wiring import Wiring
-
-REVISION = Revision("space", "captions@1")
 
 
 @pytest.fixture
@@ -61,34 +57,6 @@ def ledger(client: Client, keys: Keys) -> Ledger:
 @pytest.fixture
 def records(client: Client, keys: Keys) -> Records:
     return Records(client, keys)
-
-
-@pytest.fixture
-def own() -> Iterator[OwnCluster]:
-    """A cluster with replicas, whose nodes a test may kill."""
-    made = OwnCluster(replicas=True)
-    try:
-        made.start()
-        yield made
-    finally:
-        made.close()
-
-
-def ref(number: int) -> ObjectRef:
-    return ObjectRef("inbox", f"{number}.jpg", f"etag-{number}")
-
-
-def record(of: ObjectRef, label: str) -> Record:
-    return Record(
-        bucket=of.bucket, key=of.key, etag=of.etag, state="done", space_id=REVISION.space_id,
-        captions_version=REVISION.captions_version, tags=(Tag(label, 0.5, 0.5, 0.5),),
-    )  # fmt: skip
-
-
-def tagged(ledger: Ledger, number: int, label: str = "cat") -> bool:
-    """Enter an object and finish it."""
-    ledger.enter([Arrival(ref(number))], REVISION, 1.0, 60.0)
-    return ledger.finish([record(ref(number), label)], 2.0) == [True]
 
 
 def moved(cluster: OwnCluster) -> None:
@@ -315,39 +283,3 @@ def test_a_server_that_is_no_cluster_is_said_in_one_line() -> None:
             connect(f"redis+cluster://127.0.0.1:{alone.port}", PREFIX).ping()
     finally:
         node.close()
-
-
-@pytest.mark.long
-def test_a_replica_takes_over(own: OwnCluster, keys: Keys) -> None:
-    client = connect(own.url, PREFIX)
-    layout = Layout(client, keys)
-    layout.require()
-    loss, losses = DataLoss(client, keys, layout), []
-    loss.on_loss(lambda: losses.append(1))
-    loss.step()
-    ledger = Ledger(client, keys, feed_length=100)
-    assert all(tagged(ledger, n) for n in range(50))
-    run = ledger.server_run()
-    assert client.wait(1, 5000) == 1
-    owner = own.owner()
-    owner.kill()
-    with pytest.raises(StoreUnavailable):
-        tagged(ledger, 50)
-    eventually(lambda: [tagged(ledger, 50)], 60, every_s=0.1, despite=(StoreUnavailable,))
-    assert own.owner() is not owner
-    assert ledger.server_run() != run
-    loss.step()
-    assert losses == []
-    assert Records(client, keys).counts()["done"] == 51
-    owner.start()
-    own.settled()
-    assert Records(client, keys).counts()["done"] == 51
-
-
-@pytest.mark.long
-def test_nodes_without_the_slot_are_not_needed(own: OwnCluster, keys: Keys) -> None:
-    ledger = Ledger(connect(own.url, PREFIX), keys, feed_length=100)
-    assert tagged(ledger, 1)
-    own.another().kill()
-    eventually(lambda: [tagged(ledger, 2)], 60, every_s=0.1, despite=(StoreUnavailable,))
-    assert Records(connect(own.url, PREFIX), keys).counts()["done"] == 2

@@ -40,11 +40,11 @@ def files() -> list[str]:
 
 def main(arguments: list[str]) -> int:
     """Returns the exit status: 1 if something was found that was not looked at before."""
-    known = baseline.load(baseline.load_from_file(str(BASELINE)), str(BASELINE))
+    known = baseline.load(baseline.load_from_file(str(BASELINE)), BASELINE.name)  # not where this checkout is
     found = SecretsCollection(root=str(ROOT))
     found.scan_files(*files())
     for name, secret in found:
-        secret.filename = name  # not where this checkout is
+        secret.filename = name  # as above
     if arguments == ["--update"]:
         baseline.save_to_file(found, str(BASELINE))
         return 0

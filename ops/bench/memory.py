@@ -24,7 +24,7 @@ from ops.bench.machine import machine, table, versions
 from ops.bench.options import parser_of
 from ops.bench.pipeline import BUNDLED, import_few, named
 from ops.bench.processes import Memory, memory_of
-from ops.bench.random_clip import SIZES
+from ops.bench.random_models import SHAPES
 from ops.bench.stacks import Stack, new_home, started
 from ops.bench.varied import Varied
 
@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--encoder",
         default=BUNDLED,
-        help=f"as in WILDTAG_ENCODER, or {', '.join(SIZES)}: random weights (default: %(default)s)",
+        help=f"as in WILDTAG_ENCODER, or {', '.join(SHAPES)}: random weights (default: %(default)s)",
     )
     checkouts.add_options(parser)
     return parser

@@ -30,7 +30,7 @@ from ops.bench.checkouts import Checkout
 from ops.bench.machine import machine, shown, spread, table, versions
 from ops.bench.options import parser_of
 from ops.bench.processes import EMBEDDING, cpu_seconds
-from ops.bench.random_clip import SIZES, save
+from ops.bench.random_models import SHAPES, save_random
 from ops.bench.stacks import Stack, new_home, started
 from ops.bench.varied import SIDE, Varied
 from vectordb.errors import Permanent
@@ -95,9 +95,9 @@ def measured(
 
 def named(encoder: str, folder: Path) -> dict[str, str]:
     """The settings for an encoder: a name of the settings, or a random model, which is saved in ``folder`` first."""
-    if encoder not in SIZES:
+    if encoder not in SHAPES:
         return {"WILDTAG_ENCODER": encoder}
-    save(folder / encoder, encoder)
+    save_random(encoder, folder / encoder)
     return {"WILDTAG_ENCODER": str(folder / encoder)}
 
 
@@ -258,7 +258,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = parser_of("pipeline", __doc__, "8 photographs, one round")
     parser.add_argument(
         "--encoder", default=BUNDLED,
-        help=f"as in WILDTAG_ENCODER, or {', '.join(SIZES)}: random weights (default: %(default)s)",
+        help=f"as in WILDTAG_ENCODER, or {', '.join(SHAPES)}: random weights (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument("--images", type=int, default=500, help="photographs per round (default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")

@@ -21,7 +21,7 @@ def private_redis(folder: Path) -> Iterator[tuple[redis.Redis, str]]:
     path = folder / "redis.sock"
     server = subprocess.Popen(
         [choose_server().program.path, "--port", "0", "--unixsocket", path, "--dir", folder, "--save", "",
-         "--appendonly", "yes", "--appendfsync", "everysec", "--zset-max-listpack-entries", "512"],
+         "--appendonly", "yes", "--appendfsync", "everysec", "--zset-max-listpack-entries", "1024"],
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     client = redis.Redis(unix_socket_path=str(path))

@@ -31,7 +31,7 @@ from rich.console import Console
 from ops.bench.labelled import opened
 from ops.bench.machine import machine, shown, spread, table, versions
 from ops.bench.options import parser_of
-from ops.bench.random_clip import SIZES, save
+from ops.bench.random_models import SHAPES, save_random
 from ops.bench.varied import QUALITY, Varied
 from tasks.encoders import load_image_encoder, load_text_encoder
 from tasks.encoders.huggingface import HFImageEncoder
@@ -156,11 +156,11 @@ def captions_of(images: Sequence[Image.Image]) -> list[list[Caption]]:
 def measured(
     model: str, images: Sequence[Image.Image], retrieved: Sequence[Sequence[Caption]], sizes: Sizes
 ) -> dict[str, Any]:
-    """Milliseconds an image of both ways by rounds, and the ratios. ``model``: of ``ops.bench.random_clip``."""
+    """Milliseconds an image of both ways by rounds, and the ratios. ``model``: of ``ops.bench.random_models``."""
     took: dict[str, list[float]] = {"theirs": [], "first": [], "again": []}
     parts = [slice(at * sizes.photographs, (at + 1) * sizes.photographs) for at in range(sizes.rounds)]
     with tempfile.TemporaryDirectory(prefix="reference-") as folder:
-        save(Path(folder), model)
+        save_random(model, Path(folder))
         paper, fast = theirs(folder), ours(folder, retrieved)
         files = [_jpeg(image) for image in images]
         paper.tag(files[:1], retrieved[:1])  # loads what is loaded at the first use
@@ -266,7 +266,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("reference", __doc__, "2 photographs, one round")
-    parser.add_argument("--model", choices=SIZES, default=MODEL, help="(default: %(default)s)")
+    parser.add_argument("--model", choices=SHAPES, default=MODEL, help="(default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
     parser.add_argument("--photographs", type=int, default=24, help="per round, our way (default: %(default)s)")
     parser.add_argument(

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol, TypeVar
 
-from tasks.encoders.devices import Device, DeviceOutOfMemory, is_out_of_memory
+from tasks.encoders.devices import Device, DeviceOutOfMemory, device_errors, is_out_of_memory
 
 T = TypeVar("T")
 
@@ -149,7 +149,8 @@ class DeviceMemory:
 def batch_size(device: Device, on_cpu: int, run: Callable[[int], None] | None = None) -> BatchSize:
     """The batch size of a model that was loaded: ``on_cpu`` there, otherwise measured with ``run`` (see ``fastest``).
 
-    Without ``run`` it is ``on_cpu`` on every device.
+    Without ``run`` it is ``on_cpu`` on every device. Raises ``DeviceOutOfMemory``, ``DeviceFailed``.
     """
     memory = DeviceMemory(device)
-    return BatchSize(fastest(run, memory) if device.accelerated and run is not None else on_cpu, memory)
+    with device_errors(device):
+        return BatchSize(fastest(run, memory) if device.accelerated and run is not None else on_cpu, memory)

@@ -172,18 +172,13 @@ def devices_apart(wish: str, run: Callable[..., Any] = subprocess.run) -> list[D
 
 
 def placed(model: Any, device: Device) -> Any:
-    """A model of torch on its device, ready for inference. Raises ``DeviceOutOfMemory``."""
+    """A model of torch on its device, ready for inference. Raises ``DeviceOutOfMemory``, ``DeviceFailed``."""
     import torch  # noqa: PLC0415 - torch is loaded only when needed
 
-    try:
+    with device_errors(device):
         model = model.eval().requires_grad_(requires_grad=False).to(device.name)
-    except Exception as exc:
-        if not is_out_of_memory(exc):
-            raise
-        first = str(exc).strip().partition("\n")[0]
-        raise DeviceOutOfMemory(f"the model does not fit into the free memory of {device.name}: {first}") from exc
-    # convolutions in half precision are fast in this order there
-    return model.to(memory_format=torch.channels_last) if device.kind == "cuda" else model
+        # convolutions in half precision are fast in this order there
+        return model.to(memory_format=torch.channels_last) if device.kind == "cuda" else model
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 import importlib
 
 MODULES = (
+    # billiard's, which a worker imports when it makes its pool: they parse C declarations, for a fifth of a second
+    "billiard.heap", "billiard.popen_fork", "billiard.sharedctypes", "billiard.synchronize", "cffi.cparser",
     "celery.apps.worker", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log",
     "celery.app.trace", "celery.bin.celery", "celery.concurrency.prefork", "celery.fixups.django",
     "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
     "celery.worker.consumer.delayed_delivery", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
-    "workers.cli.main", "workers.cli.processes", "workers.processes.dispatcher", "workers.processes.watcher",
+    "tasks.encoders.bundled", "workers.cli.main", "workers.cli.processes", "workers.embedded.stack",
+    "workers.processes.dispatcher", "workers.processes.watcher",
     "workers.processes.worker", "workers.wiring.dispatch", "workers.wiring.stages",
 )  # fmt: skip
 

@@ -33,7 +33,7 @@ appendfsync everysec
 aof-load-truncated yes
 auto-aof-rewrite-min-size 16mb
 maxmemory-policy noeviction
-zset-max-listpack-entries 512
+zset-max-listpack-entries 1024
 save ""
 """
 

@@ -35,11 +35,12 @@ def decoders(settings: Settings, processes: int = DECODERS) -> Decoders:
 def decoded_ahead(encoder: object, cores: int) -> tuple[int, int]:
     """The processes that decode for an encoder, and the images in a group that it encodes while the next is decoded.
 
-    An accelerator takes its whole batch at once, and all cores but one decode for it.
+    For an accelerator all cores but one decode, and a group is two batches: the second is prepared while the first is
+    computed.
     """
     if not isinstance(encoder, Described) or encoder.description.device == CPU:
         return DECODERS, ENCODED_AT_ONCE
-    return min(max(DECODERS, cores - 1), DECODERS_MOST), encoder.description.batch
+    return min(max(DECODERS, cores - 1), DECODERS_MOST), 2 * encoder.description.batch
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:

@@ -23,7 +23,7 @@ from tasks.encoders.requirements import ModelNotLoaded, need
 if TYPE_CHECKING:
     import onnx
 
-BUILT_BY = 1  # version of the code that builds graphs; another one builds them anew
+BUILT_BY = 2  # version of the code that builds graphs; another one builds them anew
 
 
 class Session:
@@ -60,11 +60,10 @@ def load(cache_dir: Path, name: str, package: str, build: Callable[[], onnx.Mode
         except Exception:
             path.unlink(missing_ok=True)
     need("onnx", "onnx")
-    built = build().SerializeToString()
     try:
-        _write(path, built)
+        _write(path, build())
     except OSError:
-        return _checked(built, threads, name)
+        return _checked(build().SerializeToString(), threads, name)
     return _checked(path, threads, name)
 
 
@@ -84,15 +83,16 @@ def _key(package: str) -> str:
     return hashlib.blake2b(f"{package} {has} {BUILT_BY}".encode(), digest_size=6).hexdigest()
 
 
-def _write(path: Path, content: bytes) -> None:
+def _write(path: Path, graph: onnx.ModelProto) -> None:
+    """Write the graph, and its arrays beside it. ONNX Runtime maps these: what is not read takes no memory."""
+    import onnx  # noqa: PLC0415 - needed once only
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    arrays = path.with_suffix(".data")
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
+        onnx.save_model(graph, Path(folder, path.name), save_as_external_data=True, location=arrays.name)
+        for file in (arrays, path):  # the graph last: it names the arrays
+            written = Path(folder, file.name)
+            with written.open("rb") as content:
+                os.fsync(content.fileno())
+            written.replace(file)

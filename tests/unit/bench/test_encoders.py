@@ -21,17 +21,24 @@ def test_the_short_mode_measures_everything_once(capsys: pytest.CaptureFixture[s
         own = found[kind]["description"]
         for batch in (*encoders.SHORT.batches, own["batch"]):
             assert {("float32", "sdpa", batch), ("float32", "eager", batch), (own["dtype"], "sdpa", batch)} <= cells
-        assert all(row["per_second"] > 0 for row in found[f"bare_{kind}"])
-        assert found[kind]["encode"]["per_second"] > 0
-        assert found[f"ratio_{kind}"] > 0
-    assert found["image"]["with_decoding"]["per_second"] > 0
-    assert found["ratio_with_decoding"] > 0
+        assert all(row["median"] > 0 for row in found[f"bare_{kind}"])
+        assert all(found[kind][name]["median"] > 0 for name in ("encode", "bare"))
+        assert found[kind]["ratios"]["encode"]["median"] > 0
+    assert found["image"]["with_decoding"]["median"] > 0
+    assert found["image"]["ratios"]["with_decoding"]["median"] > 0
 
 
 def test_a_table_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encoders", "--model", "random-tiny", "--device", "cpu", "--short"]) == 0
     table = capsys.readouterr().out
-    parts = ("bare, images", "bare, texts", "our image encoder", ", decoding", "our text encoder", "ratio")
+    parts = (
+        "image model",
+        "text model",
+        "our image encoder",
+        ", decoding",
+        "our text encoder",
+        "over the model alone",
+    )
     for part in parts:
         assert part in table
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 import torch
 
 from tasks.encoders.batch_size import BatchSize, DeviceMemory, batch_size, fastest
-from tasks.encoders.devices import Device, DeviceOutOfMemory
+from tasks.encoders.devices import Device, DeviceFailed, DeviceOutOfMemory, placed
 
 
 @dataclass
@@ -141,3 +142,22 @@ def test_only_accelerators_are_measured() -> None:
     assert batch_size(made_up, 5, device.run).size >= 8
     assert batch_size(made_up, 5).size == 5
     assert DeviceMemory(made_up).free() is None
+
+
+def test_a_device_that_fails_while_a_model_is_loaded_is_told_apart_from_the_images() -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: uncorrectable ECC error\nCUDA kernel errors might be …")
+
+    with pytest.raises(DeviceFailed, match=r"^the device meta failed: CUDA error: uncorrectable ECC error$"):
+        batch_size(Device("meta"), 5, broken)
+    model: Any = torch.nn.Linear(1, 1)
+    model.to = broken
+    with pytest.raises(DeviceFailed):
+        placed(model, Device("meta"))
+    model.to = full
+    with pytest.raises(DeviceOutOfMemory, match="the memory of meta is full: CUDA out of memory"):
+        placed(model, Device("meta"))
+
+
+def full(*_: object, **__: object) -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 3 GiB")

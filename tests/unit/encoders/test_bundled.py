@@ -12,6 +12,7 @@ from PIL import Image
 
 from tasks.encoders import load_image_encoder, reference_vectors, space_of
 from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
+from tasks.encoders.protocols import Described
 from tasks.encoders.requirements import need
 from tasks.evaluation.retakes import RETAKES
 from tasks.exemplars.judging import Examples, Exemplar
@@ -95,6 +96,12 @@ def test_a_second_look_stays_in_the_space(
     assert best.space == image.space
     similarity = (best.encode(photographs) * image.encode(photographs)).sum(axis=1)
     assert 0.8 < similarity.min() < similarity.max() < 0.99999
+
+
+def test_both_sides_say_that_they_compute_on_the_cpu(image: BundledImageEncoder, text: BundledTextEncoder) -> None:
+    for encoder in (image, text):
+        assert isinstance(encoder, Described)
+        assert str(encoder.description).startswith("cpu, ONNX Runtime, float32, batches of ")
 
 
 def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEncoder) -> None:

@@ -81,28 +81,38 @@ def test_the_sentence_model_gives_the_vectors_of_transformers(tmp_path: Path) ->
         np.testing.assert_allclose(vector, (mean / mean.norm()).numpy(), atol=1e-5)
 
 
-def test_a_graph_is_built_once_for_each_version_of_its_weights(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_is_built_once_for_each_version_of_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def written() -> dict[str, int]:
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "graphs").iterdir()}
+
     EfficientNetLite(2, tmp_path)
-    (first,) = (tmp_path / "graphs").iterdir()
-    built = first.stat().st_mtime_ns
+    first = written()
+    assert {Path(name).suffix for name in first} == {".onnx", ".data"}  # and nothing unfinished
     EfficientNetLite(2, tmp_path)
-    assert first.stat().st_mtime_ns == built
+    assert written() == first
     monkeypatch.setattr(session, "version", lambda _: "another")
     EfficientNetLite(2, tmp_path)
-    assert len(list((tmp_path / "graphs").iterdir())) == 2
+    assert len(written()) == 4
 
 
 @pytest.mark.parametrize("content", [b"", b"no graph", None])
-def test_a_damaged_graph_is_built_again(content: bytes | None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("suffix", [".onnx", ".data"])
+def test_a_damaged_graph_is_built_again(suffix: str, content: bytes | None, tmp_path: Path) -> None:
     square = Image.new("RGB", (SIDES[2], SIDES[2]), "red")
     expected = EfficientNetLite(2, tmp_path).log_probabilities([square])
-    (path,) = (tmp_path / "graphs").iterdir()
+    (path,) = (tmp_path / "graphs").glob(f"*{suffix}")
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] if content is None else content)
     np.testing.assert_array_equal(EfficientNetLite(2, tmp_path).log_probabilities([square]), expected)
     assert path.read_bytes() == whole
+
+
+def test_a_graph_without_its_arrays_is_built_again(tmp_path: Path) -> None:
+    EfficientNetLite(2, tmp_path)
+    (arrays,) = (tmp_path / "graphs").glob("*.data")
+    arrays.unlink()
+    assert EfficientNetLite(2, tmp_path).side == SIDES[2]
+    assert arrays.is_file()
 
 
 def test_a_folder_that_cannot_be_written_is_no_hindrance(tmp_path: Path) -> None:

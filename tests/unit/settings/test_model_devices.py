@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,8 +72,18 @@ class Encoder:
         self.description = Description(device, "PyTorch", "bfloat16", batch)
 
 
-def test_all_cores_decode_for_an_accelerator_and_whole_batches_are_handed_over() -> None:
-    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 128)
-    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 128)
-    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 32)
+def test_all_cores_decode_for_an_accelerator_which_gets_two_batches_at_a_time() -> None:
+    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 256)
+    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 256)
+    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 64)
     assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE)
+
+
+@pytest.mark.parametrize("arguments", [("worker", "embedding"), ("worker", "scoring", "segmentation")])
+def test_a_worker_whose_device_is_not_there_ends_with_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    given = {"WILDTAG_ENCODER": CLIP, "WILDTAG_DEVICE": "cuda:99", "WILDTAG_HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "workers.cli", *arguments]
+    done = subprocess.run(command, env=os.environ | given, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("wildtag: the device cuda:99 cannot be used: ")

@@ -31,7 +31,7 @@ def main(what):
     if what == "wait": time.sleep(600)
     if what == "family":
         if not os.fork(): time.sleep(600)
-        print("family", flush=True)
+        print("born", flush=True)
         time.sleep(600)
 if __name__ == "__main__": main(sys.argv[1])
 """
@@ -126,7 +126,7 @@ def test_it_leads_a_session_and_shows_its_command(server: PreforkServer, folder:
 
 def test_its_group_ends_with_it(server: PreforkServer, folder: Path) -> None:
     child = run(server, folder, "family")
-    eventually(lambda: "family" in child.last_lines())
+    eventually(lambda: "born" in child.last_lines())
     (grandchild,) = psutil.Process(child.pid).children()
     found = look_up(grandchild.pid)
     assert found is not None
@@ -142,7 +142,7 @@ def test_its_group_ends_with_it(server: PreforkServer, folder: Path) -> None:
 
 def test_what_the_server_forked_ends_with_it_and_its_group(server: PreforkServer, folder: Path) -> None:
     child = run(server, folder, "family")
-    eventually(lambda: "family" in child.last_lines())
+    eventually(lambda: "born" in child.last_lines())
     (grandchild,) = psutil.Process(child.pid).children()
     found = look_up(grandchild.pid)
     assert found is not None
@@ -169,8 +169,8 @@ def test_a_supervisor_forks_what_runs_its_program_and_starts_the_rest(folder: Pa
         assert stack.run(until=lambda: any(event.kind == "restarted" for event in events))
         restarted = next(event.pid for event in events if event.kind == "restarted")
         assert psutil.Process(restarted).parent() not in {None, mother, psutil.Process()}
-        family = psutil.Process().children(recursive=True)
-    assert not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        left = [look_up(pid) for pid in (restarted, psutil.Process(restarted).ppid(), pids["other"]) if pid]
+    eventually(lambda: not any(alive(process.identity) for process in left if process))
 
 
 def test_a_service_that_cannot_be_started_harms_no_other(folder: Path) -> None:

@@ -12,7 +12,7 @@ first command. Without that key a script could end in the middle, at a key that 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import redis
@@ -25,6 +25,8 @@ from workers.redis.slot_owner import SlotOwner
 
 SCRIPTS = frozenset({"EVAL", "EVALSHA"})
 SCANS = frozenset({"SCAN", "HSCAN", "SSCAN", "ZSCAN"})  # their cursors are those of one node
+CURSORS = 1000  # of scans that have not ended, which are remembered
+MOVED = "the keys were moved to another node while they were read"
 STRIP = "KEYS[#KEYS] = nil "  # begins every script: the key that never exists is none of its own
 
 
@@ -35,6 +37,7 @@ class Slot:
         self.owner = owner
         self._absent = absent
         self._patience_s = patience_s
+        self._cursors: dict[tuple[Any, ...], int] = {}
 
     def guarded(self, command: Sequence[Any]) -> Sequence[Any]:
         """A command as it is sent: a script with one key more."""
@@ -61,18 +64,31 @@ class Slot:
         finally:
             client.close()
 
-    def steady(self, pages: Iterable[Any], last: Callable[[], object] = lambda: None) -> Iterator[Any]:
-        """What a scan finds. ``last``: called at its end. Raises ``ConnectionError`` if the slot is moved."""
-        moves = self.owner.moves
-        for one in pages:
-            self._check(moves)
-            yield one
-        last()
-        self._check(moves)
+    def passed(self, command: Sequence[Any]) -> int:
+        """Before a step of a scan: how often the slot was moved. Raises ``ConnectionError`` if the cursor is old."""
+        cursor, moves = int(_cursor(command)), self.owner.moves
+        if cursor and self._cursors.get((*_scanned(command), cursor)) != moves:
+            raise redis.ConnectionError(MOVED)
+        return moves
 
-    def _check(self, moves: int) -> None:
-        if self.owner.moves != moves:
-            raise redis.ConnectionError("the keys were moved to another node while they were read")
+    def went_on(self, command: Sequence[Any], moves: int, cursor: int) -> None:
+        """After a step: keep its cursor. Raises ``ConnectionError`` if the slot was moved since the scan began."""
+        if int(_cursor(command)) and self.owner.moves != moves:
+            raise redis.ConnectionError(MOVED)
+        if cursor:
+            self._cursors[(*_scanned(command), cursor)] = self.owner.moves
+            while len(self._cursors) > CURSORS:
+                del self._cursors[next(iter(self._cursors))]
+
+
+def _cursor(command: Sequence[Any]) -> Any:
+    return command[1] if _scanned(command)[0] == "SCAN" else command[2]
+
+
+def _scanned(command: Sequence[Any]) -> tuple[Any, ...]:
+    """What is scanned: all keys, or one of them."""
+    name = str(command[0]).upper()
+    return (name,) if name == "SCAN" else (name, command[1])
 
 
 class SlotClient(redis.Redis):
@@ -82,6 +98,8 @@ class SlotClient(redis.Redis):
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
         """See redis-py."""
+        if str(args[0]).upper() in SCANS:
+            return self._scan(args, options)
         try:
             return super().execute_command(*self.slot.guarded(args), **options)  # type: ignore[no-untyped-call]  # as above
         except AskError as exc:
@@ -97,22 +115,17 @@ class SlotClient(redis.Redis):
         """See redis-py."""
         return super().register_script(STRIP + script)
 
-    def scan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
-        """See redis-py. Refused while the slot is moved: the keys are on two nodes."""
-        self.eval("return 1", 0)
-        yield from self.slot.steady(super().scan_iter(*args, **options), lambda: self.eval("return 1", 0))
-
-    def hscan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
-        """See redis-py."""
-        return self.slot.steady(super().hscan_iter(*args, **options))
-
-    def sscan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
-        """See redis-py."""
-        return self.slot.steady(super().sscan_iter(*args, **options))
-
-    def zscan_iter(self, *args: Any, **options: Any) -> Iterator[Any]:
-        """See redis-py."""
-        return self.slot.steady(super().zscan_iter(*args, **options))
+    def _scan(self, command: Sequence[Any], options: dict[str, Any]) -> Any:
+        """A step of a scan. The keys must be on one node before it, and all keys also after it."""
+        everything = str(command[0]).upper() == "SCAN"
+        moves = self.slot.passed(command)
+        if everything:
+            self.eval("return 1", 0)
+        answer = super().execute_command(*command, **options)  # type: ignore[no-untyped-call]  # as above
+        if everything:
+            self.eval("return 1", 0)
+        self.slot.went_on(command, moves, int(answer[0]))
+        return answer
 
 
 class SlotPipeline(Pipeline):

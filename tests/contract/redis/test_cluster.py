@@ -209,6 +209,18 @@ def test_a_scan_does_not_leave_out_what_was_moved(cluster: OwnCluster, client: C
     with pytest.raises(StoreUnavailable, match="while they were read"), translated():
         list(found)
     assert len(dict(client.zscan_iter(f"{PREFIX}set"))) == 2000
+    cursor, _ = client.zscan(f"{PREFIX}set", count=10)
+    moved(cluster)
+    with pytest.raises(StoreUnavailable, match="while they were read"), translated():
+        client.zscan(f"{PREFIX}set", cursor, count=10)
+    client.mset({f"{PREFIX}{n}": n for n in range(100)})
+    keys = client.scan_iter(count=10)
+    next(keys)
+    moved(cluster)
+    with pytest.raises(StoreUnavailable, match="while they were read"), translated():
+        list(keys)
+    assert len(set(client.scan_iter(count=10))) == 101
+    client.delete(*(f"{PREFIX}{n}" for n in range(100)))
     for _ in begun(cluster):
         with pytest.raises(StoreUnavailable), translated():
             list(client.scan_iter())

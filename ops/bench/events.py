@@ -81,6 +81,7 @@ def measure(rate: int, seconds: float, connections: int) -> Report:
         private_redis(Path(folder)) as (client, url),
     ):
         settings = Settings(home=Path(folder), redis_url=url, bucket="images", webhook_token=TOKEN)
+        settings.inbox_folder.mkdir()  # without it the gateway is not ready
         # Redis and this process use the other cores
         with gateway(settings, core=cores[0]) as (process, port):
             os.sched_setaffinity(0, cores[1:] or cores)

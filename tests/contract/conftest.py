@@ -1,4 +1,8 @@
-"""S3 servers for the contracts: always moto; a real one too where it is named (``tests.contract.real_servers``)."""
+"""Servers for the contracts.
+
+S3: always moto; a real one too where it is named (``tests.contract.real_servers``). Redis Cluster: three nodes of a
+test run.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,20 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.contract import real_servers
+from tests.contract.own_cluster import OwnCluster
 from tests.contract.s3_server import moto, store_at
 from workers.stores.s3 import S3Store
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[OwnCluster]:
+    """Three nodes, all of which live; a test may move slots."""
+    made = OwnCluster()
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.fixture(scope="session")

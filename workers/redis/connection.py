@@ -10,19 +10,41 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import BusyLoadingError, OutOfMemoryError, ReadOnlyError, ResponseError
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterCrossSlotError,
+    ClusterDownError,
+    MovedError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ResponseError,
+    TryAgainError,
+)
 from redis.retry import Retry
 
-from vectordb.errors import Transient
+from vectordb.errors import Permanent, Transient
+from workers.redis.slot_client import AsyncSlotClient, Slot, SlotClient
+from workers.redis.slot_connection import (
+    AsyncSlotConnection,
+    AsyncSlotTlsConnection,
+    SlotConnection,
+    SlotTlsConnection,
+)
+from workers.redis.slot_owner import SlotOwner, cluster_url
+from workers.settings.cluster_urls import SUGGESTED, has_hash_tag, names_cluster
 from workers.settings.dependencies import REDIS
 
 Client = redis.Redis
 AsyncClient = redis.asyncio.Redis
 
 
-# prefixes of transient Redis errors: a full disk, an unavailable master or replica, a failover
-TRANSIENT_PREFIXES = (
-    "MISCONF", "NOREPLICAS", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "UNBLOCKED", "BUSY ", "LOADING", "READONLY",
+# prefixes of transient Redis errors: a full disk, an unavailable replica, a moved key that was waited for
+TRANSIENT_PREFIXES = ("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY ")
+# and those for which redis-py has classes: a server that loads or is full, a failover, a slot that is moved
+TRANSIENT_ERRORS = (
+    redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError, ClusterDownError,
+    AskError, TryAgainError,
 )  # fmt: skip
 
 
@@ -34,12 +56,33 @@ class StoreUnavailable(Transient):
         self.service = service
 
 
-def connect(url: str, *, patience_s: float = 30.0, tries: int = 3) -> Client:
-    """A client for a ``redis://`` or ``unix://`` URL; opens no connection before its first command.
+class IsACluster(Permanent):
+    """The server is a node of a cluster, although its URL does not say so. The text says what to do."""
 
-    A command that meets a dropped connection is retried within about half a second, since all commands of wildtag are
-    idempotent. ``patience_s``: read timeout in seconds. ``tries``: attempts per command.
+
+class NoHashTag(Permanent):
+    """The keys would be in many slots. The text says what to do."""
+
+
+def connect(url: str, prefix: str = "", *, patience_s: float = 30.0, tries: int = 3) -> Client:
+    """A client for a ``redis://``, ``unix://`` or ``redis+cluster://`` URL.
+
+    It opens no connection before its first command. A command that meets a dropped connection is retried within about
+    half a second, since all commands of wildtag are idempotent. ``prefix``: what all keys begin with; a cluster needs
+    it, and the client then reaches no other keys. ``patience_s``: read timeout in seconds. ``tries``: attempts per
+    command, one more on a cluster. Raises ``NoHashTag``.
     """
+    if names_cluster(url):
+        slot, options = _slot(url, prefix, patience_s)
+        retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), tries)
+        pool = redis.ConnectionPool(
+            connection_class=SlotTlsConnection if options.pop("connection_class", None) else SlotConnection,
+            owner=slot.owner, retry=retry, socket_timeout=patience_s,
+            socket_connect_timeout=min(5.0, patience_s), health_check_interval=30, **options,
+        )  # fmt: skip
+        client = SlotClient(connection_pool=pool)
+        client.slot = slot
+        return client
     retry = Retry(ExponentialBackoff(cap=0.4, base=0.05), tries - 1)
     return redis.Redis.from_url(
         url, retry=retry, socket_timeout=patience_s, socket_connect_timeout=min(5.0, patience_s),
@@ -47,12 +90,33 @@ def connect(url: str, *, patience_s: float = 30.0, tries: int = 3) -> Client:
     )  # fmt: skip
 
 
-def connect_async(url: str) -> AsyncClient:
+def connect_async(url: str, prefix: str = "") -> AsyncClient:
     """A client for an event loop, with shorter timeouts, because an HTTP client waits for the result."""
     retry = AsyncRetry(ExponentialBackoff(cap=0.2, base=0.05), 1)
+    if names_cluster(url):
+        slot, options = _slot(url, prefix, 5)
+        pool = redis.asyncio.ConnectionPool(
+            connection_class=AsyncSlotTlsConnection if options.pop("connection_class", None) else AsyncSlotConnection,
+            owner=slot.owner, retry=retry, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30,
+            **options,
+        )  # fmt: skip
+        client = AsyncSlotClient(connection_pool=pool)
+        client.slot = slot
+        return client
     return redis.asyncio.Redis.from_url(
         url, retry=retry, socket_timeout=5, socket_connect_timeout=2, health_check_interval=30
     )
+
+
+def _slot(url: str, prefix: str, patience_s: float) -> tuple[Slot, dict[str, Any]]:
+    if not has_hash_tag(prefix):
+        raise NoHashTag(
+            f"on a Redis Cluster all keys must be in one slot, and the prefix {prefix!r} has no hash tag: set"
+            f" WILDTAG_KEY_PREFIX={SUGGESTED}"
+        )
+    read = cluster_url(url)
+    owner = SlotOwner(read, prefix)
+    return Slot(owner, f"{prefix}absent", patience_s), dict(read.options)
 
 
 @contextmanager
@@ -63,7 +127,17 @@ def translated(service: str = REDIS) -> Iterator[None]:
     """
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, BusyLoadingError, ReadOnlyError, OutOfMemoryError) as exc:
+    except (
+        MovedError,
+        ClusterCrossSlotError,
+    ) as exc:  # the clients of clusters follow the one and never meet the other
+        raise IsACluster(
+            "this Redis is a cluster: write redis+cluster:// instead of redis:// in its URL, and set"
+            f" WILDTAG_KEY_PREFIX={SUGGESTED}"
+        ) from exc
+    except (AskError, TryAgainError) as exc:
+        raise StoreUnavailable("Redis moves keys to another node of the cluster", service) from exc
+    except TRANSIENT_ERRORS as exc:
         raise StoreUnavailable(f"Redis is unavailable: {exc}", service) from exc
     except ResponseError as exc:
         if not str(exc).startswith(TRANSIENT_PREFIXES):

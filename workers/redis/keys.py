@@ -1,7 +1,8 @@
 """The Redis layout: every key that wildtag writes. Nothing else may write them.
 
-``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys must be on one server
-(a primary with replicas, not a cluster). Scripts are given their keys, apart from those of labels and of numbers.
+``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys are on one server: a
+primary with replicas, or the node of a cluster that serves the slot of the prefix. ``P absent`` never exists there
+(``workers.redis.slot_client``). Scripts are given their keys, apart from those of labels and of numbers.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 

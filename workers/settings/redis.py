@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from urllib.parse import parse_qs, urlencode, urlsplit
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
+from workers.settings.cluster_urls import SUGGESTED, has_hash_tag, names_cluster, node_urls
 from workers.settings.topic import Topic, UserPath
 
 BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "unix")
@@ -16,12 +17,15 @@ class RedisSettings(Topic):
     """Addresses and keys of Redis."""
 
     redis_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="URL of the Redis that stores the records, the ledger and the inbox."
+        "redis://127.0.0.1:6379/0",
+        description="URL of the Redis that stores the records, the ledger and the inbox; of a Redis Cluster"
+        " redis+cluster://HOST:PORT,HOST:PORT with some of its nodes (rediss+cluster:// with TLS).",
     )
     broker_url: str | None = Field(
         None,
+        validate_default=True,
         description="URL of Celery's broker, which carries the queues: a Redis, or RabbitMQ (amqp://, or amqps://"
-        " with TLS). Default: the Redis of redis_url.",
+        " with TLS). Default: the Redis of redis_url, if it is no cluster.",
     )
     broker_ca_file: UserPath | None = Field(
         None,
@@ -29,11 +33,37 @@ class RedisSettings(Topic):
         " Default: those of the system.",
     )
     key_prefix: str = Field(
-        "wildtag:", description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges."
+        "wildtag:",
+        validate_default=True,
+        description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges. On a Redis Cluster it needs a"
+        " hash tag, as {wildtag}: has one.",
     )
     feed_length: PositiveInt = Field(
         10_000, description="Number of finished objects that the feed keeps for clients, the notifier and the writer."
     )
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_readable(cls, value: str) -> str:
+        if names_cluster(value):
+            node_urls(value)
+        return value
+
+    @field_validator("key_prefix")
+    @classmethod
+    def _is_in_one_slot(cls, value: str, info: ValidationInfo) -> str:
+        if names_cluster(info.data.get("redis_url", "")) and not has_hash_tag(value):
+            raise ValueError(f"on a Redis Cluster the prefix needs a hash tag, such as {SUGGESTED}")
+        return value
+
+    @field_validator("broker_url")
+    @classmethod
+    def _is_no_cluster(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and names_cluster(info.data.get("redis_url", "")):
+            raise ValueError(
+                "a Redis Cluster does not carry Celery's queues: name RabbitMQ, or a Redis that is no cluster"
+            )
+        return value
 
     @field_validator("broker_url")
     @classmethod

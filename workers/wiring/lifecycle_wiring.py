@@ -28,7 +28,7 @@ class LifecycleWiring:
 
     @cached_property
     def redis(self) -> Client:
-        return connect(self.settings.redis_url)
+        return connect(self.settings.redis_url, self.settings.key_prefix)
 
     @cached_property
     def keys(self) -> Keys:

@@ -24,7 +24,7 @@ def worker_liveness(
     wiring: Wiring, queues: Iterable[str], fresh: float = FRESH_S, patience: float = PATIENCE_S
 ) -> WorkerLiveness:
     """Reports the liveness of the worker of these queues. ``wiring``: its own, not shared with the pool."""
-    ping = connect(wiring.settings.redis_url, patience_s=PING_S, tries=1).ping
+    ping = connect(wiring.settings.redis_url, wiring.settings.key_prefix, patience_s=PING_S, tries=1).ping
     return WorkerLiveness(
         {queue: partial(liveness_check, wiring, queue, fresh, patience) for queue in queues},
         wiring.liveness, [ping, wiring.publisher.reach],
@@ -33,4 +33,4 @@ def worker_liveness(
 
 def beats_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
     """The last heartbeats in this Redis: name to Unix seconds. Raises ``StoreUnavailable``."""
-    return Health(connect(redis_url), Keys(settings.key_prefix), time.time).beats()
+    return Health(connect(redis_url, settings.key_prefix), Keys(settings.key_prefix), time.time).beats()

@@ -66,7 +66,8 @@ def models_of_stack(settings: Settings) -> list[ModelInUse]:
     info = read_stack(settings.home)
     if info is None or "redis" not in info.addresses:
         return []
-    return ModelBoard(connect(info.addresses["redis"]), Keys(settings.key_prefix), "", time.time).read()
+    client = connect(info.addresses["redis"], settings.key_prefix)
+    return ModelBoard(client, Keys(settings.key_prefix), "", time.time).read()
 
 
 def embedding_devices(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
 import numpy as np
 
@@ -32,12 +33,13 @@ def probes(
     Embedded captions have no probe, because only one process uses them.
     """
     s = settings
-    redis = connect(s.redis_url, patience_s=PATIENCE_S, tries=1)
+    redis: Any = connect(s.redis_url, s.key_prefix, patience_s=PATIENCE_S, tries=1)
     impatient_store = cache(store)
 
     def write() -> None:  # a full Redis still answers a ping
         with translated():
             redis.set(Keys(s.key_prefix).probe, b"", ex=60)
+            redis.eval("return 1", 0)  # a cluster refuses scripts while it moves the keys to another node
 
     def search() -> None:
         library, (space_id, dimension) = impatient(), space()

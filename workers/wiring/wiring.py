@@ -132,7 +132,7 @@ class Wiring(LifecycleWiring):
     @cached_property
     def board(self) -> OutageBoard:
         """The outages seen by any process. Has its own connection, so that reports do not wait for other commands."""
-        own = connect(self.settings.redis_url, patience_s=5.0, tries=1)
+        own = connect(self.settings.redis_url, self.settings.key_prefix, patience_s=5.0, tries=1)
         return OutageBoard(own, self.keys, self.process_name, self.clock)
 
     @cached_property

@@ -132,12 +132,13 @@ def test_damaged_entries_of_the_feed_are_passed_over(world: World, client: Clien
 
 
 def test_status_names_them(
-    world: World, client: Client, keys: Keys, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    world: World, client: Client, keys: Keys, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ref = tagged(world, "a.png")
     damage(client, keys, ref.id)
     world.records.get([ref.id])
-    monkeypatch.setenv("WILDTAG_REDIS_URL", redis_url)
+    monkeypatch.setenv("WILDTAG_REDIS_URL", url)
+    monkeypatch.setenv("WILDTAG_BROKER_URL", "redis://127.0.0.1:1")
     monkeypatch.setenv("WILDTAG_KEY_PREFIX", keys.prefix)
     client.set(keys.layout_version, VERSION)
     assert "1 damaged record, tagged again after the next comparison: inbox/a.png" in (

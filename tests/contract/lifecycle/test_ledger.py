@@ -33,7 +33,9 @@ def enter(ledger: Ledger, *arrivals: Arrival, revision: Revision = REVISION) -> 
     return list(ledger.enter(arrivals, revision, now=100.0, deadline=160.0))
 
 
-def test_an_object_leaves_the_ledger_by_its_record(ledger: Ledger, records: Records, client: Client) -> None:
+def test_an_object_leaves_the_ledger_by_its_record(
+    ledger: Ledger, records: Records, client: Client, keys: Keys
+) -> None:
     assert enter(ledger, Arrival(ref("a"))) == ["entered"]
     assert ledger.in_flight() == 1
     assert ledger.finish([record(ref("a"), "cat", "tabby")], 101.0) == [True]
@@ -45,7 +47,7 @@ def test_an_object_leaves_the_ledger_by_its_record(ledger: Ledger, records: Reco
     assert records.counts() == {
         "inbox": 0, "segments": 0, "in_flight": 0, "done": 1, "failed": 0, "dead": 0, "skipped": 0
     }  # fmt: skip
-    assert all(key.startswith(b"test:") for key in client.scan_iter())
+    assert all(key.startswith(keys.prefix.encode()) for key in client.scan_iter())
 
 
 def test_a_record_is_written_once(ledger: Ledger) -> None:

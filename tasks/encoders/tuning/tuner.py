@@ -62,11 +62,15 @@ class Subject:
 def measure(subject: Subject, limits: Limits, clock: Callable[[], float]) -> Iterator[Measured]:
     """Measure each candidate of a side."""
     begun = clock()
+    if begun >= limits.deadline:
+        yield from (Measured(side=subject.side, plan=plan, refused=TOO_LONG) for plan in subject.candidates)
+        return
     expected = subject.load(subject.reference)(subject.samples)
     cost = clock() - begun
     for _, plans in groupby(subject.candidates, key=lambda plan: plan.runtime):
         for plan in plans:
-            if clock() + _EXPORTED * cost > limits.deadline and plan != subject.usual:
+            needed = cost if plan == subject.usual else _EXPORTED * cost
+            if clock() + needed > limits.deadline:
                 yield Measured(side=subject.side, plan=plan, refused=TOO_LONG)
                 continue
             found = _measured(subject, plan, expected, limits, clock)
@@ -79,7 +83,8 @@ def chosen(subject: Subject, measured: Sequence[Measured]) -> Plan:
     """The fastest plan that was not refused. The usual one keeps its place unless another is clearly faster."""
     fit = [one for one in measured if one.side == subject.side and not one.refused]
     if not fit:
-        return subject.reference
+        own = [one for one in measured if (one.side, one.plan) == (subject.side, subject.usual)]
+        return subject.usual if any(one.refused == TOO_LONG for one in own) else subject.reference
     best = max(fit, key=lambda one: one.rate)
     usual = next((one for one in fit if one.plan == subject.usual), None)
     return subject.usual if usual is not None and best.rate <= usual.rate * BETTER else best.plan

@@ -123,10 +123,19 @@ def test_a_candidate_that_fails_is_refused_and_the_others_are_measured() -> None
 def test_at_a_start_only_the_usual_runtime_is_measured_when_there_is_no_time() -> None:
     world = World({EXACT: 1.0, ONNX: 0.1})
     subject = world.subject(EXACT, ONNX)
-    usual_one, late = world.measured(subject, replace(LIMITS, deadline=5.0))
+    usual_one, late = world.measured(subject, replace(LIMITS, deadline=7.0))
     assert (usual_one.refused, late.refused) == ("", TOO_LONG)
     assert ONNX not in world.loaded
     assert chosen(subject, [usual_one, late]) == EXACT
+
+
+def test_what_no_time_is_left_for_computes_as_usual() -> None:
+    world = World({EXACT: 1.0, FAST: 0.1}, now=9.0)
+    subject = world.subject(FAST, EXACT, usual=FAST)
+    found = world.measured(subject, replace(LIMITS, deadline=9.0))
+    assert [one.refused for one in found] == [TOO_LONG, TOO_LONG]
+    assert not world.loaded
+    assert chosen(subject, found) == FAST
 
 
 def test_candidates_begin_with_the_usual_sizes_and_int8_is_thorough_only() -> None:

@@ -15,6 +15,7 @@ from tasks.extraction.phrases import Phrases
 from tasks.images import decode_with_media
 from tasks.ingestion import Ingesting, ingest
 from tasks.message_parts import ObjectRef
+from tests.contract.real_depths import real_depths
 from tests.unit.segmentation.world import CAPTIONS, CHOICES, SPACE, Colours, Texts
 from vectordb.captions import Caption
 from vectordb.decoders import from_msgpack
@@ -77,8 +78,7 @@ class SearchingWorld(Wiring):
 
     @cached_property
     def depths(self) -> DepthReader:
-        real = Wiring.publisher.func(self)  # type: ignore[attr-defined]  # a cached property has it
-        return DepthReader(real, self.outage_tracker)
+        return real_depths(self)
 
     @cached_property
     def embedding(self) -> QueryEmbedding:

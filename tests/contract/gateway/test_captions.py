@@ -12,6 +12,7 @@ import pytest
 
 from tests.contract.captions.test_remote_captions import SPACE, Encoder, Shelf, Worker
 from tests.contract.gateway.running import Running, emptied, problem, running, wired
+from tests.contract.real_depths import real_depths
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 from vectordb.image_library import ImageLibrary
@@ -19,6 +20,7 @@ from vectordb.image_server import ServerImages
 from vectordb.images import ImageEntry
 from vectordb.library import Library
 from vectordb.server_client import connect
+from workers.broker.depths import DepthReader
 from workers.broker.publisher import Publisher
 from workers.captions.versions import OpenIndexes
 from workers.images.archive import Archive
@@ -54,6 +56,10 @@ class WithWorker(Wiring):
     @cached_property
     def publisher(self) -> Publisher:
         return cast("Publisher", self.worker)
+
+    @cached_property
+    def depths(self) -> DepthReader:
+        return real_depths(self)
 
     @cached_property
     def chosen(self) -> Callable[[], str]:

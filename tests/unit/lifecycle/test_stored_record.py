@@ -75,10 +75,14 @@ def test_a_key_may_have_any_bytes() -> None:
     assert read_record("inbox/a/b é/\udcff.png", stored(record)).key == "a/b é/\udcff.png"
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_are_a_damaged_record_or_none_at_all(data: bytes) -> None:
-    (record,) = MadeUpRecords(5).records(1, AT)
-    for value in (data, packed(head(record), data), packed(head(record), bytes((CURRENT,)) + data)):
+@pytest.fixture(scope="module")
+def one() -> Record:
+    return MadeUpRecords(5).records(1, AT)[0]
+
+
+@given(data=st.binary(max_size=300))
+def test_any_bytes_are_a_damaged_record_or_none_at_all(data: bytes, one: Record) -> None:
+    for value in (data, packed(head(one), data), packed(head(one), bytes((CURRENT,)) + data)):
         with pytest.raises(DamagedRecord):
             read_record("inbox/a", value)
         with pytest.raises(DamagedRecord):
@@ -131,5 +135,6 @@ def test_a_released_dictionary_never_changes(number: int, digest: str) -> None:
     assert hashlib.sha256(dictionary(number).dict_content).hexdigest() == digest
 
 
+@pytest.mark.long
 def test_training_is_deterministic() -> None:
     assert trained() == trained()

@@ -10,12 +10,13 @@ from typing import Any
 import psutil
 import pytest
 from PIL import Image
-from playwright.sync_api import expect
+from playwright.sync_api import APIResponse, Route, expect
 
 from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Stack
 from tests.browser.conftest import LARGEST
 from tests.browser.visitor import Visitor
+from tests.eventually import eventually
 
 Visit = Callable[..., Visitor]
 CAT = "egyptian cat"
@@ -191,6 +192,27 @@ def test_the_wall_shows_what_comes_into_the_bucket_and_forgets_what_is_removed(v
     expect(tile.locator("img")).to_have_js_property("naturalWidth", 320)
     (stack.inbox / "from a camera.png").unlink()
     expect(tile).to_have_count(0)
+
+
+def test_what_finishes_while_the_wall_is_loaded_is_on_it(visit: Visit) -> None:
+    visitor = visit()
+    page = visitor.page
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        held.append((route, route.fetch()))
+
+    page.route(re.compile(r"/v1/objects\?limit="), hold)
+    visitor.open()
+    eventually(lambda: page.title() and held, 30)  # to ask for the title lets the route be answered
+    visitor.drop(("slow list.png", photograph("coffee.png")))
+    image = page.locator("#wall").get_by_role("link", name="slow list.png", exact=True)
+    expect(image).to_be_visible()
+    for route, answer in held:
+        route.fulfill(response=answer)
+    page.unroute_all()
+    expect(page.locator("#wall")).to_have_attribute("aria-busy", "false")
+    expect(image).to_be_visible()
 
 
 def test_the_wall_holds_still_when_asked(visit: Visit) -> None:

@@ -11,19 +11,32 @@ let held = false;
 let missed = [];
 let cursor = null;
 let loading = null;
+let again = false; // load once more: events may have been missed since the list was asked for
+let meanwhile = []; // changes that came while the list was loaded, which may not have them
 
 export function install() {
   byId("hold").onclick = hold;
   byId("older").onclick = older;
   feed.listen({
-    came: (record) => (held ? keep(() => put(record)) : put(record)),
-    went: (object) => (held ? keep(() => drop(object)) : drop(object)),
+    came: (record) => changed(() => put(record)),
+    went: (object) => changed(() => drop(object)),
     anew: load,
   });
 }
 
+function changed(change) {
+  if (held) return keep(change);
+  if (loading) meanwhile.push(change);
+  change();
+}
+
 async function load() {
-  loading ??= fill().finally(() => (loading = null));
+  again = loading !== null;
+  loading ??= fill().finally(() => {
+    loading = null;
+    for (const change of meanwhile.splice(0)) change();
+    if (again) load();
+  });
   await loading;
 }
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,23 @@ def cached_on_disk(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> d
     except OSError:
         return arrays
     return arrays
+
+
+@contextmanager
+def replacing(*paths: Path) -> Iterator[Path]:
+    """A folder for new files with the names of ``paths``, which take their places at the end, in this order.
+
+    Whoever reads a path finds the old file or the new one, whole. Raises ``OSError``.
+    """
+    parent = paths[0].parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=parent, prefix=f".{paths[0].stem}-") as folder:
+        yield Path(folder)
+        for path in paths:
+            written = Path(folder, path.name)
+            with written.open("rb") as content:
+                os.fsync(content.fileno())
+            written.replace(path)
 
 
 def _write(path: Path, arrays: Mapping[str, Floats]) -> None:

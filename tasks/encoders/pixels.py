@@ -6,7 +6,6 @@ normalised there: a quarter of the transfer, and on a CPU a third less time than
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from PIL import Image
 
 from tasks.encoders.devices import Device
+from tasks.encoders.requirements import cores
 
 if TYPE_CHECKING:
     import torch
@@ -30,9 +30,8 @@ class Pixels:
         self._processor = processor
         self._device = device
         self.dtype = dtype
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         # beside a model on the CPU, which uses all cores, one thread is enough
-        threads = min(_MOST_THREADS, max(1, cores - 1)) if device.accelerated else 1
+        threads = min(_MOST_THREADS, max(1, cores() - 1)) if device.accelerated else 1
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="pixels")
         self._options: dict[str, Any] = {}
         self._scale = self._scaling(Image.new("RGB", (side, side)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import subprocess
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tasks.encoders.protocols import Space
+from tasks.encoders.requirements import cores
 from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from workers.settings.settings import Settings
@@ -38,8 +38,8 @@ def conditions(
         "commit": _commit(),
         "machine": {
             "cpu": _cpu(),
-            "cores": len(os.sched_getaffinity(0)),
-            "threads": settings.threads or len(os.sched_getaffinity(0)),
+            "cores": cores(),
+            "threads": settings.threads or cores(),
             "python": platform.python_version(),
             "system": platform.platform(terse=True),
         },

@@ -7,8 +7,6 @@ takes less than a second, but needs the package ``onnx``, which loading a graph 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from tasks.encoders.disk_cache import replacing
 from tasks.encoders.protocols import Floats
 from tasks.encoders.requirements import ModelNotLoaded, need
 
@@ -91,12 +90,6 @@ def _write(path: Path, graph: onnx.ModelProto) -> None:
     """Write the graph, and its arrays beside it. ONNX Runtime maps these: what is not read takes no memory."""
     import onnx  # noqa: PLC0415 - needed once only
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     arrays = path.with_suffix(".data")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        onnx.save_model(graph, Path(folder, path.name), save_as_external_data=True, location=arrays.name)
-        for file in (arrays, path):  # the graph last: it names the arrays
-            written = Path(folder, file.name)
-            with written.open("rb") as content:
-                os.fsync(content.fileno())
-            written.replace(file)
+    with replacing(arrays, path) as folder:  # the graph last: it names the arrays
+        onnx.save_model(graph, folder / path.name, save_as_external_data=True, location=arrays.name)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import tempfile
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from tasks.encoders.disk_cache import replacing
 from tasks.encoders.requirements import cores
 from tasks.encoders.runtimes import AUTO, Plan, Side, usual
 from vectordb.decoders import from_json
@@ -80,8 +80,9 @@ def read_tuning(cache_dir: Path, key: Mapping[str, str]) -> Tuning | None:
 
 def write_tuning(cache_dir: Path, tuning: Tuning) -> None:
     """Remember measurements. A folder that is not writable remembers nothing."""
-    with suppress(OSError):
-        _write(_file(cache_dir, tuning.key), msgspec.json.format(msgspec.json.encode(tuning)))
+    path = _file(cache_dir, tuning.key)
+    with suppress(OSError), replacing(path) as folder:
+        Path(folder, path.name).write_bytes(msgspec.json.format(msgspec.json.encode(tuning)))
 
 
 def plan_for(cache_dir: Path, space_id: str, side: Side, runtime: str, threads: int | None) -> Plan | None:
@@ -100,14 +101,6 @@ def bundled_plan(cache_dir: Path, space_id: str, side: Side, threads: int | None
 def _file(cache_dir: Path, key: Mapping[str, str]) -> Path:
     digest = hashlib.blake2b(repr(sorted(key.items())).encode(), digest_size=6).hexdigest()
     return cache_dir / "tuning" / f"{key['space']}-{digest}.json"
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.stem}-") as folder:
-        written = Path(folder, path.name)
-        written.write_bytes(content)
-        written.replace(path)
 
 
 def _processor(cpu: Path) -> dict[str, str]:

@@ -14,7 +14,7 @@ import redis
 from tests.acceptance.images import drop
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_nothing_is_lost import variants
-from tests.contract.own_cluster import PREFIX, OwnCluster
+from tests.contract.own_cluster import PREFIX, OwnCluster, own_cluster
 from tests.eventually import eventually
 from workers.embedded.ports import free_port
 from workers.embedded.redis_server import PrivateRedis
@@ -31,12 +31,8 @@ IMAGES = 90
 @pytest.fixture
 def own() -> Iterator[OwnCluster]:
     """A cluster with a replica of each node."""
-    made = OwnCluster(replicas=True)
-    try:
-        made.start()
+    with own_cluster(replicas=True) as made:
         yield made
-    finally:
-        made.close()
 
 
 class Processes:

@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -144,3 +144,14 @@ class OwnCluster:
         for node in self.nodes:
             node.kill()
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+@contextmanager
+def own_cluster(*, replicas: bool = False) -> Iterator[OwnCluster]:
+    """A cluster that runs meanwhile. ``replicas``: one for each node."""
+    made = OwnCluster(replicas=replicas)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.contract.own_cluster import PREFIX, OwnCluster
+from tests.contract.own_cluster import PREFIX, OwnCluster, own_cluster
 from tests.contract.redis.cluster_objects import tagged
 from tests.eventually import eventually
 from workers.lifecycle.ledger import Ledger
@@ -27,12 +27,8 @@ def keys() -> Keys:
 @pytest.fixture
 def own() -> Iterator[OwnCluster]:
     """A cluster with replicas, whose nodes a test may kill."""
-    made = OwnCluster(replicas=True)
-    try:
-        made.start()
+    with own_cluster(replicas=True) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_a_replica_takes_over(own: OwnCluster, keys: Keys) -> None:

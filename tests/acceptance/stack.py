@@ -23,6 +23,8 @@ from tests.eventually import eventually
 from tests.warm import wildtag
 from vectordb.errors import Transient
 from workers.embedded.stack import command
+from workers.images.backlog import Backlog
+from workers.lifecycle.inbox import LowPriorityInbox
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Pending, Records
 from workers.outages.board import Outage, OutageBoard
@@ -174,6 +176,14 @@ class Stack:
             lambda: [found] if (found := at_rest(self.counts(), self.results)) is not None else [], left, self.said
         )
         return settled[0]
+
+    def at_rest(self) -> bool:
+        """Whether nothing is on its way, the images that are tagged again included."""
+        client, keys = connect(self.info().addresses["redis"]), Keys(PREFIX)
+        again = LowPriorityInbox(client, keys)
+        counts = self.tally()
+        here = counts["inbox"] + counts["segments"] + counts["in_flight"]
+        return not (here or again.length() or Backlog(client, keys, again).waiting())
 
     def said(self) -> str:
         """What ``up`` printed and what its processes logged, the last of it."""

@@ -131,10 +131,12 @@ def shots(pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.fixture
-def visit(browser: Browser, address: str, shots: Path) -> Iterator[Callable[..., Visitor]]:
+def visit(browser: Browser, stack: Stack, address: str, shots: Path) -> Iterator[Callable[..., Visitor]]:
     """Makes visitors; afterwards none may have met an error or a request that left the host."""
     from tests.browser.visitor import Visitor  # noqa: PLC0415
 
+    # what an earlier test has tagged again would be newer than what this one looks for
+    eventually(stack.at_rest, 120, lambda: f"{stack.counts()}", every_s=0.1)
     made: list[Visitor] = []
 
     def make(at: str = address, **context: Any) -> Visitor:

@@ -60,7 +60,7 @@ class PartitionedRecords(Records):
         return self._parts.gather(oids, lambda part, places: part.known([oids[place] for place in places]))
 
     def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
-        """See ``Records``. The first page takes two waits, and a far one fifteen."""
+        """See ``Records``. The first pages take two waits, and far ones about eight."""
         states = list(PLACES.values()) if state is None else [PLACES[state]]
 
         def newer(ticks: Sequence[int]) -> list[int]:

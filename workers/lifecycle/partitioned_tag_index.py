@@ -9,12 +9,13 @@ from itertools import islice, takewhile
 
 from tasks.labels.index_form import index_form
 from workers.lifecycle.positions import bound_of
-from workers.lifecycle.tag_index import PAGE, TagHit, TagIndex
+from workers.lifecycle.tag_index import TagHit, TagIndex
 from workers.lifecycle.tag_ranks import HIGHEST, TagRanks, bounds_of
 from workers.redis.connection import Client, raw
 from workers.redis.partitions import Partitions
 from workers.redis.scatter import Scatter, sums
 
+FIRST = 100  # forms of each partition that are read at first
 GROWTH = 4  # by which more forms of each partition are read, if the first ones do not decide
 
 
@@ -31,7 +32,7 @@ class PartitionedTagIndex(TagIndex):
             yield from part.tagged(label)
 
     def hits(self, label: str, min_score: float, start: int, limit: int) -> list[TagHit | None]:
-        """See ``TagIndex``. The first page takes three waits, and a far one nine."""
+        """See ``TagIndex``. The first pages take three waits, and far ones about six."""
         form, bounds = index_form(label), bounds_of(min_score)
 
         def above(ranks: Sequence[int]) -> list[int]:
@@ -84,7 +85,7 @@ class PartitionedTagIndex(TagIndex):
         return list(islice(takewhile(lambda one: one[1] > 0, self._merged(limit)), limit))
 
     def _ordered(self, start: int) -> Iterator[tuple[str, int]]:
-        return islice(self._merged(start + PAGE), start, None)
+        return islice(self._merged(start + FIRST), start, None)
 
     def _merged(self, first: int) -> Iterator[tuple[str, int]]:
         """All forms with their number of records, most frequent first.
@@ -95,10 +96,7 @@ class PartitionedTagIndex(TagIndex):
         given, limit = 0, first
         while True:
             pages = self._parts.each(lambda part: part.rows(0, limit))  # noqa: B023 -- called at once
-            forms = list(dict.fromkeys(form for page in pages for form, _ in page))
-            counted = [
-                (form, number or 0) for form, number in zip(forms, self.numbers(forms) if forms else [], strict=True)
-            ]
+            counted = list(self._summed([dict(page) for page in pages]).items())
             counted.sort(key=lambda one: (one[1], raw(one[0])), reverse=True)
             unread = [page[-1][1] for page in pages if len(page) == limit]
             certain = counted if not unread else [one for one in counted if one[1] > sum(unread)]
@@ -106,6 +104,19 @@ class PartitionedTagIndex(TagIndex):
             if not unread:
                 return
             given, limit = max(given, len(certain)), limit * GROWTH
+
+    def _summed(self, pages: Sequence[dict[str, int]]) -> dict[str, int]:
+        """The number of records of each form in some page. Each partition is asked for those that its page lacks."""
+        forms = dict.fromkeys(form for page in pages for form in page)
+        lacking = {partition: [form for form in forms if form not in page] for partition, page in enumerate(pages)}
+        asked = [partition for partition, missing in lacking.items() if missing]
+        answers = self._parts.some(asked, lambda part, partition: part.numbers(lacking[partition]))
+        found: Counter[str] = Counter(dict.fromkeys(forms, 0))
+        for page in pages:
+            found.update(page)
+        for partition, numbers in zip(asked, answers, strict=True):
+            found.update({form: number or 0 for form, number in zip(lacking[partition], numbers, strict=True)})
+        return found
 
     def _read(self, form: str, members: Sequence[tuple[int, bytes]]) -> list[TagHit | None]:
         mine: dict[int, list[bytes]] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workers.lifecycle.stored_record import STATE_SPAN
+from workers.redis import scripts
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
@@ -29,16 +30,18 @@ class RecordTimes:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.records
+        self._count = self._redis.register_script(scripts.source("count_ranges"))
 
     def newer(self, places: Sequence[int], ticks: Sequence[int]) -> list[int]:
         """The number of records that are newer than each tick."""
+        ranges = [
+            bound
+            for tick in ticks
+            for place in places
+            for bound in (_score(place, tick + 1), f"({_score(place + 1, 0)}")
+        ]
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for tick in ticks:
-                for place in places:
-                    pipe.zcount(self._key, _score(place, tick + 1), f"({_score(place + 1, 0)}")
-            answers = pipe.execute()
-        return [sum(answers[n : n + len(places)]) for n in range(0, len(answers), len(places))]
+            return list(map(int, self._count(keys=[self._key], args=[len(places), *ranges])))
 
     def page(self, places: Sequence[int], tick: int, limit: int) -> list[Timed]:
         """At most ``limit`` records, newest first, none of which is newer than a tick."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workers.lifecycle.tag_entries import IMPLIED, SEGMENT, TAG, rank_of
+from workers.redis import scripts
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
@@ -25,17 +26,13 @@ class TagRanks:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._count = self._redis.register_script(scripts.source("count_ranges"))
 
     def above(self, form: str, bounds: Bounds, ranks: Sequence[int]) -> list[int]:
         """The number of records that are above each of these ranks."""
-        key = self._keys.tag(form)
+        ranges = [bound for rank in ranks for most, least in bounds for bound in (max(least, rank + 1), most)]
         with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for rank in ranks:
-                for most, least in bounds:
-                    pipe.zcount(key, max(least, rank + 1), most)
-            answers = pipe.execute()
-        return [sum(answers[n : n + len(bounds)]) for n in range(0, len(answers), len(bounds))]
+            return list(map(int, self._count(keys=[self._keys.tag(form)], args=[len(bounds), *ranges])))
 
     def page(self, form: str, bounds: Bounds, rank: int, limit: int) -> list[tuple[int, bytes]]:
         """At most ``limit`` members with their ranks, best first, none of which is above this rank."""

@@ -26,7 +26,7 @@ from workers.lifecycle.partitioned_records import PartitionedDamagedRecords, Par
 from workers.lifecycle.partitioned_statements import PartitionedStatements
 from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
 from workers.lifecycle.partitioned_versions import PartitionedVersions
-from workers.lifecycle.positions import bound_of
+from workers.lifecycle.positions import SLACK, bound_of
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record import STATES, Record, State
 from workers.lifecycle.record_reader import Records
@@ -102,8 +102,9 @@ happening = st.tuples(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(happens=st.lists(happening, max_size=40), size=st.integers(1, 7))
+@pytest.mark.parametrize("stores", [3], indirect=True)
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(happens=st.lists(happening, max_size=30), size=st.sampled_from([3, 10]))
 def test_readers_say_the_same(stores: Stores, happens: list[tuple[int, Any, list[str]]], size: int) -> None:
     stores.client.flushall()
     for place, (number, state, labels) in enumerate(happens):
@@ -127,15 +128,15 @@ def test_readers_say_the_same(stores: Stores, happens: list[tuple[int, Any, list
         for start in range(0, 32, size):
             stores.same(lambda records: records.newest(start, size, which))  # noqa: B023
     stores.same(lambda records: list(records.latest(20)))
-    for label in LABELS:
+    for label in LABELS[:6]:
         stores.same(lambda records: sorted(records.tag_index.tagged(label)))  # noqa: B023
         stores.same(lambda records: records.tag_index.spelling(label))  # noqa: B023
         stores.same(lambda records: records.tag_hints.unknown([label]))  # noqa: B023
         for start in range(0, 32, size):
             stores.same(lambda records: pages(records.tag_index.hits(label, 0.4, start, size)))  # noqa: B023
-    for limit in (1, 3, 50):
+    for limit in (2, 50):
         stores.same(lambda records: records.tag_index.common(limit))  # noqa: B023
-        for prefix in ("", "e", "cats", "x"):
+        for prefix in ("", "cats"):
             stores.same(lambda records: tags_in_pages(records, prefix, limit))  # noqa: B023
     versions = RecordVersions(stores.client, Keys("{plain}:"), "space")
     clients = (stores.client,) * stores.partitions.count
@@ -307,7 +308,8 @@ def test_a_fault_has_the_name_of_its_partition_and_others_have_done_their_part()
     assert parts.tried(range(3), call)[0] == {0: 0, 2: 2}
 
 
-@given(st.lists(st.integers(0, 1000), max_size=50), st.integers(0, 60))
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, 1000), max_size=600), st.integers(0, 700))
 def test_the_bound_of_a_position(values: list[int], start: int) -> None:
     asked = []
 
@@ -317,8 +319,23 @@ def test_the_bound_of_a_position(values: list[int], start: int) -> None:
 
     bound, passed = bound_of(start, -1, 1000, above)
     assert passed == sum(value > bound for value in values) <= start
-    assert start == 0 or bound == -1 or sum(value > bound - 1 for value in values) > start
+    close = start - passed <= SLACK
+    assert close or bound == -1 or sum(value > bound - 1 for value in values) > start
     assert len(asked) <= 3
+
+
+def test_far_pages_are_found_by_bounds(stores: Stores) -> None:
+    """Far enough that what is before them is not read."""
+    for start in range(0, 400, 50):
+        refs = [ObjectRef("inbox", f"{number}.png", "e") for number in range(start, start + 50)]
+        stores.both(lambda ledger: ledger.enter([Arrival(ref) for ref in refs], REVISION, 1.0, 60.0))  # noqa: B023
+        for place, ref in enumerate(refs, start):
+            one = record(ref.key, "e", "done" if place % 5 else "failed", ["cat"], 0.9 - place / 1000)
+            stores.both(lambda ledger: ledger.finish([one], 1.8e9 + place / 7))  # noqa: B023
+    for start in (99, 100, 101, 250, 395, 400, 1000):
+        stores.same(lambda records: records.newest(start, 20))  # noqa: B023
+        stores.same(lambda records: records.newest(start, 20, "done"))  # noqa: B023
+        stores.same(lambda records: records.tag_index.hits("cat", 0.6, start, 20))  # noqa: B023
 
 
 @given(st.lists(st.lists(st.binary(max_size=2), unique=True), min_size=3, max_size=3), st.integers(1, 5))

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import pytest
+
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_records import PartitionedRecords
+from workers.lifecycle.partitioned_statements import PartitionedStatements
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.partitions import Partitions
 
 COUNT = 3
+UNPARTITIONED = pytest.mark.parametrize("url", ["server", "cluster"], indirect=True)
+"""A test that makes its adapters itself, or is about one object alone, so that partitions show nothing more."""
 
 
 class RoutedKeys(Keys):
@@ -35,10 +40,20 @@ class RoutedKeys(Keys):
         return self.of(oid).segmentation_request(oid)
 
 
+def keys_of(keys: Keys, oid: str) -> Keys:
+    """The keys among which those of an object are."""
+    return keys.of(oid) if isinstance(keys, RoutedKeys) else keys
+
+
 def ledger_of(client: Client, keys: Keys, feed_length: int = 100) -> PartitionedLedger:
     """A ledger over ``COUNT`` partitions of one server."""
     partitions = Partitions(Keys(keys.prefix), COUNT)
     return PartitionedLedger(partitions, client, (client,) * COUNT, feed_length)
+
+
+def statements_of(client: Client, keys: Keys) -> PartitionedStatements:
+    """What people say of their images."""
+    return PartitionedStatements(Partitions(Keys(keys.prefix), COUNT), client, (client,) * COUNT)
 
 
 def records_of(client: Client, keys: Keys) -> PartitionedRecords:

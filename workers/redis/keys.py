@@ -93,6 +93,8 @@ key                              type        holds
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
 ``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
                                              ``body``: the stored record
+``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``; there
+                                             are none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead
 ``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)

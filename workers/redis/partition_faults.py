@@ -1,10 +1,11 @@
-"""The names of partitions as services: the outage of one must not stop the work on the others."""
+"""Partitions that are away: their outages have names of their own, so that the work on the others goes on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from vectordb.errors import Transient
 from workers.redis.connection import StoreUnavailable
 from workers.settings.dependencies import REDIS
 
@@ -29,3 +30,40 @@ def of_partition(partition: int) -> Iterator[None]:
         if exc.service != REDIS:
             raise
         raise StoreUnavailable(str(exc), service_of(partition)) from exc
+
+
+class PartitionFaults:
+    """Knows which partitions are away, and goes on without them.
+
+    ``is_active``: whether a service has an outage whose end a probe reports. ``register``: returns the service of a
+    fault if it has an outage now, ``None`` if only one call failed. Without them no fault is tolerated.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        is_active: Callable[[str], bool] = lambda _: False,
+        register: Callable[[Transient], str | None] = lambda _: None,
+    ) -> None:
+        self.count = count
+        self._is_active = is_active
+        self._register = register
+
+    def away(self, partition: int) -> bool:
+        """Whether this partition has an outage."""
+        return self.count > 1 and self._is_active(service_of(partition))
+
+    def there(self, first: int = 0) -> list[int]:
+        """The partitions without an outage, in turn from ``first`` on."""
+        turn = ((first + n) % self.count for n in range(self.count))
+        return [partition for partition in turn if not self.away(partition)]
+
+    @contextmanager
+    def tolerated(self, partition: int) -> Iterator[None]:
+        """End the block at a fault of the partition, if that is an outage; a single fault is raised, by its name."""
+        try:
+            with of_partition(partition):
+                yield
+        except StoreUnavailable as exc:
+            if exc.service != service_of(partition) or self._register(exc) is None:
+                raise

@@ -27,6 +27,10 @@ class RecoveryKeys:
         return f"{self.prefix}loss"
 
     @property
+    def feed_positions(self) -> str:
+        return f"{self.prefix}feed:positions"
+
+    @property
     def low_priority_once(self) -> str:
         return f"{self.prefix}inbox:low-priority:once"
 

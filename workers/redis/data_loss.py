@@ -51,6 +51,7 @@ class DataLoss:
                 found = self._redis.get(self._keys.data_id)
         now = text(found or b"")
         if self._known not in (None, now):
+            self._layout.require()  # another process may have recorded another number of partitions since
             log.error("Redis has lost all keys", then="records are made again from the bucket")
             for call in self._calls:
                 call()

@@ -10,6 +10,7 @@ A change of this layout needs a new version and the steps that lead to it (``wor
 key                              type        holds
 ===============================  ==========  =======================================================================
 ``P layout-version``             string      the version of this layout (``workers.redis.layout``)
+``P partitions``                 string      the number of partitions (``workers.redis.partitions``); without it: 1
 ``P data-id``                    string      a random id of the data of this Redis: another one shows a process that
                                              all keys were lost (``workers.redis.data_loss``)
 ``P refill``                     hash        present while records are made again in a Redis that was empty: ``since``
@@ -165,6 +166,10 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     @property
     def layout_version(self) -> str:
         return f"{self.prefix}layout-version"
+
+    @property
+    def partitions(self) -> str:
+        return f"{self.prefix}partitions"
 
     @property
     def inbox(self) -> str:

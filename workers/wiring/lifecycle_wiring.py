@@ -16,6 +16,8 @@ from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
+from workers.redis.partitions import Partitions
+from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
 
 
@@ -35,9 +37,21 @@ class LifecycleWiring:
         return Keys(self.settings.key_prefix)
 
     @cached_property
+    def partitions(self) -> Partitions:
+        """Over which the keys of objects are spread."""
+        return Partitions(self.keys, self.settings.partitions)
+
+    @cached_property
+    def partition_clients(self) -> tuple[Client, ...]:
+        """A client for each partition. Without a cluster it is the same one."""
+        if self.partitions.count == 1 or not names_cluster(self.settings.redis_url):
+            return (self.redis,) * self.partitions.count
+        return tuple(connect(self.settings.redis_url, keys.prefix) for keys in self.partitions.all)
+
+    @cached_property
     def layout(self) -> Layout:
         """The layout of the keys. Call ``require`` before any other key is read or written."""
-        return Layout(self.redis, self.keys)
+        return Layout(self.redis, self.keys, self.settings.partitions)
 
     @cached_property
     def data_loss(self) -> DataLoss:

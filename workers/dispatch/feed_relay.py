@@ -1,8 +1,8 @@
 """Relays the feed of a partition into the one feed for clients.
 
 A script of a partition cannot write to the feed, which is in another slot. So each partition has a feed of its own,
-in which the entries of an object are in order. A relay appends them to ``P feed`` and stores its position there, in one
-script. Several relays of a partition may run: a script appends nothing if the position is not the expected one.
+in which the entries of an object are in order. A relay appends them to ``P feed`` and stores its position there, in
+one script. Several relays of a partition may run: a script appends nothing if the position is not the expected one.
 
 An entry is repeated only if the feed of a partition goes back: its server lost entries, and the clock of the one that
 has replaced it is behind by more than that took. One that was lost before it was relayed is made again with its

@@ -25,10 +25,11 @@ class HeldEvents:
     """
 
     def __init__(
-        self, client: Client, keys: Keys, inbox: PartitionedInbox, partitions: Partitions, faults: PartitionFaults
+        self, client: Client, key: str, inbox: PartitionedInbox, partitions: Partitions, faults: PartitionFaults
     ) -> None:
+        """``key``: of the stream under ``P`` in which they wait; ``inbox``: to which they go."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._key = keys.inbox
+        self._key = key
         self._inbox = inbox
         self._partitions = partitions
         self._faults = faults
@@ -60,10 +61,10 @@ class HeldEvents:
             ids.setdefault(partition, []).append(entry)
             events.setdefault(partition, []).append(looked_up(event))
         count = 0
-        for partition in events:
+        for partition, mine in events.items():
             if not self._faults.away(partition):
                 with self._faults.tolerated(partition):
-                    self._inbox.pass_on(partition, events[partition])
+                    self._inbox.pass_on(partition, mine)
                     unreadable += ids[partition]
                     count += len(ids[partition])
         if unreadable:
@@ -74,8 +75,6 @@ class HeldEvents:
 
 def looked_up(event: ObjectEvent) -> ObjectEvent:
     """The event without what the object was when it came."""
-    return (
-        event
-        if event.kind == "removed"
-        else msgspec.structs.replace(event, etag="", size=None, version_id=None, sequence="")
-    )
+    if event.kind == "removed":  # looked up in any case
+        return event
+    return msgspec.structs.replace(event, etag="", size=None, version_id=None, sequence="")

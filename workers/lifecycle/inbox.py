@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -50,6 +51,15 @@ class Inbox:
     def parts(self) -> Sequence[Inbox]:
         """The inboxes that ``again`` and ``recover`` are called for: this one, or those of the partitions."""
         return (self,)
+
+    @property
+    def away(self) -> bool:
+        """Whether it is in a partition that has an outage of its own."""
+        return False
+
+    def tolerated(self) -> AbstractContextManager[None]:
+        """Ends its block at a fault of its partition, if that is an outage."""
+        return nullcontext()
 
     def parts_of(self, ids: Iterable[str]) -> set[Inbox]:
         """Those of them that have these entries."""

@@ -8,12 +8,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import AbstractContextManager
+from itertools import chain
 
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import StoreUnavailable
 from workers.redis.partition_faults import PartitionFaults, of_partition
 from workers.redis.partitions import Partitions
+from workers.redis.scatter import Scatter
 
 Read = list[tuple[str, ObjectEvent]]
 
@@ -24,9 +27,19 @@ LOOK_AT_ALL_S = 0.5  # the same where something does, in case a report was misse
 class InboxPart(Inbox):
     """The inbox of one partition. Raises ``StoreUnavailable`` with its name."""
 
-    def __init__(self, inner: Inbox, partition: int) -> None:
+    def __init__(self, inner: Inbox, partition: int, faults: PartitionFaults) -> None:
         self._inner = inner
         self.partition = partition
+        self._faults = faults
+
+    @property
+    def away(self) -> bool:
+        """See ``Inbox``."""
+        return self._faults.away(self.partition)
+
+    def tolerated(self) -> AbstractContextManager[None]:
+        """See ``Inbox``."""
+        return self._faults.tolerated(self.partition)
 
     def append(self, events: Sequence[ObjectEvent]) -> None:
         """See ``Inbox``."""
@@ -103,8 +116,8 @@ class Arrivals:
 class PartitionedInbox(Inbox):
     """The inboxes of all partitions, as one. ``held``: stores events of a partition that is away, see ``HeldEvents``.
 
-    Readers take from each in turn, and from none that is away. ``arrivals``: tells which to read; without it all are
-    looked at, often.
+    Readers take from each in turn, and from none that is away. ``arrivals``: set it if something reports which to read;
+    without it all are looked at, often.
     """
 
     def __init__(
@@ -113,20 +126,20 @@ class PartitionedInbox(Inbox):
         inboxes: Sequence[Inbox],
         held: Inbox,
         faults: PartitionFaults | None = None,
-        arrivals: Arrivals | None = None,
     ) -> None:
         self._partitions = partitions
-        self._parts = tuple(InboxPart(inner, partition) for partition, inner in enumerate(inboxes))
-        self._held = held
         self._faults = faults or PartitionFaults(partitions.count)
-        self._arrivals = arrivals
+        self._parts = tuple(InboxPart(inner, n, self._faults) for n, inner in enumerate(inboxes))
+        self._scatter = Scatter(partitions, self._parts)
+        self._held = held
+        self.arrivals: Arrivals | None = None
         self._first = 0
         self._look_at_all = 0.0
 
     @property
     def parts(self) -> tuple[Inbox, ...]:
-        """See ``Inbox``: those of partitions that are not away."""
-        return tuple(self._parts[partition] for partition in self._faults.there())
+        """See ``Inbox``."""
+        return self._parts
 
     def parts_of(self, ids: Iterable[str]) -> set[Inbox]:
         """See ``Inbox``."""
@@ -138,15 +151,15 @@ class PartitionedInbox(Inbox):
         No partition that is away is waited for.
         """
         divided = self._partitions.divide(event.id for event in events)
-        left: list[int] = []
-        for partition, places in divided.items():
-            if self._faults.away(partition):
-                left += places
-                continue
-            try:
-                self._parts[partition].append([events[place] for place in places])
-            except StoreUnavailable:
-                left += places
+        there = [partition for partition in divided if not self._faults.away(partition)]
+        stored, faults = self._scatter.tried(
+            there, lambda part, partition: part.append([events[place] for place in divided[partition]])
+        )
+        for fault in faults:
+            if not isinstance(fault, StoreUnavailable):
+                raise fault
+            self._faults.begun(fault)
+        left = [place for partition, places in divided.items() if partition not in stored for place in places]
         if left:
             self._held.append([events[place] for place in sorted(left)])
 
@@ -156,7 +169,7 @@ class PartitionedInbox(Inbox):
 
     def length(self) -> int:
         """Number of events that are not processed yet, also of those that wait for a partition."""
-        return self._held.length() + sum(part.length() for part in self._parts)
+        return self._held.length() + sum(self._scatter.each(lambda part: part.length()))
 
     def prepare(self) -> None:
         """Create the streams and their groups. Those of a partition that is away are created when it is read."""
@@ -165,16 +178,16 @@ class PartitionedInbox(Inbox):
                 self._parts[partition].prepare()
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> Read:
-        """See ``Inbox``. All partitions get the same share of ``count``; what is left goes to those that have more."""
+        """See ``Inbox``. All partitions get the same share of ``count``; those with more events get what is left."""
         until = time.monotonic() + (block_ms or 0) / 1000
         while True:
             events = self._read(consumer, count, self._candidates())
             left = until - time.monotonic()
             if events or block_ms is None or left <= 0:
                 return events
-            if self._arrivals is None:
+            if self.arrivals is None:
                 time.sleep(min(left, LOOK_S))
-            elif not self._arrivals.wait(left):
+            elif not self.arrivals.wait(left):
                 self._look_at_all = 0.0
 
     def again(self, consumer: str, count: int, after: str) -> Read:
@@ -187,15 +200,10 @@ class PartitionedInbox(Inbox):
 
     def done(self, ids: Sequence[str]) -> None:
         """See ``Inbox``. All that can be removed are, before a fault is raised."""
-        fault: StoreUnavailable | None = None
-        for partition, part in enumerate(self._parts):
-            mine = [entry for entry in ids if _partition(entry) == partition]
-            try:
-                part.done(mine)
-            except StoreUnavailable as exc:
-                fault = exc
-        if fault is not None:
-            raise fault
+        divided: dict[int, list[str]] = {}
+        for entry in ids:
+            divided.setdefault(_partition(entry), []).append(entry)
+        self._scatter.some(list(divided), lambda part, partition: part.done(divided[partition]))
 
     def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:  # noqa: ARG002 -- as in ``Inbox``
         """Nothing: a transaction of other keys cannot hold the commands."""
@@ -206,8 +214,8 @@ class PartitionedInbox(Inbox):
         self.done(ids)
 
     def _candidates(self) -> Collection[int]:
-        noted = self._arrivals.take() if self._arrivals is not None else set()
-        if self._arrivals is None or time.monotonic() >= self._look_at_all:
+        noted = self.arrivals.take() if self.arrivals is not None else set()
+        if self.arrivals is None or time.monotonic() >= self._look_at_all:
             self._look_at_all = time.monotonic() + LOOK_AT_ALL_S
             return range(self._partitions.count)
         return noted
@@ -216,20 +224,20 @@ class PartitionedInbox(Inbox):
         found: Read = []
         turn = [partition for partition in self._faults.there(self._first) if partition in candidates]
         self._first += 1
+        later: list[int] = []
         while turn and len(found) < count:
-            share, full = -(-(count - len(found)) // len(turn)), []
-            for partition in turn:
-                most, page = min(share, count - len(found)), list[tuple[str, ObjectEvent]]()
-                if most:
-                    with self._faults.tolerated(partition):
-                        page = self._parts[partition].read(consumer, most, None)
-                if len(page) == most:  # or not asked: it may have more
-                    full.append(partition)
-                found += page
-            turn = full
-        if self._arrivals is not None:
-            for partition in turn:
-                self._arrivals.note(partition)
+            left = count - len(found)
+            turn, later = turn[:left], turn[left:] + later
+            share = left // len(turn)
+            pages, faults = self._scatter.tried(turn, lambda part, _: part.read(consumer, share, None))  # noqa: B023 -- called at once
+            found += chain.from_iterable(pages.values())
+            for fault in faults:
+                if not self._faults.begun(fault):
+                    raise fault
+            turn = [partition for partition, page in pages.items() if len(page) == share]
+        if self.arrivals is not None:
+            for partition in (*turn, *later):
+                self.arrivals.note(partition)
         return found
 
 

@@ -65,5 +65,9 @@ class PartitionFaults:
             with of_partition(partition):
                 yield
         except StoreUnavailable as exc:
-            if exc.service != service_of(partition) or self._register(exc) is None:
+            if not self.begun(exc):
                 raise
+
+    def begun(self, fault: Transient) -> bool:
+        """Whether a fault shows the outage of a partition, which is known from now on."""
+        return partition_of(fault.service) is not None and self._register(fault) is not None

@@ -9,11 +9,15 @@ from __future__ import annotations
 
 from binascii import crc32
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import cached_property
 
 from workers.redis.connection import NoHashTag, raw
 from workers.redis.keys import Keys
 from workers.settings.cluster_urls import SUGGESTED, has_hash_tag
+
+MOST_THREADS = 16
 
 
 class Partitions:
@@ -43,6 +47,11 @@ class Partitions:
         for position, oid in enumerate(oids):
             divided.setdefault(self.of(oid), []).append(position)
         return divided
+
+    @cached_property
+    def threads(self) -> ThreadPoolExecutor:
+        """The threads of this process that wait for answers of partitions."""
+        return ThreadPoolExecutor(min(self.count, MOST_THREADS), thread_name_prefix="partition")
 
     @property
     def all(self) -> tuple[Keys, ...]:

@@ -19,6 +19,10 @@ class RecoveryKeys:
         return f"{self.prefix}data-id"
 
     @property
+    def partition_data_ids(self) -> str:
+        return f"{self.prefix}partition-data-ids"
+
+    @property
     def refill(self) -> str:
         return f"{self.prefix}refill"
 

@@ -7,7 +7,7 @@ events are read again, and repeating a step that was already done has no effect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
@@ -17,13 +17,13 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
-from workers.dispatch.arrivals import arrival_of, asks
+from workers.dispatch.arrivals import arrival_of, asks, report_unverified
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
 from workers.dispatch.pace import Pace
 from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
-from workers.events.sink import EventSink, ReceivedEvents
+from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at
 from workers.lifecycle.ledger import Arrival, Ledger, Waiting
@@ -45,7 +45,6 @@ GATHER_S = 0.005
 ENTERED = frozenset({"entered", "known"})
 SENT = ENTERED | {"again"}
 RESENT = SENT | {"duplicate"}
-UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 
 
 class Dispatcher:
@@ -293,14 +292,7 @@ class Dispatcher:
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), from_queue=from_queue)
-        self._report_unverified(unverified)
+        report_unverified(self._event_sink, unverified)
         if fault is not None and self._outage_tracker.register(fault) is None:
             log.warning("events postponed", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
-
-    def _report_unverified(self, unverified: Mapping[str, str]) -> None:
-        """Count and log removals that the store cannot confirm: such objects keep their records."""
-        if unverified:
-            oid, reason = next(iter(unverified.items()))
-            log.warning("removals not verified, records kept", removals=len(unverified), example=oid, reason=reason)
-            self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unverified)})])

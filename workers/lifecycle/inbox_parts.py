@@ -116,8 +116,8 @@ class Arrivals:
 class PartitionedInbox(Inbox):
     """The inboxes of all partitions, as one. ``held``: stores events of a partition that is away, see ``HeldEvents``.
 
-    Readers take from each in turn, and from none that is away. ``arrivals``: set it if something reports which to read;
-    without it all are looked at, often.
+    Readers take from each in turn, and from none that is away. ``arrivals``: set it if something reports which to
+    read; without it all are looked at, often.
     """
 
     def __init__(

@@ -68,6 +68,8 @@ class PartitionFaults:
             if not self.begun(exc):
                 raise
 
-    def begun(self, fault: Transient) -> bool:
+    def begun(self, fault: Exception) -> bool:
         """Whether a fault shows the outage of a partition, which is known from now on."""
-        return partition_of(fault.service) is not None and self._register(fault) is not None
+        if not isinstance(fault, StoreUnavailable) or partition_of(fault.service) is None:
+            return False
+        return self._register(fault) is not None

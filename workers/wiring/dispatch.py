@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from workers.dispatch.dispatcher import Dispatcher
-from workers.dispatch.pace import Pace
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.keeper import Keeper
+from workers.dispatch.pace import Pace
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper

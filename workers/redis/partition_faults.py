@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from vectordb.errors import Transient
 from workers.redis.connection import StoreUnavailable
 from workers.settings.dependencies import REDIS
+
+PATIENCE_S = 5.0  # how long a stage waits for a partition: a failover takes as long
 
 
 def service_of(partition: int) -> str:
@@ -36,7 +39,8 @@ class PartitionFaults:
     """Knows which partitions are away, and goes on without them.
 
     ``is_active``: whether a service has an outage whose end a probe reports. ``register``: returns the service of a
-    fault if it has an outage now, ``None`` if only one call failed. Without them no fault is tolerated.
+    fault if it has an outage now, ``None`` if only one call failed. ``wait``: waits up to so many seconds for the end
+    of an outage, and returns whether it has ended. Without them no fault is tolerated.
     """
 
     def __init__(
@@ -44,10 +48,13 @@ class PartitionFaults:
         count: int,
         is_active: Callable[[str], bool] = lambda _: False,
         register: Callable[[Transient], str | None] = lambda _: None,
+        wait: Callable[[str, float], bool] = lambda *_: False,
     ) -> None:
         self.count = count
         self._is_active = is_active
         self._register = register
+        self._wait = wait
+        self._patient_until: dict[int, float] = {}
 
     def away(self, partition: int) -> bool:
         """Whether this partition has an outage."""
@@ -57,6 +64,11 @@ class PartitionFaults:
         """The partitions without an outage, in turn from ``first`` on."""
         turn = ((first + n) % self.count for n in range(self.count))
         return [partition for partition in turn if not self.away(partition)]
+
+    def returns(self, partition: int) -> bool:
+        """Whether a partition that is away comes back, if its outage has not lasted longer than ``PATIENCE_S``."""
+        left = self._patient_until.get(partition, 0.0) - time.monotonic()
+        return left > 0 and self._wait(service_of(partition), left)
 
     @contextmanager
     def tolerated(self, partition: int) -> Iterator[None]:
@@ -70,6 +82,12 @@ class PartitionFaults:
 
     def begun(self, fault: Exception) -> bool:
         """Whether a fault shows the outage of a partition, which is known from now on."""
-        if not isinstance(fault, StoreUnavailable) or partition_of(fault.service) is None:
+        partition = partition_of(fault.service) if isinstance(fault, StoreUnavailable) else None
+        if partition is None or not isinstance(fault, StoreUnavailable):
             return False
-        return self._register(fault) is not None
+        new = not self.away(partition)
+        if self._register(fault) is None:
+            return False
+        if new:
+            self._patient_until[partition] = time.monotonic() + PATIENCE_S
+        return True

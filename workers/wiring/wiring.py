@@ -153,7 +153,7 @@ class Wiring(LifecycleWiring):
         """Which partitions are away, as this process has found."""
         tracker = self.outage_tracker
         return PartitionFaults(
-            self.partitions.count, lambda name: tracker.is_active(name, probed=True), tracker.register
+            self.partitions.count, lambda name: tracker.is_active(name, probed=True), tracker.register, tracker.wait
         )
 
     @cached_property

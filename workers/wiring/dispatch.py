@@ -34,7 +34,7 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
         EventFilter(
             w.redis, w.keys, w.event_sink, w.clock, w.records.known if w.partitions.count > 1 else None
         ),
-        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w)),
+        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w), w.interrupted),
         w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker, adopt(w),
     )  # fmt: skip
 
@@ -64,7 +64,7 @@ def sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
-        refill=w.refill if since is None and bucket in {None, s.bucket} else None,
+        refill=w.refill if since is None and bucket in {None, s.bucket} else None, interrupted=w.interrupted,
     )  # fmt: skip
 
 

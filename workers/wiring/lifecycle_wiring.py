@@ -6,14 +6,25 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from workers.dispatch.batch_objects import BatchObjects
+from workers.dispatch.interrupted import Interrupted
+from workers.dispatch.partitioned_batch_objects import PartitionedBatchObjects
+from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
 from workers.lifecycle.inbox_parts import PartitionedInbox
 from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.partitioned_progress import PartitionedProgress
+from workers.lifecycle.partitioned_records import PartitionedRecords
+from workers.lifecycle.partitioned_statements import PartitionedStatements
+from workers.lifecycle.partitioned_versions import PartitionedVersions
+from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statements
+from workers.lifecycle.tolerant_ledger import TolerantLedger
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.keys import Keys
@@ -85,17 +96,56 @@ class LifecycleWiring:
         streams = [(client, keys.inbox) for client, keys in self._of_partitions]
         return Refill(self.redis, self.keys, self.clock, [*streams, (self.redis, self.keys.inbox)])
 
+    @property
+    def partitioned(self) -> bool:
+        """Whether there are several partitions, so that the twins of the adapters are needed."""
+        return self.partitions.count > 1
+
     @cached_property
     def ledger(self) -> Ledger:
+        if self.partitioned:
+            return TolerantLedger(
+                self.partitions, self.redis, self.partition_clients, self.settings.feed_length, self.partition_faults
+            )
         return Ledger(self.redis, self.keys, self.settings.feed_length)
 
     @cached_property
     def statements(self) -> Statements:
+        if self.partitioned:
+            return PartitionedStatements(self.partitions, self.redis, self.partition_clients)
         return Statements(self.redis, self.keys)
 
     @cached_property
     def records(self) -> Records:
+        if self.partitioned:
+            return PartitionedRecords(self.partitions, self.redis, self.partition_clients)
         return Records(self.redis, self.keys)
+
+    @cached_property
+    def progress(self) -> ProgressReader:
+        if self.partitioned:
+            return PartitionedProgress(self.partitions, self.partition_clients)
+        return ProgressReader(self.redis, self.keys)
+
+    @cached_property
+    def batch_objects(self) -> BatchObjects | None:
+        """The objects of batches, if there are several partitions."""
+        if self.partitioned:
+            return PartitionedBatchObjects(self.partitions, self.redis, self.partition_clients)
+        return None
+
+    @cached_property
+    def interrupted(self) -> Interrupted:
+        """Objects whose tagging was interrupted by a hold."""
+        if self.partitioned:
+            return PartitionedInterrupted(self.partitions, self.partition_clients)
+        return Interrupted(self.redis, self.keys)
+
+    def record_versions(self, space_id: str) -> RecordVersions:
+        """The versions that are tagged in a vector space."""
+        if self.partitioned:
+            return PartitionedVersions(self.partitions, self.redis, self.partition_clients, space_id)
+        return RecordVersions(self.redis, self.keys, space_id)
 
     @cached_property
     def inbox(self) -> Inbox:

@@ -19,7 +19,6 @@ from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
-from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
 from workers.redis.layout import Layout
@@ -106,7 +105,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader |
         lambda text: encoder.encode([text])[0],
         QueryImages(rpc, wiring.redis, wiring.keys),
         wiring.records,
-        Newest(wiring.records, wiring.redis, wiring.keys),
+        Newest(wiring.records),
         RankedLists(wiring.redis, wiring.keys),
         found or coverage(wiring),
     )
@@ -115,7 +114,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader |
 def coverage(wiring: Wiring) -> CoverageReader:
     """How many of the tagged images can be found."""
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)
-    versions = RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
+    versions = wiring.record_versions(wiring.space.id)
     refill = wiring.refill
     return CoverageReader(remote_images(wiring, rpc), versions.count, lambda: refill.since() is not None)
 

@@ -45,6 +45,7 @@ from workers.redis.heartbeats import Health
 from workers.redis.models_in_use import ModelBoard
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.rpc import RpcClient
+from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
@@ -78,12 +79,20 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
+        if self.partitioned:
+            return PartitionedRequests(self.partitions, self.partition_clients)
         return SegmentationRequests(self.redis, self.keys)
 
     @cached_property
     def artifacts(self) -> Artifacts:
         from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes artifacts needs it
 
+        if self.partitioned:
+            from workers.segmentation.partitioned_artifacts import PartitionedArtifacts  # noqa: PLC0415 -- as above
+
+            return PartitionedArtifacts(
+                self.store, self.partitions, self.partition_clients, self.settings.output_prefix
+            )
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 
     @cached_property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import itertools
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -81,6 +82,8 @@ class PartitionedWorld:
         self.other = self._wiring()  # of the workers and of whoever looks: another process
         self.numbers = itertools.count()
         self.put_numbers: list[int] = []
+        self.finished: list[tuple[float, str]] = []
+        """When which record was written, as its worker knows."""
 
     def _wiring(self) -> Wiring:
         made = Wiring(self.settings)
@@ -144,7 +147,10 @@ class PartitionedWorld:
                 try:
                     now = self.other.clock()
                     ledger.advance(refs, REVISION, "embedding", now + self.settings.deadline_s, now=now, begin=True)
-                    ledger.finish([record(ref) for ref in refs], self.other.clock())
+                    written = ledger.finish([record(ref) for ref in refs], self.other.clock())
+                    self.finished += [
+                        (time.monotonic(), ref.id) for ref, one in zip(refs, written, strict=True) if one
+                    ]
                 except Transient:
                     continue
 

@@ -11,7 +11,7 @@ from workers.dispatch.batch_objects import BatchObjects, Page, nothing
 from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import Client, text, translated
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter
+from workers.redis.scatter import Scatter, sums
 
 
 class PartitionedBatchObjects(BatchObjects):
@@ -45,7 +45,7 @@ class PartitionedBatchObjects(BatchObjects):
 
     def number_open(self, batches: Sequence[str]) -> list[int]:
         """See ``BatchObjects``."""
-        return [sum(counts) for counts in zip(*self._parts.each(lambda part: part.number_open(batches)), strict=True)]
+        return sums(self._parts.each(lambda part: part.number_open(batches)))
 
     def open(self, batch: str) -> Iterator[tuple[Page, float]]:
         """See ``BatchObjects``. The times are those of the servers of the partitions."""

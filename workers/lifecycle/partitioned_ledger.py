@@ -120,7 +120,7 @@ class PartitionedLedger(Ledger):
     def _claimed(
         self, partitions: Sequence[int], call: Callable[[Ledger, int], list[Overdue]]
     ) -> dict[int, list[Overdue]]:
-        """What could be claimed. A fault is raised if nothing was: what is claimed would wait for its next deadline."""
+        """What could be claimed. A fault is raised if nothing was: what is claimed must be sent again."""
         claimed, faults = self._parts.tried(partitions, call)
         if faults and not any(claimed.values()):
             raise faults[0]

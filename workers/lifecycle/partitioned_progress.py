@@ -9,7 +9,7 @@ from msgspec.structs import replace
 from workers.lifecycle.progress import Progress, ProgressReader
 from workers.redis.connection import Client
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter
+from workers.redis.scatter import Scatter, sums
 
 
 class PartitionedProgress(ProgressReader):
@@ -40,7 +40,7 @@ class PartitionedProgress(ProgressReader):
             return [0 if partition == mine else count for mine, count in zip(own, counts, strict=True)]
 
         counted = self._parts.some(range(self._parts.partitions.count), ahead)
-        return dict(zip(oids, map(sum, zip(*counted, strict=True)), strict=True))
+        return dict(zip(oids, sums(counted), strict=True))
 
     def turns(self, oids: Sequence[str]) -> list[tuple[float | None, float | None]]:
         """See ``ProgressReader``."""
@@ -48,7 +48,7 @@ class PartitionedProgress(ProgressReader):
 
     def ahead(self, turns: Sequence[tuple[float | None, float | None]], equal: Sequence[bool]) -> list[int]:
         """See ``ProgressReader``."""
-        return [sum(counts) for counts in zip(*self._parts.each(lambda part: part.ahead(turns, equal)), strict=True)]
+        return sums(self._parts.each(lambda part: part.ahead(turns, equal)))
 
     def tokens(self, oids: Sequence[str]) -> list[str]:
         """See ``ProgressReader``."""

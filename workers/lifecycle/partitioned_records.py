@@ -18,7 +18,7 @@ from workers.lifecycle.stored_record import PLACES
 from workers.lifecycle.tag_hints import TagHints
 from workers.redis.connection import Client
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter
+from workers.redis.scatter import Scatter, sums
 
 
 class PartitionedRecords(Records):
@@ -64,9 +64,7 @@ class PartitionedRecords(Records):
         states = list(PLACES.values()) if state is None else [PLACES[state]]
 
         def newer(ticks: Sequence[int]) -> list[int]:
-            return [
-                sum(counts) for counts in zip(*self._times.each(lambda one: one.newer(states, ticks)), strict=True)
-            ]
+            return sums(self._times.each(lambda one: one.newer(states, ticks)))
 
         tick, passed = bound_of(start, -1, LATEST, newer)
         wanted = start - passed + limit

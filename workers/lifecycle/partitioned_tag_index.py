@@ -13,7 +13,7 @@ from workers.lifecycle.tag_index import PAGE, TagHit, TagIndex
 from workers.lifecycle.tag_ranks import HIGHEST, TagRanks, bounds_of
 from workers.redis.connection import Client, raw
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter
+from workers.redis.scatter import Scatter, sums
 
 GROWTH = 4  # by which more forms of each partition are read, if the first ones do not decide
 
@@ -35,10 +35,7 @@ class PartitionedTagIndex(TagIndex):
         form, bounds = index_form(label), bounds_of(min_score)
 
         def above(ranks: Sequence[int]) -> list[int]:
-            return [
-                sum(counts)
-                for counts in zip(*self._ranks.each(lambda one: one.above(form, bounds, ranks)), strict=True)
-            ]
+            return sums(self._ranks.each(lambda one: one.above(form, bounds, ranks)))
 
         rank, passed = bound_of(start, -1, HIGHEST, above)
         wanted = start - passed + limit
@@ -48,6 +45,10 @@ class PartitionedTagIndex(TagIndex):
             key=lambda one: one[:2],
         )
         return self._read(form, [(partition, member) for _, partition, member in merged][start - passed : wanted])
+
+    def read(self, form: str, members: Sequence[bytes]) -> list[TagHit | None]:
+        """Not for several partitions: a member has a meaning in its own one only."""
+        raise NotImplementedError
 
     def numbers(self, forms: Sequence[str]) -> list[int | None]:
         """See ``TagIndex``."""

@@ -18,8 +18,8 @@ T = TypeVar("T")
 class Scatter(Generic[A]):
     """One adapter for each partition.
 
-    A fault has the name of its partition (``workers.redis.partition_faults``). It is raised when all calls have ended,
-    so the others have done their part.
+    A fault has the name of its partition (``workers.redis.partition_faults``). It is raised when all calls have
+    ended, so the others have done their part.
     """
 
     def __init__(self, partitions: Partitions, adapters: Sequence[A]) -> None:
@@ -107,3 +107,8 @@ class Scatter(Generic[A]):
             ends = [len(one) if known is None else bisect_right(one, known) for one in waiting]
             yield from heapq.merge(*(one[:end] for one, end in zip(waiting, ends, strict=True)))
             waiting = [one[end:] for one, end in zip(waiting, ends, strict=True)]
+
+
+def sums(counts: Sequence[Sequence[int]]) -> list[int]:
+    """Add up what each partition has counted of the same things."""
+    return [sum(of_all) for of_all in zip(*counts, strict=True)]

@@ -37,12 +37,8 @@ def test_the_keys_of_a_partition_are_in_one_slot(prefix: str, second: str) -> No
 def test_an_object_has_one_partition_for_good() -> None:
     """The numbers are part of the layout: another function would lose every record."""
     partitions = Partitions(Keys("{wildtag}:"), 7)
-    assert [partitions.of(oid) for oid in ("inbox/a.jpg", "inbox/b.jpg", "photos/ä.png", "photos/\udcff")] == [
-        4,
-        0,
-        5,
-        3,
-    ]
+    oids = ("inbox/a.jpg", "inbox/b.jpg", "photos/ä.png", "photos/\udcff")
+    assert [partitions.of(oid) for oid in oids] == [4, 0, 5, 3]
     counted = Counter(partitions.of(f"inbox/{i}.jpg") for i in range(7_000))
     assert set(counted) == set(range(7))
     assert all(800 < number < 1200 for number in counted.values())
@@ -60,9 +56,7 @@ def test_positions_by_partition() -> None:
 
 
 def test_several_partitions_need_a_hash_tag() -> None:
-    with pytest.raises(
-        NoHashTag, match=r"^2 partitions need a prefix with a hash tag.*WILDTAG_KEY_PREFIX={wildtag}:"
-    ):
+    with pytest.raises(NoHashTag, match=r"^2 partitions need .* hash tag.*WILDTAG_KEY_PREFIX={wildtag}:"):
         Partitions(Keys("wildtag:"), 2)
     with pytest.raises(ValidationError, match="needs a prefix with a hash tag"):
         Settings(partitions=2)

@@ -48,7 +48,7 @@ class Queue:
         self._refs: list[ObjectRef] = []
         self._changed = threading.Condition()
 
-    def send(self, stage: str, batch: Batch) -> None:
+    def send(self, stage: str, batch: Batch) -> None:  # noqa: ARG002 -- the Protocol's
         with self._changed:
             self._refs += batch.objects
             self._changed.notify_all()

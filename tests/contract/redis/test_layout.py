@@ -90,9 +90,7 @@ def test_another_number_of_partitions_is_refused_in_one_line(
     """Otherwise most objects would be looked for where they are not, and tagged again."""
     Layout(client, keys, stored).require()
     Layout(client, keys, stored).require()
-    with pytest.raises(
-        OtherLayout, match=rf"PARTITIONS={stored}, and it is {set_to} now: set it to {stored}"
-    ):
+    with pytest.raises(OtherLayout, match=rf"PARTITIONS={stored}, and it is {set_to} now: set it to {stored}"):
         Layout(client, keys, set_to).require()
     assert client.get(keys.partitions) == str(stored).encode()
 

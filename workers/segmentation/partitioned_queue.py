@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Ledger, Waiting
-from workers.redis.connection import Client
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions
 from workers.segmentation.queue import REST_S, SegmentQueue
@@ -15,12 +14,12 @@ from workers.segmentation.queue import REST_S, SegmentQueue
 class PartitionedSegmentQueue(SegmentQueue):
     """Takes from each partition in turn, beginning with another one each time, and from none that is away.
 
-    ``ledger``: of all partitions. ``at_once``: maximum number of objects in segmentation, of all together.
+    ``queues``: of each partition. ``ledger``: of all partitions. ``at_once``: maximum number of objects in segmentation, of all together.
     """
 
     def __init__(
         self,
-        clients: Sequence[Client],
+        queues: Sequence[SegmentQueue],
         partitions: Partitions,
         faults: PartitionFaults,
         ledger: Ledger,
@@ -34,10 +33,7 @@ class PartitionedSegmentQueue(SegmentQueue):
         self._clock = clock
         self._resting_until = 0.0
         self._first = 0
-        self._queues = [
-            SegmentQueue(client, keys, ledger, at_once, clock)
-            for client, keys in zip(clients, partitions.all, strict=True)
-        ]
+        self._queues = queues
 
     def poll(self, waiting: Waiting | None = None) -> list[ObjectEvent] | None:
         """See ``SegmentQueue``."""

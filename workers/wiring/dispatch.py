@@ -44,7 +44,11 @@ def segment_queue(wiring: Wiring) -> SegmentQueue:
     w, at_once = wiring, wiring.settings.segmenting_max
     if w.partitions.count == 1:
         return SegmentQueue(w.redis, w.keys, w.ledger, at_once, w.clock)
-    return PartitionedSegmentQueue(w.partition_clients, w.partitions, w.partition_faults, w.ledger, at_once, w.clock)
+    queues = [
+        SegmentQueue(client, keys, w.ledger, at_once, w.clock)
+        for client, keys in zip(w.partition_clients, w.partitions.all, strict=True)
+    ]
+    return PartitionedSegmentQueue(queues, w.partitions, w.partition_faults, w.ledger, at_once, w.clock)
 
 
 def sweeper(

@@ -8,6 +8,7 @@ from collections import Counter
 
 import pytest
 
+from tests.eventually import eventually
 from vectordb.errors import Transient
 from workers.dispatch.feed_relay import FeedRelay
 from workers.lifecycle.event import ObjectEvent
@@ -195,9 +196,7 @@ def test_a_watch_ends_the_wait_and_relays(client: Client, partitions: Partitions
     assert [event.key for _, event in inbox.read("me", 10, 30_000)] == ["0.jpg"]
     assert time.monotonic() - began < 10
     client.xadd(partitions.keys(3).feed, {"oid": "b/x", "state": "done", "body": ""})
-    deadline = time.monotonic() + 10
-    while not client.xlen(partitions.base.feed) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    eventually(lambda: client.xlen(partitions.base.feed), 10)
     stop.set()
     for thread in threads:
         thread.join(10)

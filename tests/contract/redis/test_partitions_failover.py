@@ -59,15 +59,15 @@ def fail_over(world: PartitionedWorld, own: OwnCluster, node: Node, *, unreplica
     def load() -> None:
         while not stop.is_set():
             world.put(5)
-            time.sleep(0.02)
+            time.sleep(0.02)  # 250 images a second at most
 
     loading = threading.Thread(target=load)
     loading.start()
-    time.sleep(3.0)
+    eventually(lambda: len(world.finished) > 300, 60)
     until = time.monotonic() + unreplicated_s
     while time.monotonic() < until:
         node.client.execute_command("CLIENT", "KILL", "TYPE", "replica")
-        time.sleep(0.005)
+        time.sleep(0.005)  # a replica connects again after a moment
     node.kill()
     killed, before = time.monotonic(), {oid for _, oid in list(world.finished)}
 

@@ -14,7 +14,8 @@ from workers.segmentation.queue import REST_S, SegmentQueue
 class PartitionedSegmentQueue(SegmentQueue):
     """Takes from each partition in turn, beginning with another one each time, and from none that is away.
 
-    ``queues``: of each partition. ``ledger``: of all partitions. ``at_once``: maximum number of objects in segmentation, of all together.
+    ``queues``: of each partition. ``ledger``: of all partitions. ``at_once``: maximum number of objects in
+    segmentation, of all together.
     """
 
     def __init__(

@@ -35,6 +35,8 @@ from workers.redis.partitions import Partitions
 from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
 
+PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others waits meanwhile, once
+
 
 class LifecycleWiring:
     """A part of ``Wiring``."""
@@ -61,7 +63,10 @@ class LifecycleWiring:
         """A client for each partition. Without a cluster it is the same one."""
         if self.partitions.count == 1 or not names_cluster(self.settings.redis_url):
             return (self.redis,) * self.partitions.count
-        return tuple(connect(self.settings.redis_url, keys.prefix) for keys in self.partitions.all)
+        return tuple(
+            connect(self.settings.redis_url, keys.prefix, patience_s=PARTITION_PATIENCE_S)
+            for keys in self.partitions.all
+        )
 
     @cached_property
     def layout(self) -> Layout:

@@ -13,6 +13,8 @@ key                              type        holds
 ``P partitions``                 string      the number of partitions (``workers.redis.partitions``); without it: 1
 ``P data-id``                    string      a random id of the data of this Redis: another one shows a process that
                                              all keys were lost (``workers.redis.data_loss``)
+``P partition-data-ids``         hash        partition → the ``data-id`` that it was seen with
+                                             (``workers.redis.partition_loss``)
 ``P refill``                     hash        present while records are made again in a Redis that was empty: ``since``
                                              (Unix seconds), ``swept``: the end of the inbox when a comparison of the
                                              bucket had ended
@@ -94,6 +96,8 @@ key                              type        holds
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
 ``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
                                              ``body``: the stored record
+``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
+                                             none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead
 ``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)

@@ -40,7 +40,10 @@ def services(wiring: Wiring) -> Services:
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     found = coverage(wiring)
     return Services(
-        batching_writer=BatchingWriter(connect_async(s.redis_url, s.key_prefix), wiring.keys),
+        batching_writer=BatchingWriter(
+            connect_async(s.redis_url, s.key_prefix), wiring.keys,
+            wiring.inbox.append if s.partitions > 1 else None,
+        ),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         models_in_use=wiring.models_in_use,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,

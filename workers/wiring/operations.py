@@ -82,7 +82,7 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
 
 def losses(wiring: Wiring) -> Losses:
     """What the last loss of all keys of Redis has cost."""
-    return Losses(wiring.redis, wiring.keys, wiring.clock)
+    return Losses(wiring.redis, wiring.keys, wiring.clock, wiring.records.counts if wiring.partitioned else None)
 
 
 def verification_wanted(wiring: Wiring) -> VerificationWanted:

@@ -43,6 +43,7 @@ from workers.redis.cache import RedisCache
 from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
 from workers.redis.models_in_use import ModelBoard
+from workers.redis.partition_faults import PartitionFaults
 from workers.redis.rpc import RpcClient
 from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.requests import SegmentationRequests
@@ -104,7 +105,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def event_sink(self) -> EventSink:
-        return EventSink(self.redis, self.keys)
+        return EventSink(self.redis, self.keys, self.inbox.append if self.partitions.count > 1 else None)
 
     @cached_property
     def sources(self) -> Sources:
@@ -155,6 +156,14 @@ class Wiring(LifecycleWiring):
             return self.space.id, self.space.dimension
 
         return OutageTracker(self.board, probes(self.settings, self.publisher, store, space), self.clock)
+
+    @cached_property
+    def partition_faults(self) -> PartitionFaults:
+        """Which partitions are away, as this process has found."""
+        tracker = self.outage_tracker
+        return PartitionFaults(
+            self.partitions.count, lambda name: tracker.is_active(name, probed=True), tracker.register, tracker.wait
+        )
 
     @cached_property
     def outages(self) -> OutageReport:

@@ -78,7 +78,7 @@ class Layout:
         if outdated:
             raise OtherLayout(refusal(self._keys.prefix, "0"))
         self._record()
-        self._same_partitions(self._recorded()[1])
+        self.require_partitions()
 
     def _record(self) -> None:
         """Record the version, unless another process has done so. There are no records: they are made (again)."""
@@ -90,6 +90,10 @@ class Layout:
     def recorded(self) -> str | None:
         """The recorded version, ``None`` where none is recorded."""
         return self._recorded()[0]
+
+    def require_partitions(self) -> None:
+        """Return if the keys are in as many partitions as the settings say. Raises ``OtherLayout``."""
+        self._same_partitions(self._recorded()[1])
 
     def _recorded(self) -> tuple[str | None, int]:
         """The recorded version, and the number of partitions."""

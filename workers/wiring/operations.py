@@ -121,4 +121,6 @@ def coverage(wiring: Wiring) -> CoverageReader:
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:
     """Migrates the keys of the Redis; ``report`` receives each step."""
-    return Migrator(wiring.redis, wiring.keys, MIGRATIONS, report)
+    w = wiring
+    parts = list(zip(w.partition_clients, w.partitions.all, strict=True)) if w.partitioned else []
+    return Migrator(w.redis, w.keys, MIGRATIONS, report, parts=parts)

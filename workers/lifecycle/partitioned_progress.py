@@ -13,9 +13,10 @@ from workers.redis.scatter import Scatter, sums
 
 
 class PartitionedProgress(ProgressReader):
-    """See ``ProgressReader``."""
+    """See ``ProgressReader``. ``client``: of what waits for a partition; ``clients``: one for each partition."""
 
-    def __init__(self, partitions: Partitions, clients: Sequence[Client]) -> None:
+    def __init__(self, partitions: Partitions, client: Client, clients: Sequence[Client]) -> None:
+        super().__init__(client, partitions.base)
         self._parts = Scatter(partitions, list(map(ProgressReader, clients, partitions.all)))
 
     def look(self, oids: Sequence[str], since: float = 0.0) -> list[Progress | None]:
@@ -56,4 +57,5 @@ class PartitionedProgress(ProgressReader):
 
     def waiting(self, *, segmented: bool = False) -> int:
         """See ``ProgressReader``."""
-        return sum(self._parts.each(lambda part: part.waiting(segmented=segmented)))
+        parts = self._parts.each(lambda part: part.waiting(segmented=segmented))
+        return super().waiting(segmented=segmented) + sum(parts)

@@ -85,8 +85,8 @@ class PartitionedRecords(Records):
         return self._parts.at(oid, lambda part: part.on_its_way(oid))
 
     def counts(self) -> dict[str, int]:
-        """See ``Records``."""
-        total: Counter[str] = Counter()
+        """See ``Records``. Events that wait for a partition that is away are in the inbox of the prefix itself."""
+        total = Counter(super().counts())
         for counts in self._parts.each(lambda part: part.counts()):
             total.update(counts)
         return dict(total)

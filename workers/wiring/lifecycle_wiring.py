@@ -129,7 +129,7 @@ class LifecycleWiring:
     @cached_property
     def progress(self) -> ProgressReader:
         if self.partitioned:
-            return PartitionedProgress(self.partitions, self.partition_clients)
+            return PartitionedProgress(self.partitions, self.redis, self.partition_clients)
         return ProgressReader(self.redis, self.keys)
 
     @cached_property

@@ -10,14 +10,13 @@ import hashlib
 import os
 import platform
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from tasks.encoders.disk_cache import replacing
-from tasks.encoders.requirements import cores
+from tasks.encoders.requirements import cores, version_of
 from tasks.encoders.runtimes import AUTO, Plan, Side, usual
 from vectordb.decoders import from_json
 
@@ -34,8 +33,8 @@ _FLAGS = ("flags", "features")
 class Measured(msgspec.Struct, frozen=True, kw_only=True):
     """One side of an encoder with one plan.
 
-    ``rate``: images or texts per second. ``times``: the median of its rate by that of the usual plan, which took turns
-    with it; 0 if that one could not be measured. ``cosine``: the smallest, and ``difference``: the largest of a
+    ``rate``: images or texts per second. ``times``: the median of its rate by that of the usual plan, which took
+    turns with it; 0 if that one could not be measured. ``cosine``: the smallest, and ``difference``: the largest of a
     component, to the vectors in float32. ``refused``: why ``auto`` does not take it; empty for what it may take.
     """
 
@@ -71,7 +70,7 @@ def key_of(space_id: str, threads: int | None = None, cpu: Path = _CPU) -> dict[
     """What a measurement depends on."""
     return {
         "space": space_id, "cores": str(threads or cores()), "code": str(MEASURED_BY), **_processor(cpu),
-        **{package: _version(package) for package in _PACKAGES},
+        **{package: version_of(package) or "none" for package in _PACKAGES},
     }  # fmt: skip
 
 
@@ -120,10 +119,3 @@ def _processor(cpu: Path) -> dict[str, str]:
     flags = next((values[name] for name in _FLAGS if values.get(name)), "")
     listed = " ".join(sorted(flags.split()))
     return {"cpu": model, "flags": hashlib.blake2b(listed.encode(), digest_size=6).hexdigest()}
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "none"

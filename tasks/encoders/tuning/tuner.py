@@ -35,13 +35,15 @@ class Limits:
     """What is exact enough, and how long to measure.
 
     ``cosine``: the least, ``difference``: the largest of a component. ``seconds``: of each plan in each of the
-    ``rounds``, at least. ``deadline``: by the clock; candidates that would end later are not measured.
+    ``rounds``, at least. ``most``: seconds of a plan after which no other round begins.
+    ``deadline``: by the clock; candidates that would end later are not measured.
     """
 
     cosine: float = LEAST_COSINE
     difference: float = float("inf")
     seconds: float = 0.3
     rounds: int = 5
+    most: float = 15.0
     deadline: float = float("inf")
 
 
@@ -137,8 +139,10 @@ def _compared(
     subject: Subject, plan: Plan, encode: Encode, base: Encode | None, limits: Limits, clock: Callable[[], float]
 ) -> tuple[float, float]:  # fmt: skip
     """The best rate of a plan, and the median of its ratio to the usual one; 0 without a usual one."""
-    rates, ratios = [], []
-    for _ in range(limits.rounds):
+    begun = clock()
+    rates: list[float] = []
+    ratios: list[float] = []
+    while len(rates) < limits.rounds and (not rates or clock() - begun < limits.most):
         rates.append(_rate(encode, subject.samples, plan.batch, limits, clock))
         if base is not None and base is not encode:
             usual = _rate(base, subject.samples, subject.usual.batch, limits, clock)

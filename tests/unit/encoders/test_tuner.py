@@ -91,6 +91,13 @@ def test_without_the_usual_plan_rates_are_compared() -> None:
     assert chosen(subject, found) == ONNX
 
 
+def test_a_slow_plan_is_measured_in_fewer_rounds() -> None:
+    world = World({EXACT: 5.0, ONNX: 1.0})
+    found = world.measured(world.subject(EXACT, ONNX), replace(LIMITS, rounds=9, most=40.0))
+    assert [one.times for one in found] == [1, 5]
+    assert world.now < 200
+
+
 def test_what_is_not_exact_enough_is_refused_with_its_cosine() -> None:
     world = World({EXACT: 0.1, FAST: 0.01, ONNX: 0.05}, {FAST: 0.05, ONNX: 0.04})
     subject = world.subject(EXACT, FAST, ONNX)

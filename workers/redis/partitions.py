@@ -17,7 +17,7 @@ from workers.redis.connection import NoHashTag, raw
 from workers.redis.keys import Keys
 from workers.settings.cluster_urls import SUGGESTED, has_hash_tag
 
-MOST_THREADS = 16
+MOST_THREADS = 64  # so many that calls that wait for one partition leave room for those of others
 
 
 class Partitions:
@@ -51,7 +51,7 @@ class Partitions:
     @cached_property
     def threads(self) -> ThreadPoolExecutor:
         """The threads of this process that wait for answers of partitions."""
-        return ThreadPoolExecutor(min(self.count, MOST_THREADS), thread_name_prefix="partition")
+        return ThreadPoolExecutor(MOST_THREADS, thread_name_prefix="partition")
 
     @property
     def all(self) -> tuple[Keys, ...]:

@@ -28,8 +28,8 @@ from workers.lifecycle.stored_heads import StoredHeads
 from workers.lifecycle.tag_index import TagIndex
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.partitioned_artifacts import PartitionedArtifacts
-from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.partitioned_queue import PartitionedSegmentQueue
+from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.queue import SegmentQueue
 from workers.segmentation.requests import SegmentationRequests
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.ledger import Ledger, Waiting
+from workers.lifecycle.ledger import Ledger
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions
 from workers.segmentation.queue import REST_S, SegmentQueue
@@ -36,21 +36,15 @@ class PartitionedSegmentQueue(SegmentQueue):
         self._first = 0
         self._queues = queues
 
-    def poll(self, waiting: Waiting | None = None) -> list[ObjectEvent] | None:
+    def next(self, count: int) -> list[ObjectEvent]:
         """See ``SegmentQueue``."""
-        waiting = waiting or self._ledger.waiting()
-        if not waiting.segments:
-            return None
-        free = self._at_once - waiting.segmenting
-        if free <= 0 or self._clock() < self._resting_until:
-            return []
         found: list[ObjectEvent] = []
         self._first += 1
         for partition in self._faults.there(self._first):
-            if len(found) >= free:
+            if len(found) >= count:
                 break
             with self._faults.tolerated(partition):
-                found += self._queues[partition].next(free - len(found))
+                found += self._queues[partition].next(count - len(found))
         return found
 
     def put_off(self, oids: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from workers.dispatch import feed_relay
 from workers.dispatch.feed_relay import PAGE, FeedRelay
-from workers.redis.connection import Client, StoreUnavailable
+from workers.redis.connection import Client, StoreUnavailable, connect
 from workers.redis.keys import Keys
 from workers.redis.partitions import Partitions
 
@@ -63,7 +63,7 @@ def test_a_relay_goes_on_where_another_ended(client: Client, partitions: Partiti
     assert feed(client, partitions) == [("b/1", "1"), ("b/1", "2")]
 
 
-def test_a_repeated_relay_appends_nothing(client: Client, partitions: Partitions) -> None:
+def test_a_repeated_relay_appends_nothing(client: Any, partitions: Partitions) -> None:
     """The answer of the script was lost, or another relay was faster."""
     first, second = relays(client, partitions), relays(client, partitions)
     finish(client, partitions, "b/1", "1")
@@ -141,7 +141,7 @@ def test_a_feed_that_went_back_is_relayed_again(client: Client, partitions: Part
 
 
 def test_a_partition_that_cannot_be_read_is_named(client: Client, partitions: Partitions) -> None:
-    away = Client(host="127.0.0.1", port=1, retry=None)
+    away = connect("redis://127.0.0.1:1", tries=1)
     relay = FeedRelay(client, partitions.base, away, partitions.keys(2), 2, LENGTH)
     with pytest.raises(StoreUnavailable) as fault:
         relay.step()

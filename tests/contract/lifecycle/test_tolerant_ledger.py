@@ -51,7 +51,7 @@ def ledger_of(redis_client: Client, partitions: Partitions, outages: Outages) ->
     clients = [redis_client] * COUNT
     made = TolerantLedger(partitions, redis_client, clients, 1000, outages.faults)
     made.enter([Arrival(one) for one in REFS], REVISION, 1.0, 60.0)
-    dead = Client(host="127.0.0.1", port=1, retry=None)
+    dead = connect("redis://127.0.0.1:1", tries=1)
     clients[AWAY] = dead
     return TolerantLedger(partitions, redis_client, clients, 1000, outages.faults), clients
 

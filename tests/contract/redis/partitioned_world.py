@@ -162,7 +162,12 @@ class PartitionedWorld:
             info = self.wiring.store.put(self.settings.bucket, f"{number}.jpg", io.BytesIO(str(number).encode()))
             events.append(ObjectEvent.seen(info))
             self.put_numbers.append(number)
-        eventually(lambda: [self.other.inbox.append(events)], 60, despite=(Transient,))
+
+        def reported() -> bool:
+            self.other.inbox.append(events)
+            return True
+
+        eventually(reported, 60, despite=(Transient,))
 
     def compare(self) -> int:
         """Compare the bucket with its records; returns the number of images that were found without one."""

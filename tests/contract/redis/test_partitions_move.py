@@ -50,6 +50,11 @@ def test_the_objects_of_a_partition_that_lost_its_keys_are_found_again(world: Pa
     w = world.other
     world.wiring.data_loss.on_any_loss(lambda: noticed.append(1))
     client, keys = w.partition_clients[3], w.partitions.keys(3)
+
+    def refilled() -> bool:
+        w.refill.step()
+        return w.refill.since() is None
+
     with world.running():
         world.put(40)
         eventually(lambda: world.done() == 40 and client.exists(keys.data_id), 60, every_s=0.1)
@@ -60,7 +65,7 @@ def test_the_objects_of_a_partition_that_lost_its_keys_are_found_again(world: Pa
         assert w.redis.exists(w.keys.refill)
         assert 0 < world.compare() == lost < 40
         eventually(lambda: world.done() == 40, 60, every_s=0.1)
-        eventually(lambda: [w.refill.step()] and w.refill.since() is None, 30, every_s=0.1)
+        eventually(refilled, 30, every_s=0.1)
     assert noticed == [1]
     assert len(list(w.records.latest())) == 40
     assert len(world.feed()) == 40 + lost

@@ -11,6 +11,8 @@ from workers.dispatch.interrupted import Interrupted
 from workers.dispatch.partitioned_batch_objects import PartitionedBatchObjects
 from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.lifecycle.damaged_records import DamagedRecords
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox_parts import InboxPart, PartitionedInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_progress import PartitionedProgress
@@ -26,7 +28,9 @@ from workers.lifecycle.stored_heads import StoredHeads
 from workers.lifecycle.tag_index import TagIndex
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.partitioned_artifacts import PartitionedArtifacts
+from workers.segmentation.partitioned_queue import PartitionedSegmentQueue
 from workers.segmentation.partitioned_requests import PartitionedRequests
+from workers.segmentation.queue import SegmentQueue
 from workers.segmentation.requests import SegmentationRequests
 
 BASE = {  # read or write what belongs to no object, or call only methods that are replaced
@@ -46,6 +50,9 @@ TWINS: list[tuple[type, type]] = [
     (Interrupted, PartitionedInterrupted),
     (SegmentationRequests, PartitionedRequests),
     (Artifacts, PartitionedArtifacts),
+    (Inbox, PartitionedInbox),
+    (Inbox, InboxPart),
+    (SegmentQueue, PartitionedSegmentQueue),
 ]
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
-from workers.lifecycle.positions import bound_of
+from workers.lifecycle.positions import SLACK, bound_of
 from workers.lifecycle.record import Record, State
 from workers.lifecycle.record_reader import PAGE, Pending, Records
 from workers.lifecycle.record_times import LATEST, RecordTimes, Timed
@@ -60,13 +60,14 @@ class PartitionedRecords(Records):
         return self._parts.gather(oids, lambda part, places: part.known([oids[place] for place in places]))
 
     def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
-        """See ``Records``. The first pages take two waits, and far ones about eight."""
+        """See ``Records``. The first pages take two waits, and far ones about six."""
         states = list(PLACES.values()) if state is None else [PLACES[state]]
 
         def newer(ticks: Sequence[int]) -> list[int]:
             return sums(self._times.each(lambda one: one.newer(states, ticks)))
 
-        tick, passed = bound_of(start, -1, LATEST, newer)
+        low, high = self._span(states) if start > SLACK else (-1, LATEST)
+        tick, passed = bound_of(start, low, high, newer)
         wanted = start - passed + limit
         pages = self._times.each(lambda one: one.page(states, tick, wanted))
         merged = heapq.merge(
@@ -74,6 +75,11 @@ class PartitionedRecords(Records):
             key=lambda one: one[:2],
         )
         return self._named([(partition, one) for _, partition, one in merged][start - passed : wanted])
+
+    def _span(self, states: Sequence[int]) -> tuple[int, int]:
+        """A tick before all records in these states, and one after them."""
+        ends = [tick for ticks in self._times.each(lambda one: one.ticks(states)) for tick in ticks]
+        return (min(ends) - 1, max(ends) + 1) if ends else (-1, LATEST)
 
     def pending_until(self, limit: int) -> list[tuple[float, Pending]]:
         """See ``Records``."""

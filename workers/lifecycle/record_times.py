@@ -32,6 +32,21 @@ class RecordTimes:
         self._key = keys.records
         self._count = self._redis.register_script(scripts.source("count_ranges"))
 
+    def ticks(self, places: Sequence[int]) -> list[int]:
+        """The ticks of the oldest and of the newest record of each state that has some."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for place in places:
+                least, most = _score(place, 0), f"({_score(place + 1, 0)}"
+                pipe.zrangebyscore(self._key, least, most, start=0, num=1, withscores=True)
+                pipe.zrevrangebyscore(self._key, most, least, start=0, num=1, withscores=True)
+            answers = pipe.execute()
+        return [
+            int((score - place * STATE_SPAN) * TICKS)
+            for place, rows in zip((place for place in places for _ in range(2)), answers, strict=True)
+            for _, score in rows
+        ]
+
     def newer(self, places: Sequence[int], ticks: Sequence[int]) -> list[int]:
         """The number of records that are newer than each tick."""
         ranges = [

@@ -1,4 +1,4 @@
-"""What sources and webhooks store with several partitions: events in that of their object, counts under the prefix."""
+"""What sources store with several partitions: events in that of their object, counts under the prefix."""
 
 from __future__ import annotations
 

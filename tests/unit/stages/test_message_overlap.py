@@ -171,17 +171,18 @@ def test_images_of_the_next_message_are_decoded_while_the_last_ones_are_encoded(
         kept.append(set(data))
         return Unusable()
 
+    first, second = submitted(3), submitted(1)
+    images = {id(first): [picture((9, 9, 9)), b"no image", picture((8, 8, 8))], id(second): [FROM_SECOND]}
     world: Any = SimpleNamespace(
         handover=SimpleNamespace(
             settle=lambda *_: None, hand_on=lambda _, embedded: handed.append(len(embedded.objects))
         ),
         triage=triage,
+        fetcher=lambda batch, _: (batch, images[id(batch)], []),
     )
-    first, second = submitted(3), submitted(1)
-    images = {id(first): [picture((9, 9, 9)), b"no image", picture((8, 8, 8))], id(second): [FROM_SECOND]}
     with ThreadPoolExecutor(2) as decoding, ThreadPoolExecutor(1) as encoding:
         stage = Embedding(
-            lambda batch, _: (batch, images[id(batch)], []), decode, Waits(), PipelineOptions(), world.triage,
+            world.fetcher, decode, Waits(), PipelineOptions(), world.triage,
             world.handover, decoding_s=60.0, overlap=Ahead(decoding, encoding, 8), release=overlap.release,
         )  # fmt: skip
         overlap.run(lambda: stage(first, {}))

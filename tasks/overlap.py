@@ -44,16 +44,16 @@ class InTurn:
 
 
 class Ahead:
-    """``decoding``: decodes at most ``group`` images ahead. ``encoding``: encodes one group at a time.
+    """``decoding``: decodes at most ``group`` images ahead. ``encoding``: encodes ``at_once`` groups at a time.
 
     Thread-safe: several batches may use it at a time, and their groups are encoded in the order in which they come.
     """
 
-    def __init__(self, decoding: Executor, encoding: Executor, group: int) -> None:
+    def __init__(self, decoding: Executor, encoding: Executor, group: int, at_once: int = 1) -> None:
         self._decoding = decoding
         self._encoding = encoding
         self.group = group
-        self._free = threading.Semaphore(1)
+        self._free = threading.Semaphore(at_once)
 
     def decoded(self, calls: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
         """See ``Overlap``. Calls that have not begun when the iterator is closed are not made."""
@@ -70,7 +70,7 @@ class Ahead:
                 future.cancel()
 
     def encoded(self, call: Callable[[], Floats]) -> Callable[[], Floats]:
-        """See ``Overlap``. Waits for the group before, so that the images of two groups are held at most."""
+        """See ``Overlap``. Waits until a group has ended, if ``at_once`` are encoded: so one more is held at most."""
         self._free.acquire()
         try:
             begun = self._encoding.submit(call)

@@ -33,7 +33,7 @@ from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import cores, need
 from tasks.encoders.runtimes import ONNX_FLOAT32, Plan
-from tasks.model_description import Description
+from tasks.model_description import ONNX_RUNTIME, Description
 from tasks.vector_maths import unit
 
 BATCH = 2  # images that one thread encodes at a time
@@ -97,7 +97,7 @@ class BundledImageEncoder:
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
+        return Description(device="cpu", runtime=ONNX_RUNTIME, dtype="float32", batch=self._rows)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, 384) float32, unit length. See ``tasks.encoders.long_pictures``."""
@@ -134,7 +134,7 @@ class BundledTextEncoder:
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
+        return Description(device="cpu", runtime=ONNX_RUNTIME, dtype="float32", batch=self._rows)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""

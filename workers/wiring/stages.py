@@ -93,9 +93,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     worker_process_shutdown.connect(lambda **_: messages.settle(LAST_S), weak=False)
 
     def embedding() -> Embedding:
-        processes, group = decoded_ahead(w.image_encoder, cores())
+        processes, group, at_once = decoded_ahead(w.image_encoder, cores())
         decode = w.decoders if processes == DECODERS else decoders(s, processes)
-        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(1, "embed"), group)
+        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(at_once, "embed"), group, at_once)
         triage = Triage(w.store, s.grace_s, w.clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,

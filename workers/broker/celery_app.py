@@ -97,7 +97,8 @@ def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
             "health_check_interval": 30,
         },
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        # Flower shows a task once a worker has received it, so that senders need to publish nothing
+        "task_send_sent_event": False,
         "worker_hijack_root_logger": False,
         # a model may take minutes to load; until then the pool must not give up on the child process
         "worker_proc_alive_timeout": 600.0,

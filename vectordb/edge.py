@@ -22,6 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
+from uuid import UUID
 
 import numpy as np
 import qdrant_edge as edge
@@ -196,7 +197,7 @@ class EdgeIndex:
 
     def _read(self, shard: edge.EdgeShard, ids: set[int]) -> None:
         """Keep these captions: similar images have the same ones, and a vector takes long to become an array."""
-        missing = []
+        missing: list[int | str | UUID] = []
         for one in ids:
             if one in self._kept:
                 self._kept.move_to_end(one)

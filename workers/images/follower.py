@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 PAGE = 200  # feed entries at a time
 LIFETIME_S = 600.0  # of a message that nobody takes
-GATHER_S = 1.0  # after entries were sent, during which others are gathered: a message costs as much as ten images in it
+GATHER_S = 1.0  # after entries were sent; a message costs as much as ten images in it
 
 
 class Follower:

@@ -182,10 +182,10 @@ def test_captions_are_read_once_and_no_more_than_so_many_are_kept(
 
         def retrieve(self, ids: list[int], **given: bool) -> object:
             read.extend(ids)
-            return retrieve(self._shard, ids, **given)
+            return retrieve(self._shard, list(ids), **given)
 
-    opened = index._shard  # noqa: SLF001 -- the library's object is watched
-    opened._shard = Shard(opened._shard)  # type: ignore[assignment] # noqa: SLF001 -- as above
+    opened = index._shard
+    opened._shard = Shard(opened._shard)  # type: ignore[assignment]
     (first,) = index.search(rows[:1], 5)
     (again,) = index.search(rows[:1], 5)
     assert len(read) == 5

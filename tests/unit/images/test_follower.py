@@ -25,7 +25,7 @@ class Feed:
         values: dict[str, bytes] = {}
         client: Any = SimpleNamespace(get=values.get, set=lambda key, value: values.update({key: value.encode()}))
         self.follower = Follower(
-            self, self, client, Keys("test:"), "space", gather_s=1.0, clock=lambda: self.now  # type: ignore[arg-type] # noqa: PGH003
+            self, self, client, Keys("test:"), "space", gather_s=1.0, clock=lambda: self.now  # type: ignore[arg-type]
         )  # fmt: skip
 
     def feed_page(self, after: str, count: int) -> list[FeedItem]:

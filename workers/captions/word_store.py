@@ -85,7 +85,7 @@ class WordStore:
     def _connection(self) -> sqlite3.Connection:
         if self._open is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            made = sqlite3.connect(self._path, timeout=WAIT_S, check_same_thread=False)
+            made = sqlite3.Connection(self._path, timeout=WAIT_S, check_same_thread=False)
             try:
                 for statement in _MADE:
                     with closing(made.execute(statement)):

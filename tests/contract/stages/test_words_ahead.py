@@ -20,8 +20,8 @@ from workers.stages.words_ahead import REST_S
 from workers.wiring.words import words_ahead
 
 CAPTIONS = (
-    "tabby, a kind of cat", "tabby-cat, a kind of cat", "bridge, a kind of structure", "toll bridge, a kind of bridge",
-    "banana, a kind of fruit", "ripe banana, a kind of banana",
+    "tabby, a kind of cat", "tabby-cat, a kind of cat", "bridge, a kind of structure",
+    "toll bridge, a kind of bridge", "banana, a kind of fruit", "ripe banana, a kind of banana",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from workers.captions.word_store import WordsFirst
 from workers.redis.connection import Client
 from workers.redis.words_progress import ProgressBoard
 from workers.settings.settings import Settings
-from workers.stages.words_ahead import REST_S
+from workers.stages.words_ahead import REST_S, WordsAhead
+from workers.wiring.stages import stage_worker
 from workers.wiring.words import words_ahead
 
 CAPTIONS = (
@@ -90,3 +92,27 @@ def test_the_setting_and_a_profile_that_must_parse_switch_it_off(world: ImagesWo
     wiring: Any = world.wiring
     wiring.settings = world.settings.model_copy(update={"words_ahead": False})
     assert words_ahead(wiring, wiring.text_encoder) is None
+
+
+def test_a_worker_starts_it_once_its_models_are_loaded(world: ImagesWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[WordsAhead] = []
+    monkeypatch.setattr(WordsAhead, "start", lambda self: started.append(self))
+    worker = stage_worker(world.wiring)
+    worker.warm("extraction")
+    assert not started
+    worker.warm("scoring")
+    worker.warm("scoring")  # idle workers are probed every minute
+    assert len(started) == 1
+
+
+def test_its_thread_encodes_everything(world: ImagesWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.stages.words_ahead.QUIET_S", 0.0)
+    wiring: Any = world.wiring
+    ahead = words_ahead(wiring, wiring.text_encoder)
+    assert ahead is not None
+    ahead.start()
+    board, until = ProgressBoard(wiring.redis, wiring.keys), time.monotonic() + 20
+    while (found := board.read()) is None or not found.finished:
+        assert time.monotonic() < until, found
+        time.sleep(0.02)
+    assert "toll bridge" in wiring.text_encoder.encoded

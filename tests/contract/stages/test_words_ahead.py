@@ -96,7 +96,11 @@ def test_the_setting_and_a_profile_that_must_parse_switch_it_off(world: ImagesWo
 
 def test_a_worker_starts_it_once_its_models_are_loaded(world: ImagesWorld, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[WordsAhead] = []
-    monkeypatch.setattr(WordsAhead, "start", lambda self: started.append(self))
+
+    def start(self: WordsAhead) -> None:
+        started.append(self)
+
+    monkeypatch.setattr(WordsAhead, "start", start)
     worker = stage_worker(world.wiring)
     worker.warm("extraction")
     assert not started

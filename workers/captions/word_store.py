@@ -18,20 +18,22 @@ from tasks.scoring import WORD
 
 log = structlog.get_logger()
 
-WAIT_S = 0.5  # for another process that writes
+WAIT_S = 5.0  # for another process that writes; who reads waits for nobody
 AT_ONCE = 500  # keys of a query: SQLite permits 999 values at least
 _MADE = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = NORMAL",
-    "CREATE TABLE IF NOT EXISTS words (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS words (key TEXT PRIMARY KEY, value BLOB NOT NULL)",
     "CREATE TABLE IF NOT EXISTS finished (name TEXT PRIMARY KEY) WITHOUT ROWID",
 )
+# a replaced value keeps its number, so that the greatest number is the count
+_STORE = "INSERT INTO words VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 class WordStore:
     """A ``tasks.cache.Cache`` in a file. Thread-safe; may be inherited by a fork before its first use.
 
-    It is a cache: if the file cannot be read, nothing is known. Writing raises ``sqlite3.Error``.
+    It is a cache: if the file cannot be read, nothing is known. Writing raises ``sqlite3.Error`` and ``OSError``.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,14 +55,14 @@ class WordStore:
         return [found.get(key) for key in keys]
 
     def set_many(self, items: Mapping[str, bytes]) -> None:
-        """See ``Cache``. Raises ``sqlite3.Error``."""
+        """See ``Cache``. Raises ``sqlite3.Error``, ``OSError``."""
         with self._lock, self._connection() as connection:  # a transaction
-            connection.executemany("INSERT OR REPLACE INTO words VALUES (?, ?)", items.items())
+            connection.executemany(_STORE, items.items())
 
     def count(self) -> int:
         """The number of words. Raises ``sqlite3.Error``."""
         with self._lock:
-            return int(self._connection().execute("SELECT count(*) FROM words").fetchone()[0])
+            return int(self._connection().execute("SELECT coalesce(max(rowid), 0) FROM words").fetchone()[0])
 
     def finish(self, name: str) -> None:
         """Remember that the words of captions are all here. Raises ``sqlite3.Error``."""

@@ -83,7 +83,7 @@ class WordsAhead:
         """Read some captions or encode some words, if nothing else is to be done.
 
         Returns the seconds to wait before the next call: as long as the words took, so that half of a core stays
-        free. Raises ``WildtagError``, ``sqlite3.Error``.
+        free. Raises ``WildtagError``, ``sqlite3.Error``, ``OSError``.
         """
         now = self._clock()
         if self._busy():
@@ -143,7 +143,7 @@ class WordsAhead:
             except WildtagError as exc:  # such as an outage, or captions that were dropped
                 log.debug("words not encoded ahead", reason=str(exc))
                 pause = REST_S
-            except sqlite3.Error as exc:
+            except (sqlite3.Error, OSError) as exc:  # a full disk, or a home that cannot be written
                 log.warning("words not encoded ahead", reason=str(exc), then="they are encoded when they are needed")
                 with suppress(WildtagError):
                     self._tell(str(exc))

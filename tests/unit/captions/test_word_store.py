@@ -26,6 +26,8 @@ def test_words_are_there_for_other_processes_and_later(path: Path) -> None:
     writing.set_many({"word/a": b"3"})
     assert WordStore(path).get_many(["word/a"]) == [b"3"]
     assert writing.count() == 2
+    writing.set_many({"word/é": b"4", "word/c": b"5"})
+    assert writing.count() == 3
 
 
 def test_many_keys_are_read(path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -110,6 +112,20 @@ def test_it_rests_as_long_as_it_has_worked(machine: Machine) -> None:
     before = machine.now
     rest = machine.ahead.step()
     assert rest == pytest.approx(machine.now - before)
+
+
+@pytest.mark.parametrize(
+    "fault", [sqlite3.OperationalError("database or disk is full"), PermissionError("read-only")]
+)
+def test_a_store_that_cannot_be_written_ends_it_and_is_reported(machine: Machine, fault: Exception) -> None:
+    machine.fault = fault
+    machine.now += QUIET_S
+    machine.ahead.start()
+    until = time.monotonic() + 10
+    while not (machine.reports and machine.reports[-1].fault):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+    assert str(machine.reports[-1]) == f"stopped: {fault}"
 
 
 def test_a_fault_loses_no_word(machine: Machine) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.signals import worker_process_shutdown
 
+from tasks.encoders.one_at_a_time import OneAtATime
 from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
@@ -36,6 +37,7 @@ from workers.wiring.indexing import indexing
 from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
+from workers.wiring.words import words_ahead_of
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
@@ -79,6 +81,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         from workers.wiring import segmentation  # noqa: PLC0415 -- as above
 
         return segmentation.segmenting(w, segmenter(), fetcher(), handover)
+
+    text_encoder = cache(lambda: OneAtATime(w.text_encoder))
+    encode_ahead = words_ahead_of(w, text_encoder)
 
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
@@ -134,7 +139,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             Extracted.decode,
             cache(
                 lambda: Scoring(
-                    w.text_encoder,
+                    text_encoder(),
                     w.cache,
                     cache(partial(pipeline_options, s, w.space.thresholds, w.confidence_model)),
                     w.confidence_model,
@@ -148,7 +153,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         "embedding": stages["embedding"].work,
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
         "extraction": lambda: w.extractor.warm() if _parses(w) else None,
-        "scoring": stages["scoring"].work,
+        "scoring": lambda: (stages["scoring"].work(), encode_ahead()),
         # the first image loads the models, so they use no memory where nothing is segmented
         SEGMENTATION: lambda: None,
         INGESTION: lambda: w.text_encoder,
@@ -168,7 +173,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
         query_embedding, text_search,
     )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads, messages)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
@@ -117,6 +119,31 @@ def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client:
         held.ack()
     assert not publisher.put_back("embedding", str(held.delivery_tag))
     assert client.llen("test:embedding") == 0
+
+
+def test_a_channel_has_one_client_until_its_connections_are_given_up(settings: Settings) -> None:
+    app = Wiring(settings).app
+    Publisher(app).send("embedding", Submitted(objects=(ObjectRef("b", "a", "e"),), revision=Revision("s", "c")))
+    with app.connection_for_read() as connection:
+        channel: Any = connection.default_channel
+        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as again:
+            assert first is again
+        channel._after_fork()  # a child must not use the connections of its parent
+        with channel.conn_or_acquire() as other:
+            assert other is not first
+            assert other.connection_pool is channel.pool
+        queue = connection.SimpleQueue("embedding", accept=["msgpack"])
+        assert queue.get(timeout=5).headers["argsrepr"] == "1 object: b/a"
+
+
+def test_a_message_is_sent_without_another_one_for_monitors(settings: Settings, client: Client) -> None:
+    with client.pubsub() as published:
+        published.psubscribe("*")
+        assert published.get_message(timeout=5)["type"] == "psubscribe"
+        Publisher(Wiring(settings).app).probe("embedding", 10)
+        assert client.llen("test:embedding") == 1
+        client.publish("last", b"")
+        assert published.get_message(timeout=5)["channel"] == b"last"
 
 
 def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() -> None:

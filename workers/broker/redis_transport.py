@@ -1,7 +1,7 @@
 """Redis for Kombu: one client for all commands of a channel.
 
-Kombu makes a client for every command. Each copies a table of more than a hundred entries, which takes longer than the
-command: a fifth of the CPU of a worker's process that receives messages.
+Kombu makes a client for every command. Each copies a table of more than a hundred entries, which takes longer than
+the command: a fifth of the CPU of a worker's process that receives messages.
 """
 
 from __future__ import annotations

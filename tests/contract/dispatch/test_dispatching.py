@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import threading
 import time
 
 import pytest
@@ -11,7 +10,6 @@ import pytest
 from tasks.message_parts import ObjectRef, UserMetadata
 from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
-from tests.eventually import eventually
 from vectordb.errors import Transient
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -66,21 +64,6 @@ def test_no_more_is_sent_than_may_be_in_flight(world: World) -> None:
     world.finish(refs[0])
     assert dispatcher.step(block_ms=10) == 1
     assert world.ledger.in_flight() == 2
-
-
-def test_an_image_that_comes_to_an_idle_system_does_not_wait_for_others(world: World, client: Client) -> None:
-    """Also when the one before was still in progress as the dispatcher began to wait."""
-    before, image = world.put("before.jpg"), world.put("a.jpg")
-    dispatcher = world.dispatcher(batch_wait_ms=10_000)
-    world.inbox.append([created(before)])
-    dispatcher.step(block_ms=10)
-    waiting = threading.Thread(target=lambda: dispatcher.step(block_ms=60_000))
-    waiting.start()
-    eventually(lambda: client.info("clients")["blocked_clients"])
-    world.finish(before)
-    world.inbox.append([created(image)])
-    eventually(lambda: world.queues.sent == [["before.jpg"], ["a.jpg"]], timeout_s=5)
-    waiting.join()
 
 
 def test_junk_in_the_inbox_is_set_aside(world: World, client: Client, keys: Keys) -> None:

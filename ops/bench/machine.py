@@ -6,13 +6,14 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import psutil
 from rich.table import Table
+
+from tasks.encoders.requirements import version_of
 
 PACKAGES = ("qdrant-edge-py", "onnxruntime", "torch", "transformers", "sentence-transformers", "tokenizers", "numpy")
 
@@ -56,10 +57,8 @@ def versions() -> dict[str, str]:
     """Versions of the installed packages that can affect a figure."""
     found = {"python": platform.python_version(), "commit": _commit()}
     for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
+        if has := version_of(name):
+            found[name] = has
     return found
 
 

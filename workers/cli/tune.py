@@ -54,9 +54,12 @@ def _say(one: Measured) -> None:
 
 
 def _table(found: Tuning) -> Table:
-    table = Table("", "candidate", "per second", "least cosine", "largest difference", "")
+    table = Table("", "candidate", "per second", "times the usual", "least cosine", "largest difference", "")
     for one in found.measured:
-        figures = [f"{one.rate:,.1f}", f"{one.cosine:.5f}", f"{one.difference:.1e}"] if one.rate else ["", "", ""]
+        figures = [""] * 4
+        if one.rate:
+            times = f"{one.times:.2f}" if one.times else ""
+            figures = [f"{one.rate:,.1f}", times, f"{one.cosine:.5f}", f"{one.difference:.1e}"]
         result = "[green]chosen[/]" if found.plans[one.side] == one.plan else escape(one.refused)
         table.add_row(f"{one.side}s", escape(str(one.plan)), *figures, result)
     return table

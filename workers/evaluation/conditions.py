@@ -5,12 +5,11 @@ from __future__ import annotations
 import platform
 import subprocess
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from tasks.encoders.protocols import Space
-from tasks.encoders.requirements import cores
+from tasks.encoders.requirements import cores, version_of
 from tasks.message_parts import Revision
 from tasks.pipeline import PipelineOptions
 from workers.settings.settings import Settings
@@ -34,7 +33,7 @@ def conditions(
         "choices": asdict(pipeline_options),
         "space": asdict(space),
         "captions_version": revision.captions_version,
-        "packages": {name: found for name in PACKAGES if (found := _version(name)) is not None},
+        "packages": {name: found for name in PACKAGES if (found := version_of(name)) is not None},
         "commit": _commit(),
         "machine": {
             "cpu": _cpu(),
@@ -44,13 +43,6 @@ def conditions(
             "system": platform.platform(terse=True),
         },
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _commit() -> str | None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import numpy.typing as npt
 
 from tasks.encoders.disk_cache import replacing
 from tasks.encoders.protocols import Floats
-from tasks.encoders.requirements import ModelNotLoaded, need
+from tasks.encoders.requirements import ModelNotLoaded, need, version_of
 
 if TYPE_CHECKING:
     import onnx
@@ -79,10 +78,7 @@ def _checked(graph: Path | bytes, threads: int, name: str) -> Session:
 
 def _key(package: str) -> str:
     """Changes with the version of the package and of the code that builds graphs."""
-    try:
-        has = version(package)
-    except PackageNotFoundError:  # a package without metadata, such as a copied folder
-        has = "unknown"
+    has = version_of(package) or "unknown"
     return hashlib.blake2b(f"{package} {has} {BUILT_BY}".encode(), digest_size=6).hexdigest()
 
 

@@ -35,7 +35,7 @@ def tune(
     ``at_start``: takes about ``START_S`` at most. ``thorough``: more sizes and candidates, minutes. ``said`` is
     called with each measurement.
     """
-    limits, begun = Limits(seconds=0.1) if at_start else Limits(), clock()
+    limits, begun = Limits(seconds=0.05, rounds=3) if at_start else Limits(), clock()
     if name == BUNDLED:
         limits = replace(limits, difference=_EXACT_BUNDLED)
     measured: list[Measured] = []

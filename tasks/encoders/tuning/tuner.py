@@ -2,6 +2,9 @@
 
 The reference of each side is its encoder in torch and float32 (the bundled encoder: with its usual sizes). Knows
 nothing of encoders but their interface, and takes the clock as an argument.
+
+Each candidate takes turns with the usual plan, and the median of the ratios decides: what else the machine does then
+slows both. At most two encoders are loaded at once.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -30,14 +34,16 @@ Encode = Callable[[Sequence[Any]], Floats]
 class Limits:
     """What is exact enough, and how long to measure.
 
-    ``cosine``: the least, ``difference``: the largest of a component. ``seconds``: of each plan, at least;
-    ``rounds``: the fastest counts. ``deadline``: by the clock; candidates that would end later are not measured.
+    ``cosine``: the least, ``difference``: the largest of a component. ``seconds``: of each plan in each of the
+    ``rounds``, at least. ``most``: seconds of a plan after which no other round begins.
+    ``deadline``: by the clock; candidates that would end later are not measured.
     """
 
     cosine: float = LEAST_COSINE
     difference: float = float("inf")
-    seconds: float = 0.5
-    rounds: int = 2
+    seconds: float = 0.3
+    rounds: int = 5
+    most: float = 15.0
     deadline: float = float("inf")
 
 
@@ -67,13 +73,14 @@ def measure(subject: Subject, limits: Limits, clock: Callable[[], float]) -> Ite
         return
     expected = subject.load(subject.reference)(subject.samples)
     cost = clock() - begun
+    base = _base(subject)
     for _, plans in groupby(subject.candidates, key=lambda plan: plan.runtime):
         for plan in plans:
             needed = cost if plan == subject.usual else _EXPORTED * cost
             if clock() + needed > limits.deadline:
                 yield Measured(side=subject.side, plan=plan, refused=TOO_LONG)
                 continue
-            found = _measured(subject, plan, expected, limits, clock)
+            found = _measured(subject, plan, base, expected, limits, clock)
             yield found
             if found.refused and not found.rate:
                 break  # other sizes would fail, too
@@ -85,14 +92,24 @@ def chosen(subject: Subject, measured: Sequence[Measured]) -> Plan:
     if not fit:
         own = [one for one in measured if (one.side, one.plan) == (subject.side, subject.usual)]
         return subject.usual if any(one.refused == TOO_LONG for one in own) else subject.reference
-    best = max(fit, key=lambda one: one.rate)
-    usual = next((one for one in fit if one.plan == subject.usual), None)
-    return subject.usual if usual is not None and best.rate <= usual.rate * BETTER else best.plan
+    best = max(fit, key=Measured.speed)
+    fits = any(one.plan == subject.usual for one in fit)
+    return subject.usual if fits and best.times <= BETTER else best.plan
 
 
-def _measured(subject: Subject, plan: Plan, expected: Floats, limits: Limits, clock: Callable[[], float]) -> Measured:
+def _base(subject: Subject) -> Encode | None:
+    """The usual encoder, which the others take turns with; ``None`` if it cannot be loaded."""
     try:
-        encode = subject.load(plan)
+        return subject.load(subject.usual)
+    except Exception:  # reported when it is measured itself
+        return None
+
+
+def _measured(
+    subject: Subject, plan: Plan, base: Encode | None, expected: Floats, limits: Limits, clock: Callable[[], float]
+) -> Measured:  # fmt: skip
+    try:
+        encode = base if base is not None and plan == subject.usual else subject.load(plan)
         vectors = encode(subject.samples)
     except (ModelNotLoaded, MissingPackage) as exc:
         return Measured(side=subject.side, plan=plan, refused=str(exc))
@@ -102,9 +119,10 @@ def _measured(subject: Subject, plan: Plan, expected: Floats, limits: Limits, cl
         return Measured(side=subject.side, plan=plan, refused=f"failed: {type(exc).__name__}: {said}"[:200])
     cosine = float((vectors * expected).sum(axis=1).min())
     difference = float(np.abs(vectors - expected).max())
+    rate, times = _compared(subject, plan, encode, base, limits, clock)
     return Measured(
-        side=subject.side, plan=plan, rate=_rate(encode, subject.samples, plan.batch, limits, clock), cosine=cosine,
-        difference=difference, refused=subject.refused.get(plan.runtime) or _fault(cosine, difference, limits),
+        side=subject.side, plan=plan, rate=rate, times=times, cosine=cosine, difference=difference,
+        refused=subject.refused.get(plan.runtime) or _fault(cosine, difference, limits),
     )  # fmt: skip
 
 
@@ -117,13 +135,27 @@ def _fault(cosine: float, difference: float, limits: Limits) -> str:
     return ""
 
 
+def _compared(
+    subject: Subject, plan: Plan, encode: Encode, base: Encode | None, limits: Limits, clock: Callable[[], float]
+) -> tuple[float, float]:  # fmt: skip
+    """The best rate of a plan, and the median of its ratio to the usual one; 0 without a usual one."""
+    begun = clock()
+    rates: list[float] = []
+    ratios: list[float] = []
+    while len(rates) < limits.rounds and (not rates or clock() - begun < limits.most):
+        rates.append(_rate(encode, subject.samples, plan.batch, limits, clock))
+        if base is not None and base is not encode:
+            usual = _rate(base, subject.samples, subject.usual.batch, limits, clock)
+            ratios.append(rates[-1] / usual if usual else 0.0)
+    if ratios:
+        return max(rates), median(ratios)
+    return max(rates), 1.0 if encode is base else 0.0
+
+
 def _rate(encode: Encode, samples: Sequence[Any], batch: int, limits: Limits, clock: Callable[[], float]) -> float:
     """Rows per second in batches of this size."""
     rows = [samples[at % len(samples)] for at in range(batch)]
-    rates = []
-    for _ in range(limits.rounds):
-        done, begun = 0, clock()
-        while (took := clock() - begun) < limits.seconds or not done:
-            done += len(encode(rows))
-        rates.append(done / took if took else 0.0)
-    return max(rates)
+    done, begun = 0, clock()
+    while (took := clock() - begun) < limits.seconds or not done:
+        done += len(encode(rows))
+    return done / took if took else 0.0

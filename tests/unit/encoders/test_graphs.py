@@ -90,7 +90,7 @@ def test_a_graph_is_built_once_for_each_version_of_weights(tmp_path: Path, monke
     assert {Path(name).suffix for name in first} == {".onnx", ".data"}  # and nothing unfinished
     EfficientNetLite(2, tmp_path)
     assert written() == first
-    monkeypatch.setattr(session, "version", lambda _: "another")
+    monkeypatch.setattr(session, "version_of", lambda _: "another")
     EfficientNetLite(2, tmp_path)
     assert len(written()) == 4
 

@@ -69,6 +69,35 @@ def test_rates_are_rows_by_the_clock_and_the_fastest_is_chosen() -> None:
     assert chosen(subject, found) == ONNX
 
 
+def test_other_work_on_the_machine_does_not_mislead_the_choice() -> None:
+    """While the last candidate is measured, all takes four times as long."""
+    world = World({EXACT: 0.1, FAST: 0.08, ONNX: 0.05})
+    subject = world.subject(EXACT, FAST, ONNX)
+    found = []
+    for one in measure(subject, LIMITS, world.clock):
+        found.append(one)
+        if one.plan == FAST:
+            world.seconds = {plan: 4 * seconds for plan, seconds in world.seconds.items()}
+    assert [round(one.times, 2) for one in found] == [1.0, 1.25, 2.0]
+    assert found[2].rate < found[0].rate
+    assert chosen(subject, found) == ONNX
+
+
+def test_without_the_usual_plan_rates_are_compared() -> None:
+    world = World({EXACT: 0.1, ONNX: 0.05}, broken={FAST: RuntimeError("no such instruction")})
+    subject = world.subject(FAST, EXACT, ONNX, usual=FAST)
+    found = world.measured(subject)
+    assert [one.times for one in found] == [0, 0, 0]
+    assert chosen(subject, found) == ONNX
+
+
+def test_a_slow_plan_is_measured_in_fewer_rounds() -> None:
+    world = World({EXACT: 5.0, ONNX: 1.0})
+    found = world.measured(world.subject(EXACT, ONNX), replace(LIMITS, rounds=9, most=40.0))
+    assert [one.times for one in found] == [1, 5]
+    assert world.now < 200
+
+
 def test_what_is_not_exact_enough_is_refused_with_its_cosine() -> None:
     world = World({EXACT: 0.1, FAST: 0.01, ONNX: 0.05}, {FAST: 0.05, ONNX: 0.04})
     subject = world.subject(EXACT, FAST, ONNX)

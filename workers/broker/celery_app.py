@@ -31,15 +31,6 @@ class Connection(kombu.Connection):
         pace = {"interval_start": RECONNECT_S, "interval_step": 0, "interval_max": RECONNECT_S}
         return super().ensure_connection(*args, **(pace | options))
 
-    def get_transport_cls(self) -> Any:
-        """See kombu. Redis is used through ``workers.broker.redis_transport``."""
-        found: Any = super().get_transport_cls()
-        if (found.__module__, found.__qualname__) != ("kombu.transport.redis", "Transport"):
-            return found
-        from workers.broker.redis_transport import Transport  # noqa: PLC0415 -- RabbitMQ does without redis-py
-
-        return Transport
-
     def info(self) -> dict[str, Any]:
         """See kombu: what a worker tells monitors of its broker. Here without passwords.
 
@@ -105,10 +96,8 @@ def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
             "socket_keepalive": True,
             "health_check_interval": 30,
         },
-        "worker_consumer": "workers.broker.consumer:Consumer",
         "worker_send_task_events": True,
-        # a monitor learns of a message when a worker receives it: sending another one beside each costs as much again
-        "task_send_sent_event": False,
+        "task_send_sent_event": True,
         "worker_hijack_root_logger": False,
         # a model may take minutes to load; until then the pool must not give up on the child process
         "worker_proc_alive_timeout": 600.0,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
@@ -119,21 +117,6 @@ def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client:
         held.ack()
     assert not publisher.put_back("embedding", str(held.delivery_tag))
     assert client.llen("test:embedding") == 0
-
-
-def test_a_channel_has_one_client_until_its_connections_are_given_up(settings: Settings) -> None:
-    app = Wiring(settings).app
-    Publisher(app).send("embedding", Submitted(objects=(ObjectRef("b", "a", "e"),), revision=Revision("s", "c")))
-    with app.connection_for_read() as connection:
-        channel: Any = connection.default_channel
-        with channel.conn_or_acquire() as first, channel.conn_or_acquire() as again:
-            assert first is again
-        channel._after_fork()  # a child must not use the connections of its parent
-        with channel.conn_or_acquire() as other:
-            assert other is not first
-            assert other.connection_pool is channel.pool
-        queue = connection.SimpleQueue("embedding", accept=["msgpack"])
-        assert queue.get(timeout=5).headers["argsrepr"] == "1 object: b/a"
 
 
 def test_a_message_is_sent_without_another_one_for_monitors(settings: Settings, client: Client) -> None:

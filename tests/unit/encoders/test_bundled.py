@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,6 +118,21 @@ def test_a_thread_holds_the_layers_of_one_image_at_a_time(cache_dir: Path) -> No
     encoder._classifier.log_probabilities = count  # type: ignore[method-assign]
     encoder.encode([Image.new("RGB", (64, 64))] * 3)
     assert counts == [1, 1, 1]
+
+
+def test_few_texts_are_encoded_at_a_time_and_those_of_one_length_together(cache_dir: Path) -> None:
+    """Larger batches took a sixth more CPU for captions, and half as much again for words."""
+    encoder = BundledTextEncoder(cache_dir, threads=1)
+    run, shapes = encoder._model._session.run, list[tuple[int, ...]]()
+
+    def note(inputs: Mapping[str, Any]) -> Floats:
+        shapes.append(inputs["ids"].shape)
+        return run(inputs)
+
+    encoder._model._session.run = note  # type: ignore[method-assign]
+    encoder.encode(["a dog in the park", "cat"] * 4)
+    assert [rows for rows, _ in shapes] == [4, 4]
+    assert len({length for _, length in shapes}) == 2
 
 
 def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEncoder) -> None:

@@ -36,7 +36,7 @@ from tasks.encoders.runtimes import ONNX_FLOAT32, Plan
 from tasks.model_description import ONNX_RUNTIME, Description
 from tasks.vector_maths import unit
 
-BATCH = 2  # images that one thread encodes at a time
+BATCH = 1  # images that one thread encodes at a time: those of two take more memory than a cache has
 LOGIT_SCALE = 10.0
 # chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)

@@ -11,9 +11,10 @@ import pytest
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Batch
 from vectordb.errors import Transient
-from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.dispatcher import Dispatcher
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
+from workers.dispatch.pace import Pace
 from workers.dispatch.removals import Holds, Limits, RemovalGuard
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent

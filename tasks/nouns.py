@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 
 from tasks.extraction.parse import definition
 from vectordb.starter.captions import pairs
@@ -63,6 +63,7 @@ def kinds_of(noun: str) -> int:
     return _kinds()[noun]
 
 
+@lru_cache(maxsize=10_000)  # images have many captions in common; 5 MB
 def _sides(caption: str) -> tuple[str, str] | None:
     sides = [phrase for phrase in definition(caption) or () if not phrase.head]
     return (sides[0].label, sides[1].label) if [phrase.broader for phrase in sides] == [False, True] else None

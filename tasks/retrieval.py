@@ -170,7 +170,12 @@ def _only(neighbours: Neighbours, rows: NDArray[np.intp]) -> Neighbours:
 
 def _hits(neighbours: Neighbours) -> tuple[Hit, ...]:
     pairs = zip(neighbours.captions, neighbours.similarities.tolist(), strict=True)
-    return tuple(Hit(c.id, c.text, similarity, _parsed(c)) for c, similarity in pairs)
+    return tuple(hit_of(caption, similarity) for caption, similarity in pairs)
+
+
+def hit_of(caption: Caption, similarity: float) -> Hit:
+    """A retrieved caption."""
+    return Hit(caption.id, caption.text, similarity, _parsed(caption))
 
 
 def _parsed(caption: Caption) -> Parsed | None:

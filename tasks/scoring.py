@@ -23,6 +23,7 @@ from tasks.ranking import DIGITS, Ranked, rank
 from tasks.vector_maths import unit
 
 PLAIN = ("{}",)
+WORD = "word/"  # what the keys of the vectors of words begin with
 
 
 class Judge(Protocol):
@@ -150,7 +151,7 @@ def probabilities(similarities: NDArray[np.float64], space: Space, tau: float = 
 def encode_words(labels: Sequence[str], encoder: TextEncoder, cache: Cache, prompts: Sequence[str] = PLAIN) -> Floats:
     """The unit vector of each label, (n, dimension); labels that are not cached are encoded in one call."""
     space = encoder.space
-    prefix = f"word/{space.id}/{digest_of(prompts)}"
+    prefix = f"{WORD}{space.id}/{digest_of(prompts)}"
     keys = [prefix + label for label in labels]
     size = space.dimension * 4
     vectors: list[bytes] = []

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, cast
+from uuid import UUID
 
 import numpy as np
 import qdrant_edge as edge
@@ -39,6 +41,7 @@ from vectordb.index import (
 from vectordb.options import IndexOptions
 
 DEFAULT = IndexOptions()
+KEPT = 4096  # captions that a search has found and the next one does not read again: about 15 MB
 RENEWED = 32_768  # captions added between two reopenings of the shard
 
 _SOURCE = f"extra.{SOURCE}"
@@ -58,6 +61,7 @@ class EdgeIndex:
         rescored = edge.QuantizationSearchParams(rescore=True, oversampling=options.oversampling)
         self._params = edge.SearchParams(hnsw_ef=options.ef, quantization=rescored)
         self._shard = OpenShard(path / "shard")
+        self._kept = OrderedDict[int, tuple[Caption, bytes]]()  # with the bytes of their vectors; the latest last
 
     @classmethod
     def create(cls, path: Path, dimension: int, options: IndexOptions = DEFAULT) -> Self:
@@ -99,6 +103,7 @@ class EdgeIndex:
             ]
             with self._shard.used() as shard:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(points), "add captions")
+                self._forget([caption.id for caption in part])
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._added += len(points)
                 if self._added >= RENEWED:
@@ -129,15 +134,19 @@ class EdgeIndex:
             edge.QueryRequest(
                 limit=limit,
                 query=edge.Query.Nearest(query),
-                with_vector=True,
-                with_payload=True,
+                with_vector=False,
+                with_payload=False,
                 params=self._params,
             )
             for query in queries
         ]
         with self._shard.used() as shard:
             batch = shard.query_batch(edge.QueryBatchRequest(requests))
-        return [self._neighbours(found) for found in batch]
+            self._read(shard, {cast("int", point.id) for found in batch for point in found})
+            neighbours = [self._neighbours(found) for found in batch]
+            while len(self._kept) > KEPT:
+                self._kept.popitem(last=False)
+        return neighbours
 
     def count(self) -> int:
         """See ``CaptionIndex.count``."""
@@ -147,6 +156,7 @@ class EdgeIndex:
     def remove(self, ids: Sequence[int]) -> None:
         """See ``CaptionIndex.remove``."""
         with self._shard.used() as shard:
+            self._forget(ids)
             shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def get(self, ids: Sequence[int]) -> list[Caption]:
@@ -185,11 +195,30 @@ class EdgeIndex:
         self._shard.renew(config)
         self._added = 0
 
+    def _read(self, shard: edge.EdgeShard, ids: set[int]) -> None:
+        """Keep these captions: similar images have the same ones, and a vector takes long to become an array."""
+        missing: list[int | str | UUID] = []
+        for one in ids:
+            if one in self._kept:
+                self._kept.move_to_end(one)
+            else:
+                missing.append(one)
+        if missing:
+            records = shard.retrieve(missing, with_payload=True, with_vector=True)
+            for record, row in zip(records, self._matrix(records), strict=True):
+                self._kept[cast("int", record.id)] = _caption(record), row.tobytes()
+
+    def _forget(self, ids: Iterable[int]) -> None:
+        for one in ids:
+            self._kept.pop(one, None)
+
     def _neighbours(self, found: list[edge.ScoredPoint]) -> Neighbours:
         found = sorted(found, key=lambda point: (-point.score, point.id))
-        vectors = self._matrix(found)
+        kept = [self._kept[cast("int", point.id)] for point in found]
         similarities = np.array([point.score for point in found], dtype=np.float32)
-        return Neighbours(tuple(map(_caption, found)), similarities, vectors)
+        # into a bytearray, so that the array is writable
+        vectors = np.frombuffer(bytearray().join([row for _, row in kept]), dtype=np.float32)
+        return Neighbours(tuple(caption for caption, _ in kept), similarities, vectors.reshape(-1, self.dimension))
 
     def _matrix(self, points: Sequence[edge.ScoredPoint] | Sequence[edge.Record]) -> Floats:
         # a third faster than numpy's conversion of lists; into a bytearray, so that the array is writable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -46,6 +46,15 @@ class Phrases:
         parses = self._parse(dict(enumerate(captions)))
         return [Parsed(BY, tuple((p.label, p.head, p.broader) for p in parses[at])) for at in range(len(captions))]
 
+    def labels_without_parser(self, captions: Iterable[Hit]) -> list[str]:
+        """Every label that captions may lead to, each once. Those of captions that must be parsed are left out."""
+        found: dict[str, None] = {}
+        for hit in captions:
+            stored = hit.parsed is not None and hit.parsed.by == BY
+            phrases = map(Phrase._make, hit.parsed.phrases) if hit.parsed and stored else definition(hit.caption)
+            found.update(dict.fromkeys(self._labels(phrases or ())))
+        return list(found)
+
     def _parses(self, hits: Mapping[int, Hit], cache: Cache) -> dict[int, list[Phrase]]:
         """The phrases of each caption; captions without stored or cached results are parsed together."""
         parses = {
@@ -80,12 +89,17 @@ class Phrases:
         parses.update({number: noun_phrases(document) for number, document in zip(sentences, documents, strict=True)})
         return parses
 
+    def _labels(self, phrases: Iterable[Phrase]) -> Iterator[str]:
+        return (
+            label for label, head, broader in phrases
+            if (self.heads or not head) and (self.broader or not broader)
+        )  # fmt: skip
+
     def _merge(self, captions: Sequence[Iterable[Phrase]]) -> tuple[Candidate, ...]:
         labels: dict[str, dict[int, None]] = {}
         for position, phrases in enumerate(captions):
-            for label, head, broader in phrases:
-                if (self.heads or not head) and (self.broader or not broader):
-                    labels.setdefault(label, {})[position] = None
+            for label in self._labels(phrases):
+                labels.setdefault(label, {})[position] = None
         merged = _merge_spellings(labels)
         least = min(self.least, max((len(evidence) for evidence in merged.values()), default=0))
         kept = [Candidate(label, tuple(at)) for label, at in merged.items() if len(at) >= least]

@@ -15,6 +15,7 @@ from kombu.utils.url import maybe_sanitize_url
 
 from workers.broker.amqp_transport import PATH
 from workers.broker.rabbitmq import rabbitmq_configuration
+from workers.broker.redis_transport import register
 from workers.settings.settings import QUEUES
 
 RECONNECT_S = 1.0
@@ -57,6 +58,7 @@ def create_app(broker: str, key_prefix: str, task_time_limit_s: int, ca_file: Pa
     keys of a Redis broker, and of all names in RabbitMQ. ``ca_file``: certificate authorities of the broker, in PEM
     format; those of the system when not given.
     """
+    register()
     app = Celery("wildtag", broker=broker, amqp=Transport, set_as_current=False)
     app.conf.update(configuration(key_prefix, task_time_limit_s))
     scheme = urlsplit(broker).scheme
@@ -82,7 +84,8 @@ def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
         "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
         "task_default_queue": QUEUES[0],
         "task_create_missing_queues": False,
-        # a message is acknowledged after its task, and fetched one at a time; the ledger recovers lost messages
+        # a message is acknowledged after its task, and fetched one at a time; the ledger recovers lost messages, also
+        # those of embedding whose end comes after their task (workers.stages.message_overlap)
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,
@@ -97,7 +100,9 @@ def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
             "health_check_interval": 30,
         },
         "worker_send_task_events": True,
-        "task_send_sent_event": True,
+        # Flower shows a task once a worker has received it, so that senders need to publish nothing
+        "task_send_sent_event": False,
+        "worker_consumer": "workers.broker.consumer:Consumer",
         "worker_hijack_root_logger": False,
         # a model may take minutes to load; until then the pool must not give up on the child process
         "worker_proc_alive_timeout": 600.0,

@@ -32,7 +32,7 @@ def rabbitmq_configuration(prefix: str) -> dict[str, Any]:
         "task_default_queue": f"{prefix}{QUEUES[0]}",
         "task_default_exchange": f"{prefix}tasks",
         "worker_detect_quorum_queues": True,
-        "worker_consumer": "workers.broker.consumer:Consumer",
+        "worker_consumer": "workers.broker.consumer:RabbitConsumer",
         # a name may still be held by the connection that was lost
         "broker_channel_error_retry": True,
         # several wildtags may share a virtual host

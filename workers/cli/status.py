@@ -35,6 +35,7 @@ def status(json: Json = False) -> None:
     Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known.
     """
     from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis.words_progress import ProgressBoard  # noqa: PLC0415 -- as above
     from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
     wiring = connected()
@@ -54,10 +55,10 @@ def status(json: Json = False) -> None:
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
-    models = wiring.models_in_use.read()
+    models, words = wiring.models_in_use.read(), ProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
-                "outages": standing, "models": models,
+                "outages": standing, "models": models, "words_ahead": words,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
@@ -71,6 +72,8 @@ def status(json: Json = False) -> None:
     view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
     _add_index(view, found, images, now)
     _add_models(view, models)
+    if words is not None:
+        view.add_row("words ahead", clean(str(words)))
     _add_sources(view, sources)
     console.print(view)
     _show_outages(standing, now)

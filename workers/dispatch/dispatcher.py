@@ -163,6 +163,8 @@ class Dispatcher:
         if not events:
             most = AGAIN_BLOCK_MS if again else SEGMENTS_BLOCK_MS if segmented is not None else block_ms
             events = self._inbox.read(self._consumer, capacity, min(block_ms, most))
+            if events and in_flight:  # what was in progress before the wait may have ended
+                in_flight = self._ledger.waiting().queued
         if not events:
             return segmented or 0
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
@@ -220,12 +222,9 @@ class Dispatcher:
         return bool(left)
 
     def _send(
-        self,
-        arrivals: Sequence[Arrival],
-        removals: Sequence[str],
-        events: Sequence[ObjectEvent],
+        self, arrivals: Sequence[Arrival], removals: Sequence[str], events: Sequence[ObjectEvent],
         wanted: Collection[str],
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number.
 
         ``events``: what led to this.

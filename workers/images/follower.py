@@ -5,6 +5,7 @@ Messages go to the queue of the owner without waiting for an answer. One that is
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 
 PAGE = 200  # feed entries at a time
 LIFETIME_S = 600.0  # of a message that nobody takes
+GATHER_S = 1.0  # after entries were sent; a message costs as much as ten images in it
 
 
 class Follower:
@@ -42,8 +44,17 @@ class Follower:
         keys: Keys,
         space_id: str,
         on_gap: Callable[[], object] = lambda: None,
+        *,
+        gather_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``on_gap``: called when the feed was trimmed before its entries were read."""
+        """``on_gap``: called when the feed was trimmed before its entries were read. ``clock``: seconds.
+
+        ``gather_s``: seconds after entries were sent in which none are, so that one message has those of many images.
+        """
+        self._gather_s = gather_s
+        self._clock = clock
+        self._rests_until = float("-inf")
         self._records = records
         self._sender = sender
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -52,7 +63,9 @@ class Follower:
         self._on_gap = on_gap
 
     def step(self) -> int:
-        """Send what one page of the feed changes. Returns the number of entries."""
+        """Send what one page of the feed changes, unless entries are gathered. Returns the number of entries."""
+        if self._clock() < self._rests_until:
+            return 0
         with translated():
             position = text(self._redis.get(self._position) or b"0")
         items = self._records.feed_page(position, PAGE)
@@ -61,6 +74,8 @@ class Follower:
             self._send(items)
             with translated():
                 self._redis.set(self._position, items[-1].id)
+            if len(items) < PAGE:  # otherwise it is behind
+                self._rests_until = self._clock() + self._gather_s
         return len(items)
 
     def _look_for_gap(self, position: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.images.follower import GATHER_S
 from workers.processes.logs import configure
 from workers.processes.loops import (
     RECOVER_EVERY_S,
@@ -45,7 +46,7 @@ def run_dispatcher(settings: Settings) -> None:
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
     recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
-    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten).step)
+    following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten, gather_s=GATHER_S).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
     wanted = verification_wanted(wiring)

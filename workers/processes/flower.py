@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 from base64 import b64encode
+from collections import deque
 from collections.abc import Iterable, Mapping
 from hmac import compare_digest
 from typing import Any
@@ -19,6 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from flower.app import Flower  # type: ignore[import-untyped]  # it has no types
+from flower.events import Events  # type: ignore[import-untyped]  # as below
 from flower.options import options  # type: ignore[import-untyped]  # as above
 from flower.urls import settings as flower_settings  # type: ignore[import-untyped]  # as above
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
@@ -36,6 +38,7 @@ log = structlog.get_logger()
 PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
 BROKER_PATHS = frozenset({"/broker", "/api/queues/length"})
 """Here Flower asks RabbitMQ's management plugin: without encryption, at a port that may be another server's."""
+GATHER_S = 0.5  # between two updates of what Flower shows
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -55,6 +58,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]
     options.max_tasks, options.natural_time = 20_000, True
+    options.enable_events = False  # all workers always send them; it would ask them to every five seconds
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
         {*secrets, settings.flower_auth.partition(":")[2]},
@@ -79,6 +83,10 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
 
     def __init__(self, app: Any, auth: str, host: str | None, secrets: Iterable[str]) -> None:
         super().__init__(options=options, capp=app, **flower_settings)
+        self.events = GatheredEvents(
+            app, self.io_loop, enable_events=options.enable_events, max_workers_in_memory=options.max_workers,
+            max_tasks_in_memory=options.max_tasks,
+        )  # fmt: skip
         self._expected = b"Basic " + b64encode(auth.encode())
         self._host = host
         self._rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
@@ -102,6 +110,32 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if self._rabbitmq and request.path.rstrip("/") in BROKER_PATHS:
             return 404, "The queues are shown by wildtag status and by the gateway's /metrics."
         return None
+
+
+class GatheredEvents(Events):  # type: ignore[misc]  # Flower has no types
+    """Celery's events, which the event loop takes together and in order every ``GATHER_S`` seconds.
+
+    Flower's own wakes up the event loop for each, which takes more time than to count it.
+    """
+
+    def __init__(self, app: Any, io_loop: Any, **given: Any) -> None:
+        super().__init__(app, io_loop, **given)
+        self._waiting: deque[Any] = deque()
+
+    def on_event(self, event: Any) -> None:
+        """Called by the thread that receives the events."""
+        self._waiting.append(event)
+        if len(self._waiting) <= 1:  # otherwise the call that was asked for takes it, too
+            self.io_loop.add_callback(self.io_loop.call_later, GATHER_S, self._take)
+
+    def _take(self) -> None:
+        while self._waiting:
+            event = self._waiting.popleft()
+            try:
+                self.state.event(event)
+            # what Flower or Celery raise for an event that they do not understand; the others count
+            except Exception:
+                log.exception("event not shown", type=event.get("type"))
 
 
 class _Refused(RequestHandler):

@@ -116,6 +116,8 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
+``P words``                      string      how far the words of the captions are encoded ahead (msgpack); see
+                                             ``workers.redis.words_progress``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see
@@ -249,6 +251,10 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     @property
     def models(self) -> str:
         return f"{self.prefix}models"
+
+    @property
+    def words_ahead(self) -> str:
+        return f"{self.prefix}words"
 
     @property
     def outages(self) -> str:

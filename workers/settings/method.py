@@ -48,6 +48,11 @@ class MethodSettings(Topic):
         description="Measure at the first start which runtime and batch are fastest for the encoder on this machine."
         " Takes about 20 seconds at most.",
     )
+    words_ahead: bool = Field(
+        default=True,
+        description="Encode the words of the captions while no image is in progress, so that they are known when an"
+        " image needs them. Takes half of a core for some minutes, once for each caption database.",
+    )
     retrieval_limit: PositiveInt = Field(10, description="Captions retrieved for each image (K in the paper).")
     duplicate_similarity: float = Field(
         0.94, gt=0, le=1, description="Cosine similarity above which two retrieved captions count as duplicates."

@@ -91,10 +91,10 @@ def adopt(wiring: Wiring) -> Adopt:
     return SameVersions(wiring.records, wiring.ledger, same_version, wiring.statements, told).adopt
 
 
-def follower(wiring: Wiring, on_gap: Callable[[], object]) -> Follower:
-    """Brings the index of images in step with the records. ``on_gap``: see ``Follower``."""
+def follower(wiring: Wiring, on_gap: Callable[[], object], *, gather_s: float = 0.0) -> Follower:
+    """Brings the index of images in step with the records. ``on_gap`` and ``gather_s``: see ``Follower``."""
     w = wiring
-    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id, on_gap)
+    return Follower(w.records, w.publisher, w.redis, w.keys, w.space.id, on_gap, gather_s=gather_s)
 
 
 def keeper(wiring: Wiring) -> Keeper:

@@ -7,6 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from celery.signals import worker_process_shutdown
+
+from tasks.encoders.one_at_a_time import OneAtATime
 from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
@@ -21,6 +24,7 @@ from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.message_overlap import LAST_S, MessageOverlap
 from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
@@ -33,6 +37,7 @@ from workers.wiring.indexing import indexing
 from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
 from workers.wiring.wiring import Wiring
+from workers.wiring.words import words_ahead_of
 
 if TYPE_CHECKING:
     from workers.stages.segmenter import Segmenter, Segmenting
@@ -77,6 +82,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
 
         return segmentation.segmenting(w, segmenter(), fetcher(), handover)
 
+    text_encoder = cache(lambda: OneAtATime(w.text_encoder))
+    encode_ahead = words_ahead_of(w, text_encoder)
+
     def late(ref: ObjectRef) -> None:
         segmenter().late(ref)
 
@@ -86,14 +94,17 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
 
+    messages = MessageOverlap()
+    worker_process_shutdown.connect(lambda **_: messages.settle(LAST_S), weak=False)
+
     def embedding() -> Embedding:
-        processes, group = decoded_ahead(w.image_encoder, cores())
+        processes, group, at_once = decoded_ahead(w.image_encoder, cores())
         decode = w.decoders if processes == DECODERS else decoders(s, processes)
-        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(1, "embed"), group)
+        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(at_once, "embed"), group, at_once)
         triage = Triage(w.store, s.grace_s, w.clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
-            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap,
+            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap, release=messages.release,
         )  # fmt: skip
 
     options = w.pipeline_options
@@ -128,7 +139,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
             Extracted.decode,
             cache(
                 lambda: Scoring(
-                    w.text_encoder,
+                    text_encoder(),
                     w.cache,
                     cache(partial(pipeline_options, s, w.space.thresholds, w.confidence_model)),
                     w.confidence_model,
@@ -142,7 +153,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         "embedding": stages["embedding"].work,
         "retrieval": lambda: (stages["retrieval"].work(), w.indexes.open(w.chosen())),
         "extraction": lambda: w.extractor.warm() if _parses(w) else None,
-        "scoring": stages["scoring"].work,
+        "scoring": lambda: (stages["scoring"].work(), encode_ahead()),
         # the first image loads the models, so they use no memory where nothing is segmented
         SEGMENTATION: lambda: None,
         INGESTION: lambda: w.text_encoder,
@@ -162,7 +173,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), lambda: w.text_encoder,
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
         query_embedding, text_search,
     )  # fmt: skip
-    return StageWorker(runner, rpc, w.health, loads)
+    return StageWorker(runner, rpc, w.health, loads, messages)

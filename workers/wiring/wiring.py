@@ -27,6 +27,7 @@ from workers.broker.depths import DepthReader
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
 from workers.captions.versions import ActiveVersion, OpenIndexes, derived_for
+from workers.captions.word_store import WordsFirst, WordStore
 from workers.decoding.decoders import Decoders
 from workers.dispatch.removals import Holds
 from workers.events.sink import EventSink
@@ -190,8 +191,14 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def cache(self) -> Cache:
-        """In-process memory over Redis, for word vectors and parsed captions."""
-        return LayeredCache(LRUCache(NEAR_ENTRIES), RedisCache(self.redis, self.keys, CACHE_S))
+        """In-process memory over words encoded ahead and Redis, for word vectors and parsed captions."""
+        far = WordsFirst(self.word_store, RedisCache(self.redis, self.keys, CACHE_S))
+        return LayeredCache(LRUCache(NEAR_ENTRIES), far)
+
+    @cached_property
+    def word_store(self) -> WordStore:
+        """The words of the captions that were encoded ahead, in this vector space."""
+        return WordStore(self.settings.cache_folder / f"words-{self.space.id}.sqlite")
 
     @cached_property
     def space(self) -> Space:

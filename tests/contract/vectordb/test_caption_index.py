@@ -254,3 +254,21 @@ def test_an_index_is_not_made_over_another(home: Home) -> None:
     with pytest.raises(IndexExists):
         home.create(home.path, DIMENSION)
     assert home.open(home.path).count() == 3
+
+
+def test_what_a_search_has_found_is_found_as_it_is_now(index: CaptionIndex) -> None:
+    """An index may keep what it found: a caption that is replaced or removed must not come back from there."""
+    put, rows = captions(20), vectors_like_texts(20)
+    index.add(put, rows)
+    index.search(rows, 20)
+    changed = Caption(put[3].id, put[3].text, {"source": "another"})
+    index.add([changed], rows[4:5])
+    index.remove([put[5].id])
+    (found,) = index.search(rows[4:5], 20)
+    assert changed in found.captions
+    assert put[3] not in found.captions
+    assert put[5] not in found.captions
+    np.testing.assert_allclose(found.vectors[found.captions.index(changed)], rows[4], atol=1e-6)
+    index.add([put[5]], rows[6:7])
+    (found,) = index.search(rows[6:7], 20)
+    np.testing.assert_allclose(found.vectors[found.captions.index(put[5])], rows[6], atol=1e-6)

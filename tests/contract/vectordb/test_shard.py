@@ -159,3 +159,41 @@ def test_the_log_takes_no_memory_once_a_shard_is_open(tmp_path: Path) -> None:
     assert sum(resident) < 256, "kB"
     assert index.count() == 4_000
     index.close()
+
+
+def test_captions_are_read_once_and_no_more_than_so_many_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("vectordb.edge.KEPT", 10)
+    index = EdgeIndex.create(tmp_path / "shard", DIMENSION)
+    put, rows = captions(60), vectors_like_texts(60)
+    index.add(put, rows)
+    read: list[int] = []
+    retrieve = edge.EdgeShard.retrieve
+
+    class Shard:
+        """Counts the captions that are read."""
+
+        def __init__(self, shard: edge.EdgeShard) -> None:
+            self._shard = shard
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._shard, name)
+
+        def retrieve(self, ids: list[int], **given: bool) -> object:
+            read.extend(ids)
+            return retrieve(self._shard, list(ids), **given)
+
+    opened = index._shard
+    opened._shard = Shard(opened._shard)  # type: ignore[assignment]
+    (first,) = index.search(rows[:1], 5)
+    (again,) = index.search(rows[:1], 5)
+    assert len(read) == 5
+    assert again.captions == first.captions
+    assert again.vectors.tobytes() == first.vectors.tobytes()
+    everything_found = index.search(rows, 20)  # more than are kept
+    assert all(len(found.captions) == 20 for found in everything_found)
+    before = len(read)
+    index.search(rows[30:31], 20)
+    assert len(read) > before  # they were not all kept
+    index.close()

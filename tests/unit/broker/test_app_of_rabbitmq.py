@@ -10,7 +10,7 @@ import pytest
 from celery import Celery
 
 from workers.broker.celery_app import create_app
-from workers.broker.consumer import Consumer
+from workers.broker.consumer import RabbitConsumer
 from workers.broker.rabbitmq import REDELIVERIES
 from workers.settings.settings import QUEUES
 
@@ -40,7 +40,7 @@ def test_names_of_others_are_not_used(app: Celery) -> None:
 
 
 def test_a_worker_declares_no_queues_for_long_delays() -> None:
-    steps = Consumer.Blueprint.default_steps
+    steps = RabbitConsumer.Blueprint.default_steps
     assert not [step for step in steps if "DelayedDelivery" in step]
     assert len(steps) > 5
 

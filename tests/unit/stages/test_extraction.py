@@ -14,8 +14,8 @@ from tasks.cache import LRUCache
 from tasks.extraction import OBJECT, Extractor, extract, extractor
 from tasks.extraction.paper import PaperWords
 from tasks.extraction.parse import clean, definition
-from tasks.extraction.phrases import Phrases
-from tasks.message_parts import Candidate, Hit, Revision, Vectors
+from tasks.extraction.phrases import BY, Phrases
+from tasks.message_parts import Candidate, Hit, Parsed, Revision, Vectors
 from tasks.messages import Retrieved
 from tests.unit.stages.made_up import hits, random_units, references
 
@@ -186,3 +186,17 @@ def test_parsing_loads_neither_torch_nor_commands_where_there_were_none() -> Non
 def test_hits_of_one_text_share_one_parse() -> None:
     same = (Hit(7, "a dog", 0.9), Hit(7, "a dog", 0.9))
     assert PHRASES.candidates([same], LRUCache(9))[0] == (Candidate("dog", (0, 1)),)
+
+
+def test_labels_that_are_known_without_a_parser_are_all_that_extraction_gives() -> None:
+    texts = ("bell pepper, a kind of sweet pepper", "teddy-bear, a kind of plaything", "two dogs playing in the snow")
+    unknown = [Hit(number, text, 0.5) for number, text in enumerate(texts)]
+    stored = [Hit(3, "a photo", 0.4, Parsed(BY, (("red fox", False, False), ("fox", True, False))))]
+    phrases = Phrases()
+    labels = phrases.labels_without_parser([*unknown, *stored])
+    assert {"bell pepper", "pepper", "sweet pepper", "plaything", "red fox", "fox"} <= set(labels)
+    assert len(labels) == len(set(labels))
+    assert "dog" not in labels  # it would have to be parsed
+    (found,) = phrases.candidates([[*unknown[:2], *stored]], LRUCache(10))
+    assert {candidate.label for candidate in found} <= set(labels)
+    assert "fox" not in Phrases(heads=False).labels_without_parser(stored)

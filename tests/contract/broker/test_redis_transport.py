@@ -1,0 +1,54 @@
+"""A channel keeps its client of Redis, and finds a new connection when the old ones are gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from workers.broker.celery_app import create_app
+from workers.broker.redis_transport import Transport
+from workers.redis.connection import Client
+
+
+@pytest.fixture
+def connection(redis_url: str, client: Client) -> Iterator[Any]:  # noqa: ARG001 -- empties Redis
+    url = redis_url.replace("unix://", "redis+socket://")
+    with create_app(url, "test:", 10).connection_for_write() as connection:
+        yield connection
+
+
+def used(channel: Any) -> Any:
+    with channel.conn_or_acquire() as client:
+        return client
+
+
+def test_a_channel_makes_one_client(connection: Any) -> None:
+    assert isinstance(connection.transport, Transport)
+    channel = connection.default_channel
+    first = used(channel)
+    assert first.ping()
+    assert used(channel) is first
+    assert channel.client is not first  # it holds a connection for what blocks
+    with connection.channel() as other:
+        assert used(other) is not first
+
+
+def test_messages_go_through_after_the_connections_were_lost(connection: Any) -> None:
+    channel = connection.default_channel
+    queue = connection.SimpleQueue("retrieval")
+    queue.put({"number": 1})
+    first = used(channel)
+    first.connection_pool.disconnect()
+    queue.put({"number": 2})
+    channel._disconnect_pools()
+    assert used(channel) is not first
+    queue.put({"number": 3})
+    found = []
+    for _ in range(3):
+        message = queue.get(timeout=5)
+        found.append(message.payload["number"])
+        message.ack()
+    assert found == [1, 2, 3]
+    queue.close()

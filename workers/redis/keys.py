@@ -1,8 +1,8 @@
 """The Redis layout: every key that wildtag writes. Nothing else may write them.
 
-``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys are on one server: a
-primary with replicas, or the node of a cluster that serves the slot of the prefix. ``P absent`` never exists there
-(``workers.redis.slot_client``). Scripts are given their keys, apart from those of labels and of numbers.
+``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys are on one server, or on the node of a
+cluster that serves the slot of the prefix. ``P absent`` never exists (``workers.redis.slot_client``). Scripts are
+given their keys, apart from those of labels and of numbers.
 
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,

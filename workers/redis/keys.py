@@ -180,10 +180,6 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
         return f"{self.prefix}layout-version"
 
     @property
-    def partitions(self) -> str:
-        return f"{self.prefix}partitions"
-
-    @property
     def inbox(self) -> str:
         return f"{self.prefix}inbox"
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -25,7 +26,7 @@ HELD = 64_000_000  # pixels of decoded images that are held at a time: 256 MB
 VIEW = "2"  # how images are read and encoded; to be changed when the same file gives other pixels, or other media
 
 
-def embed(
+def begin(
     batch: Submitted,
     images: Sequence[bytes],
     encoder: ImageEncoder,
@@ -37,15 +38,14 @@ def embed(
     detect_featureless: bool = False,
     view: str = "",
     overlap: Overlap = InTurn(),  # noqa: B008 - has no state
-) -> tuple[Embedded, tuple[Fault, ...]]:
+) -> Embedding:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones, in one call unless they are very large.
 
-    The embedded batch holds only the valid ones and may be empty; each invalid one has a fault with the reason. Large
-    images are decoded at a smaller size, at least twice the side that the encoder needs. ``decode``: decodes, by
-    default in this process. ``gps``: the media hold the place where an image was taken. ``video``: videos are valid,
-    too; the vector of one is the normalised mean of its views' vectors. ``detect_featureless``: test each image for
-    whether it shows nothing. ``overlap``: decodes images ahead, and encodes in groups. Raises ``WrongSpace`` if the
-    batch was submitted for another encoder.
+    Returns when all are decoded and the last ones are being encoded. Large images are decoded at a smaller size, at
+    least twice the side that the encoder needs. ``decode``: decodes, by default in this process. ``gps``: the media
+    hold the place where an image was taken. ``video``: videos are valid, too; the vector of one is the normalised
+    mean of its views' vectors. ``detect_featureless``: test each image for whether it shows nothing. ``overlap``:
+    decodes images ahead, and encodes in groups. Raises ``WrongSpace`` if the batch was submitted for another encoder.
     """
     if encoder.space.id != batch.revision.space_id:
         raise WrongSpace(
@@ -77,26 +77,58 @@ def embed(
                 empty = detect_featureless and _featureless(views, small)
                 seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
     encode_held()
-    nothing = np.empty((0, encoder.space.dimension), dtype=np.float32)
-    vectors = np.concatenate([nothing, *(part() for part in parts)])
-    finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
-    if len(finite) < len(seen):  # half precision may overflow: only that image fails
-        lost = sorted(set(range(len(seen))).difference(finite))
-        reason = "the encoder returned no finite vector for this image"
-        faults.extend(Fault(seen[at].ref, "no-vector", reason) for at in lost)
-        seen = [seen[at] for at in finite]
-        vectors = vectors[finite]
-    embedded = Embedded(
-        objects=tuple(one.ref for one in seen),
-        revision=batch.revision,
-        timings_ms=batch.timings_ms,
-        vectors=Vectors.of(vectors),
-        media=tuple(one.media for one in seen),
-        featureless=tuple(one.featureless for one in seen) if detect_featureless else (),
-        hashes=tuple(one.hash for one in seen),
-        view=view,
-    )
-    return embedded, tuple(faults)
+    tested = detect_featureless
+    return Embedding(batch, encoder.space.dimension, tuple(seen), tuple(faults), tuple(parts), view, tested=tested)
+
+
+def embed(
+    batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, **options: Any
+) -> tuple[Embedded, tuple[Fault, ...]]:
+    """Embed a batch. The options and errors are those of ``begin``; see ``Embedding.finish``."""
+    return begin(batch, images, encoder, **options).finish()
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A batch whose images are decoded and being encoded. ``faults``: of the images that could not be decoded.
+
+    ``tested``: whether images were tested for showing nothing.
+    """
+
+    _batch: Submitted
+    _dimension: int
+    _seen: tuple[_Seen, ...]
+    faults: tuple[Fault, ...]
+    _parts: tuple[Callable[[], Floats], ...]
+    _view: str
+    tested: bool
+
+    def finish(self) -> tuple[Embedded, tuple[Fault, ...]]:
+        """Wait for the vectors. Returns the batch of the valid images, which may be empty, and all faults.
+
+        Raises what the encoder raises.
+        """
+        seen, faults = list(self._seen), list(self.faults)
+        nothing = np.empty((0, self._dimension), dtype=np.float32)
+        vectors = np.concatenate([nothing, *(part() for part in self._parts)])
+        finite = np.flatnonzero(np.isfinite(vectors).all(axis=1)).tolist()
+        if len(finite) < len(seen):  # half precision may overflow: only that image fails
+            lost = sorted(set(range(len(seen))).difference(finite))
+            reason = "the encoder returned no finite vector for this image"
+            faults.extend(Fault(seen[at].ref, "no-vector", reason) for at in lost)
+            seen = [seen[at] for at in finite]
+            vectors = vectors[finite]
+        embedded = Embedded(
+            objects=tuple(one.ref for one in seen),
+            revision=self._batch.revision,
+            timings_ms=self._batch.timings_ms,
+            vectors=Vectors.of(vectors),
+            media=tuple(one.media for one in seen),
+            featureless=tuple(one.featureless for one in seen) if self.tested else (),
+            hashes=tuple(one.hash for one in seen),
+            view=self._view,
+        )
+        return embedded, tuple(faults)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+ONNX_RUNTIME = "ONNX Runtime"
+
 
 @dataclass(frozen=True)
 class Description:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Executor, Future
-from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from tasks.encoders.protocols import Floats
@@ -44,13 +44,16 @@ class InTurn:
 
 
 class Ahead:
-    """``decoding``: decodes at most ``group`` images ahead. ``encoding``: encodes one group at a time."""
+    """``decoding``: decodes at most ``group`` images ahead. ``encoding``: encodes ``at_once`` groups at a time.
 
-    def __init__(self, decoding: Executor, encoding: Executor, group: int) -> None:
+    Thread-safe: several batches may use it at a time, and their groups are encoded in the order in which they come.
+    """
+
+    def __init__(self, decoding: Executor, encoding: Executor, group: int, at_once: int = 1) -> None:
         self._decoding = decoding
         self._encoding = encoding
         self.group = group
-        self._last: Future[Floats] | None = None
+        self._free = threading.Semaphore(at_once)
 
     def decoded(self, calls: Iterable[Callable[[], T]]) -> Generator[Callable[[], T], None, None]:
         """See ``Overlap``. Calls that have not begun when the iterator is closed are not made."""
@@ -67,9 +70,12 @@ class Ahead:
                 future.cancel()
 
     def encoded(self, call: Callable[[], Floats]) -> Callable[[], Floats]:
-        """See ``Overlap``. Waits for the group before, so that the images of two groups are held at most."""
-        if self._last is not None:
-            with suppress(Exception):  # whoever asks for its vectors is told
-                self._last.result()
-        self._last = self._encoding.submit(call)
-        return self._last.result
+        """See ``Overlap``. Waits until a group has ended, if ``at_once`` are encoded: so one more is held at most."""
+        self._free.acquire()
+        try:
+            begun = self._encoding.submit(call)
+        except BaseException:
+            self._free.release()
+            raise
+        begun.add_done_callback(lambda _: self._free.release())
+        return begun.result

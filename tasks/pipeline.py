@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tasks.cache import Cache, LRUCache
 from tasks.distinct import distinct
-from tasks.embedding import embed
+from tasks.embedding import Embedding, begin
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.hubness import ReferenceVectors
@@ -57,16 +57,24 @@ class PipelineOptions:
     view: str = ""
 
 
-def embedding(
+def begin_embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions,
     decode: Decoder = decode_with_media, overlap: Overlap = InTurn(),  # noqa: B008 - has no state
-) -> tuple[Embedded, tuple[Fault, ...]]:  # fmt: skip
-    """See ``tasks.embedding.embed``."""
-    return embed(
+) -> Embedding:  # fmt: skip
+    """See ``tasks.embedding.begin``."""
+    return begin(
         batch, images, encoder, decode=decode, max_pixels=options.max_pixels, gps=options.media_gps,
         video=options.video, detect_featureless=options.detect_featureless, view=options.view,
         overlap=overlap,
     )  # fmt: skip
+
+
+def embedding(
+    batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions,
+    decode: Decoder = decode_with_media,
+) -> tuple[Embedded, tuple[Fault, ...]]:  # fmt: skip
+    """See ``tasks.embedding.embed``."""
+    return begin_embedding(batch, images, encoder, options, decode).finish()
 
 
 def retrieval(

@@ -33,10 +33,10 @@ from tasks.encoders.minilm import DIMENSION, MiniLM
 from tasks.encoders.protocols import Floats, Space, Thresholds
 from tasks.encoders.requirements import cores, need
 from tasks.encoders.runtimes import ONNX_FLOAT32, Plan
-from tasks.model_description import Description
+from tasks.model_description import ONNX_RUNTIME, Description
 from tasks.vector_maths import unit
 
-BATCH = 2  # images that one thread encodes at a time
+BATCH = 1  # images that one thread encodes at a time: those of two take more memory than a cache has
 LOGIT_SCALE = 10.0
 # chosen by measurement, see ops/decisions/0007-thresholds.md
 THRESHOLDS = Thresholds(unknown=0.45, synonym=0.7, score=0.02, head=0.75)
@@ -97,7 +97,7 @@ class BundledImageEncoder:
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
+        return Description(device="cpu", runtime=ONNX_RUNTIME, dtype="float32", batch=self._rows)
 
     def encode(self, images: Sequence[Image.Image]) -> Floats:
         """RGB images of any size → (n, 384) float32, unit length. See ``tasks.encoders.long_pictures``."""
@@ -134,7 +134,7 @@ class BundledTextEncoder:
     @property
     def description(self) -> Description:
         """See ``Described``."""
-        return Description(device="cpu", runtime="ONNX Runtime", dtype="float32", batch=self._rows)
+        return Description(device="cpu", runtime=ONNX_RUNTIME, dtype="float32", batch=self._rows)
 
     def encode(self, texts: Sequence[str]) -> Floats:
         """Texts → (n, 384) float32, unit length."""

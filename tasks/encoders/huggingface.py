@@ -27,7 +27,7 @@ from tasks.encoders.requirements import use_threads
 from tasks.encoders.runtimes import EXACT, Plan, in_space
 from tasks.encoders.tokens import Tokens, in_batches_by_length
 from tasks.encoders.towers import computing, dtype_of, graph_tower, sample_pixels, sample_tokens
-from tasks.model_description import Description
+from tasks.model_description import ONNX_RUNTIME, Description
 
 if TYPE_CHECKING:
     import torch
@@ -263,7 +263,7 @@ def _described(device: Device, batch: BatchSize, plan: Plan | None, tower: Any) 
     description = device.described(batch.size, tower.dtype)
     if plan is None or not plan.onnx:
         return description
-    return replace(description, runtime="ONNX Runtime", dtype=plan.runtime.partition("-")[2])
+    return replace(description, runtime=ONNX_RUNTIME, dtype=plan.runtime.partition("-")[2])
 
 
 def _side(vision: Any) -> int:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 DIMENSION = 384
 MAX_TOKENS = 256  # longer texts are truncated, as in the model's own configuration
 PADDING = 0  # id of the token [PAD]
-BATCH = 16  # larger batches exceed the CPU cache
+BATCH = 8  # larger batches exceed the CPU cache, pad more, and leave threads without work when texts are few
 
 
 class MiniLM:

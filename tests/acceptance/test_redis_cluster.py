@@ -14,15 +14,15 @@ import redis
 from tests.acceptance.images import drop
 from tests.acceptance.stack import Stack
 from tests.acceptance.test_nothing_is_lost import variants
-from tests.contract.own_cluster import PREFIX, OwnCluster, own_cluster
+from tests.contract.own_cluster import PREFIX, SLOT, OwnCluster, own_cluster
+from tests.contract.redis.partitioned_world import slot_of
 from tests.eventually import eventually
 from workers.embedded.ports import free_port
 from workers.embedded.redis_server import PrivateRedis
 from workers.embedded.stack import command
-from workers.lifecycle.record_reader import Records
-from workers.redis.connection import StoreUnavailable, connect
-from workers.redis.keys import Keys
-from workers.settings.settings import STAGES
+from workers.redis.connection import StoreUnavailable
+from workers.settings.settings import STAGES, Settings
+from workers.wiring.wiring import Wiring
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 IMAGES = 90
@@ -38,13 +38,14 @@ def own() -> Iterator[OwnCluster]:
 class Processes:
     """The processes of wildtag, each by its own command. Their broker is a Redis that is no cluster."""
 
-    def __init__(self, stack: Stack, cluster: OwnCluster, folder: Path) -> None:
+    def __init__(self, stack: Stack, cluster: OwnCluster, folder: Path, partitions: int) -> None:
+        self.partitions = partitions
         self._log = folder / "processes.log"
         self._running = ExitStack()
         broker = PrivateRedis(folder / "broker")
         self._environment = {
             **stack.environment, "WILDTAG_REDIS_URL": cluster.url, "WILDTAG_KEY_PREFIX": PREFIX,
-            "WILDTAG_BROKER_URL": broker.broker_url,
+            "WILDTAG_BROKER_URL": broker.broker_url, "WILDTAG_PARTITIONS": str(partitions),
         }  # fmt: skip
         self._start(str(broker.program.path), str(broker.configuration))
         eventually(broker.client().ping, 20, despite=(redis.RedisError,))
@@ -52,7 +53,15 @@ class Processes:
             self._start(*command("worker", stage))
         for name in ("dispatcher", "watcher", "gateway"):
             self._start(*command(name))
-        self.records = Records(connect(cluster.url, PREFIX), Keys(PREFIX))
+        self.records = Wiring(
+            Settings(home=folder, redis_url=cluster.url, key_prefix=PREFIX, partitions=partitions,
+                     broker_url=broker.broker_url)
+        ).records  # fmt: skip
+
+    @property
+    def slots(self) -> list[int]:
+        """Those that are moved: of all keys, or of one partition and of what belongs to none."""
+        return [SLOT] if self.partitions == 1 else [slot_of(1), SLOT]
 
     def done(self) -> int:
         """Number of tagged images."""
@@ -87,13 +96,16 @@ class Processes:
         self._running.callback(end)
 
 
-@pytest.fixture
-def processes(make_stack: Callable[..., Stack], own: OwnCluster, tmp_path: Path) -> Iterator[tuple[Stack, Processes]]:
+@pytest.fixture(params=[1, 4])
+def processes(
+    request: pytest.FixtureRequest, make_stack: Callable[..., Stack], own: OwnCluster, tmp_path: Path
+) -> Iterator[tuple[Stack, Processes]]:
+    """On one partition, and on several."""
     stack = make_stack(
         WILDTAG_DEADLINE_S="20", WILDTAG_BATCH_MAX="4", WILDTAG_GATEWAY_PORT=str(free_port(0)), WILDTAG_RESCAN_S="5"
     )
     stack.inbox.mkdir()
-    made = Processes(stack, own, tmp_path)
+    made = Processes(stack, own, tmp_path, request.param)
     try:
         yield stack, made
     finally:
@@ -112,10 +124,16 @@ def test_a_resharding_costs_no_image(processes: tuple[Stack, Processes], own: Ow
         drop(stack.inbox, f"{number}.jpg", data)
         if number in {IMAGES // 3, 2 * IMAGES // 3}:
             until_done(running, number // 3)
-            for _ in own.move(own.another(), at_once=2):
-                pass
+            for slot in running.slots:
+                owner = own.owner(slot)
+                to = next(node for node in own.primaries if node is not owner)
+                for _ in own.move(to, slot, at_once=2):
+                    pass
     until_done(running, IMAGES)
-    feed = running.records.feed("0", block_ms=1, count=1_000)
+    feed = eventually(
+        lambda: found if len(found := running.records.feed_page("0", 1_000)) >= IMAGES else None, 30, running.said
+    )
+    assert feed is not None
     assert Counter(item.oid for item in feed) == Counter(f"inbox/{n}.jpg" for n in range(IMAGES))
     assert running.records.counts()["dead"] == 0
     assert running.status().returncode == 0, running.status()
@@ -127,7 +145,7 @@ def test_a_node_that_is_killed_costs_no_image(processes: tuple[Stack, Processes]
         drop(stack.inbox, f"{number}.jpg", data)
         if number == IMAGES // 2:
             until_done(running, number // 3)
-            own.owner().kill()
+            own.owner(running.slots[0]).kill()
     until_done(running, IMAGES)
     known = {record.key: record.state for record in running.records.latest()}
     assert known == dict.fromkeys((f"{n}.jpg" for n in range(IMAGES)), "done")

@@ -23,6 +23,7 @@ MODELS = [
     "imagecodecs", "onnx", "onnxruntime", "pyarrow", "pycocotools", "qdrant_client", "qdrant_edge", "scipy",
     "skimage", "spacy", "tokenizers", "torch", "transformers",
 ]  # fmt: skip
+SHELLS = ["click_repl", "prompt_toolkit"]  # of Celery's command line
 SERVERS = ["fastapi", "starlette", "uvicorn"]
 
 CHECK = """
@@ -55,7 +56,7 @@ for name in names:
 
 
 @pytest.mark.parametrize(
-    ("processes", "refused"), [(PROCESSES, MODELS + SERVERS), (["workers.processes.gateway"], MODELS),
+    ("processes", "refused"), [(PROCESSES, MODELS + SERVERS + SHELLS), (["workers.processes.gateway"], MODELS),
                                (["workers.processes.flower"], MODELS + SERVERS)],
     ids=["loops and workers", "gateway", "flower"],
 )  # fmt: skip

@@ -45,8 +45,12 @@ ADAPTERS = frozenset({
     "DataLoss", "Refill", "Losses", "LowPriorityInbox",
     "Migrator", "Spellings", "SourceDelays", "ExistingObject", "Stack", "Holds", "FolderMounts", "SameVersions",
     "RemovalGuard", "Triage",
+    # several partitions
+    "PartitionedLedger", "PartitionedRecords", "PartitionedStatements", "PartitionedProgress", "PartitionedVersions",
+    "PartitionedRequests", "PartitionedArtifacts", "PartitionedInterrupted", "PartitionedBatchObjects",
 })  # fmt: skip
 
+ONE_EACH = "one for each partition, inside of the one for all"
 OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"
 EXCEPTIONS = {
     "processes/worker.py: OutageTracker": "without probes, which would load the index engine, and without notes",
@@ -57,6 +61,9 @@ EXCEPTIONS = {
     "gateway/app.py: Broadcaster": "belongs to the event loop of the app; made of its services",
     "processes/gateway.py: create_app": "the web application, of services and options that wiring makes",
     "redis/heartbeats.py: LivenessFiles": "of no folder, where the caller gives none: it writes nothing",
+    "lifecycle/partitioned_ledger.py: Ledger": ONE_EACH,
+    "lifecycle/partitioned_records.py: Records": ONE_EACH,
+    "segmentation/partitioned_artifacts.py: Artifacts": ONE_EACH,
     "stores/s3_connection.py: Minio": "the client inside of the adapter",
 }
 

@@ -84,7 +84,8 @@ def configuration(key_prefix: str, task_time_limit_s: int) -> dict[str, Any]:
         "task_queues": [Queue(name, routing_key=name) for name in QUEUES],
         "task_default_queue": QUEUES[0],
         "task_create_missing_queues": False,
-        # a message is acknowledged after its task, and fetched one at a time; the ledger recovers lost messages
+        # a message is acknowledged after its task, and fetched one at a time; the ledger recovers lost messages, also
+        # those of embedding whose end comes after their task (workers.stages.message_overlap)
         "task_acks_late": True,
         "task_reject_on_worker_lost": False,
         "worker_prefetch_multiplier": 1,

@@ -32,15 +32,16 @@ if TYPE_CHECKING:
 def status(json: Json = False) -> None:
     """Show how many objects wait, are in progress or finished, each stage's last progress, and current outages.
 
-    Exit status 1: Redis is unavailable, so nothing else is known.
+    Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known.
     """
-    from workers.redis.words_progress import ProgressBoard  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis.words_progress import ProgressBoard  # noqa: PLC0415 -- as above
     from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
     wiring = connected()
     now = wiring.clock()
     depths, standing = _standing(wiring)
-    if any(one.name == "redis" for one in standing):
+    if any(one.name == REDIS or partition_of(one.name) is not None for one in wiring.outages.own.active()):
         standing = [
             msgspec.structs.replace(one, since=None) for one in standing
         ]  # not known: this command has just started

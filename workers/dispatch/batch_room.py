@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from vectordb.errors import Permanent
+from workers.dispatch.batch_objects import BatchObjects
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 
@@ -32,7 +33,11 @@ class BatchesFull(Permanent):
 class BatchRoom:
     """The unfinished batches. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, clock: Callable[[], float] = time.time, objects: BatchObjects | None = None
+    ) -> None:
+        """``objects``: of the batches, if they are in several partitions."""
+        self._objects = objects
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._clock = clock
@@ -44,9 +49,13 @@ class BatchRoom:
             pipe = self._redis.pipeline(transaction=False)
             for batch in ids:
                 pipe.hget(self._keys.batch(batch), "owner")
-                pipe.zcard(self._keys.batch(batch, "open"))
+                if self._objects is None:
+                    pipe.zcard(self._keys.batch(batch, "open"))
             answers = pipe.execute()
-        sizes = list(zip(answers[::2], answers[1::2], strict=True))
+        if self._objects is None:
+            sizes = list(zip(answers[::2], answers[1::2], strict=True))
+        else:
+            sizes = list(zip(answers, self._objects.number_open(ids), strict=True))
         taken, mine = sum(size for _, size in sizes), [size for by, size in sizes if by == owner.encode()]
         free = OPEN - taken - count
         if len(ids) >= UNFINISHED or free < 0:

@@ -7,9 +7,9 @@ events are read again, and repeating a step that was already done has no effect.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 
 import structlog
 
@@ -17,16 +17,19 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
-from workers.dispatch.arrivals import arrival_of, asks
+from workers.dispatch.arrivals import arrival_of, asks, report_unverified
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
+from workers.dispatch.pace import Pace
 from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
-from workers.events.sink import EventSink, ReceivedEvents
+from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, added_at
 from workers.lifecycle.ledger import Arrival, Ledger, Waiting
 from workers.outages.tracker import OutageTracker
+from workers.redis.connection import StoreUnavailable
+from workers.redis.partition_faults import partition_of
 from workers.redis.streams import Leftovers
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
@@ -42,18 +45,6 @@ GATHER_S = 0.005
 ENTERED = frozenset({"entered", "known"})
 SENT = ENTERED | {"again"}
 RESENT = SENT | {"duplicate"}
-UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
-
-
-@dataclass(frozen=True)
-class Pace:
-    """Limits of batches: sizes in objects, times in milliseconds; the deadline and time to give up in seconds."""
-
-    batch_max: int
-    batch_wait_ms: int
-    in_flight_max: int
-    deadline_s: float
-    give_up_s: float = 86_400.0
 
 
 class Dispatcher:
@@ -104,7 +95,7 @@ class Dispatcher:
         self._pace = pace
         self._consumer = consumer
         self._clock = clock
-        self._leftovers = {inbox: Leftovers() for inbox in (inbox, low_priority_inbox)}
+        self._leftovers = {part: Leftovers() for both in (inbox, low_priority_inbox) for part in both.parts}
         self._window = Window(pace.batch_max, pace.in_flight_max)
 
     def recover(self, idle_ms: int) -> int:
@@ -115,10 +106,11 @@ class Dispatcher:
         self._outage_tracker.refuse(REDIS, *BEGUN_WITH)
         count = 0
         with self._interrupted():
-            for inbox in (self._inbox, self._low_priority_inbox):
-                events = inbox.recover(self._consumer, idle_ms, self._pace.in_flight_max)
-                self._process(inbox, events, recovered=True)
-                count += len(events)
+            for part in self._leftovers:
+                with self._tolerated(part):
+                    events = [] if part.away else part.recover(self._consumer, idle_ms, self._pace.in_flight_max)
+                    self._process(part, events, recovered=True)
+                    count += len(events)
         return count
 
     def step(self, block_ms: int = 1000) -> int:
@@ -132,8 +124,19 @@ class Dispatcher:
                 service, block_ms / 1000
             ):
                 return 0
-        with self._interrupted():
-            return self._resume() + self._step(block_ms)
+        try:
+            with self._interrupted():
+                return self._resume() + self._step(block_ms)
+        except StoreUnavailable as exc:  # of one partition: the next step goes on with the others
+            if partition_of(exc.service) is None or self._outage_tracker.register(exc) is None:
+                raise
+            return 0
+
+    @contextmanager
+    def _tolerated(self, part: Inbox) -> Iterator[None]:
+        """Work on the events of one partition, which may be away: they are processed when it is back."""
+        with part.tolerated(), self._leftovers[part].interrupted_by_faults():
+            yield
 
     def _interrupted(self) -> ExitStack:
         """After a fault, events that were read or are in transit from Redis are processed again."""
@@ -160,6 +163,8 @@ class Dispatcher:
         if not events:
             most = AGAIN_BLOCK_MS if again else SEGMENTS_BLOCK_MS if segmented is not None else block_ms
             events = self._inbox.read(self._consumer, capacity, min(block_ms, most))
+            if events and in_flight:  # what was in progress before the wait may have ended
+                in_flight = self._ledger.waiting().queued
         if not events:
             return segmented or 0
         until = time.monotonic() + self._pace.batch_wait_ms / 1000
@@ -176,12 +181,13 @@ class Dispatcher:
     def _resume(self) -> int:
         """Process events that were read before and not finished, one page of each stream."""
         count, most = 0, self._pace.in_flight_max
-        for inbox, leftovers in self._leftovers.items():
-            if leftovers.due():
-                events = inbox.again(self._consumer, most, leftovers.after)
-                left = self._process(inbox, events, recovered=True)
-                leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
-                count += len(events)
+        for part, leftovers in self._leftovers.items():
+            if leftovers.due() and not part.away:
+                with self._tolerated(part):
+                    events = part.again(self._consumer, most, leftovers.after)
+                    left = self._process(part, events, recovered=True)
+                    leftovers.looked(events[-1][0] if len(events) == most else None, left=left)
+                    count += len(events)
         return count
 
     def _segment(self, waiting: Waiting) -> int | None:
@@ -204,23 +210,21 @@ class Dispatcher:
         # events that were read and not finished may have been entered without being sent
         wanted = RESENT if recovered else SENT
         sent = self._send(arrivals, removals, [event for _, event in new], wanted)
+        done = [entry for entry, _ in events if entry not in left]
         self._events.mark_processed(
-            [(entry, event) for entry, event in new if entry not in left], counts,
-            inbox.finishing([entry for entry, _ in events if entry not in left]),
-        )  # fmt: skip
+            [(entry, event) for entry, event in new if entry not in left], counts, inbox.finishing(done)
+        )
+        inbox.finish(done)
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
-        if left:
-            self._leftovers[inbox].put_off(away=self._outage_tracker.is_active(*BEGUN_WITH))
+        for part in inbox.parts_of(left):
+            self._leftovers[part].put_off(away=self._outage_tracker.is_active(*BEGUN_WITH))
         return bool(left)
 
     def _send(
-        self,
-        arrivals: Sequence[Arrival],
-        removals: Sequence[str],
-        events: Sequence[ObjectEvent],
+        self, arrivals: Sequence[Arrival], removals: Sequence[str], events: Sequence[ObjectEvent],
         wanted: Collection[str],
-    ) -> int:
+    ) -> int:  # fmt: skip
         """Forget removed objects, enter existing ones and send those the ledger accepts; returns their number.
 
         ``events``: what led to this.
@@ -287,14 +291,7 @@ class Dispatcher:
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), from_queue=from_queue)
-        self._report_unverified(unverified)
+        report_unverified(self._event_sink, unverified)
         if fault is not None and self._outage_tracker.register(fault) is None:
             log.warning("events postponed", events=len(left), reason=str(fault))
         return [a for a in plan.values() if a], [oid for oid, a in plan.items() if a is None], left
-
-    def _report_unverified(self, unverified: Mapping[str, str]) -> None:
-        """Count and log removals that the store cannot confirm: such objects keep their records."""
-        if unverified:
-            oid, reason = next(iter(unverified.items()))
-            log.warning("removals not verified, records kept", removals=len(unverified), example=oid, reason=reason)
-            self._event_sink.store([ReceivedEvents(counts={UNVERIFIED: len(unverified)})])

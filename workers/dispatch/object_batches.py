@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import Any
 
@@ -19,25 +19,22 @@ import structlog
 
 from tasks.message_parts import place_of
 from vectordb.errors import WildtagError
+from workers.dispatch.batch_objects import LIFETIME_S, PAGE, BatchObjects
 from workers.dispatch.batch_room import BatchRoom
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, added_at, fields
+from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record import Error, decode
-from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
 
-LIFETIME_S = 7 * 86_400
-PAGE = 500
 AHEAD = 1000  # objects from prefix batches that may wait in the low-priority inbox at once
 OPEN_BY_PREFIX = 20_000  # objects of a batch over a prefix that wait, before more are listed
 SETTLE_AGAIN_S = 15.0  # between two looks at the objects of such a batch
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
-FAILED = ("failed", "dead")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -78,6 +75,7 @@ class Batches:
         bucket: str,
         followed: Callable[[str], bool],
         clock: Callable[[], float] = time.time,
+        objects: BatchObjects | None = None,
     ) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
@@ -88,18 +86,14 @@ class Batches:
         self._followed = followed
         self._clock = clock
         self._settle_again: dict[str, float] = {}
-        self.room = BatchRoom(client, keys, clock)
-        self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
+        self._objects = objects or BatchObjects(client, keys)
+        self.room = BatchRoom(client, keys, clock, objects)
 
     def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False, owner: str = "") -> str:
         """Create a batch of these keys; returns its id. ``announce``: their events are not in the inbox yet."""
         batch = self._new(owner, complete=True)
-        with translated():
-            for start in range(0, len(keys), PAGE):
-                pipe = self._redis.pipeline(transaction=True)
-                page, stream = keys[start : start + PAGE], self._keys.inbox if announce else None
-                self._enter(pipe, batch, stream, page, force=force)
-                pipe.execute()
+        for start in range(0, len(keys), PAGE):
+            self._objects.enter(batch, self._events(keys[start : start + PAGE], force=force), announce=announce)
         return batch
 
     def of_prefix(self, prefix: str, *, force: bool = False, owner: str = "") -> str:
@@ -150,12 +144,7 @@ class Batches:
             self.room.ended(batch)
             return None
         open_ = self._settle(batch)
-        with translated():
-            pipe = self._redis.pipeline()
-            pipe.hgetall(self._keys.batch(batch, "counts"))
-            pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
-            counts, failed = pipe.execute()
-        ended = Counter({text(state): int(n) for state, n in counts.items()})
+        ended, failed = self._objects.ended(batch, start, limit)
         total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
@@ -178,16 +167,9 @@ class Batches:
             pipe.execute()
         return batch
 
-    def _enter(self, pipe: Any, batch: str, stream: str | None, keys: Sequence[str], *, force: bool) -> None:
-        """Add objects to the batch and append their events to the low-priority inbox; see the script."""
-        args: list[Any] = [LIFETIME_S]
-        for key in keys:
-            args.append(raw(f"{self._bucket}/{key}"))
-            if stream is not None:
-                # without an ETag, the dispatcher checks whether the object exists and which version it is
-                args.append(fields(ObjectEvent("created", self._bucket, key, force=force))["event"])
-        of = self._keys.batch(batch, "open")
-        self._enter_batch(keys=[of] if stream is None else [of, stream], args=args, client=pipe)
+    def _events(self, keys: Sequence[str], *, force: bool) -> list[ObjectEvent]:
+        # without an ETag, the dispatcher checks whether the object exists and which version it is
+        return [ObjectEvent("created", self._bucket, key, force=force) for key in keys]
 
     def _list(self, batch: str) -> bool:
         name = self._keys.batch(batch)
@@ -199,35 +181,29 @@ class Batches:
             with translated():
                 self._redis.srem(self._keys.batches, batch)
             return True
-        if self._open_objects(batch) > OPEN_BY_PREFIX:  # most of them are waiting to be tagged
+        if self._objects.number_open([batch])[0] > OPEN_BY_PREFIX:  # most of them are waiting to be tagged
             if self._clock() >= self._settle_again.get(batch, 0.0):
                 self._settle(batch)
                 self._settle_again[batch] = self._clock() + SETTLE_AGAIN_S
             return False
         found = self._store.list(self._bucket, text(prefix), text(after))
         keys = [info.ref.key for info in islice(found, PAGE)]
-        with translated():
-            pipe = self._redis.pipeline(transaction=True)
-            if wanted := [key for key in keys if self._followed(key)]:
-                self._enter(pipe, batch, self._keys.low_priority_inbox, wanted, force=force == b"1")
+
+        def note(pipe: Any) -> None:
             if len(keys) == PAGE:
                 pipe.hset(name, "after", raw(keys[-1]))
             else:
                 pipe.hset(name, "complete", 1)
                 pipe.srem(self._keys.batches, batch)
-            pipe.execute()
-        return True
 
-    def _open_objects(self, batch: str) -> int:
-        with translated():
-            return int(self._redis.zcard(self._keys.batch(batch, "open")))
+        events = self._events([key for key in keys if self._followed(key)], force=force == b"1")
+        self._objects.enter(batch, events, announce=True, low_priority=True, also=note)
+        return True
 
     def _settle(self, batch: str) -> Counter[str]:
         """Count objects that have finished since the last call; returns the states of the others."""
         left: Counter[str] = Counter()
-        name = self._keys.batch
-        told_until = self._told_until()
-        for members in self._open(batch):
+        for members, told_until in self._objects.open(batch):
             oids = [text(member) for member, _ in members]
             ended: list[tuple[bytes, str]] = []
             for (member, at), progress in zip(members, self._reader.look(oids), strict=True):
@@ -243,13 +219,7 @@ class Batches:
                 else:
                     left[progress.state] += 1
             if ended:
-                with translated():
-                    pipe = self._redis.pipeline(transaction=False)
-                    for member, state in ended:
-                        self._move(pipe, batch, member, state)
-                    pipe.execute()
-                    self._redis.expire(name(batch, "counts"), LIFETIME_S)
-                    self._redis.expire(name(batch, "failed"), LIFETIME_S)
+                self._objects.move(batch, ended)
         return left
 
     def _there(self, oid: str) -> bool:
@@ -258,32 +228,6 @@ class Batches:
             return self._followed(key) and self._store.stat(bucket, key) is not None
         except ObjectError:
             return False
-
-    def _move(self, pipe: Any, batch: str, member: bytes, state: str) -> None:
-        # of two concurrent callers one removes it, and only that one counts it
-        script = (
-            "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) "
-            "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 0, ARGV[1]) end end"
-        )
-        name = self._keys.batch
-        pipe.eval(
-            script, 3, name(batch, "open"), name(batch, "counts"), name(batch, "failed"),
-            member, state, int(state in FAILED),
-        )  # fmt: skip
-
-    def _open(self, batch: str) -> Iterator[list[tuple[bytes, float]]]:
-        with translated():
-            members = self._redis.zrange(self._keys.batch(batch, "open"), 0, -1, withscores=True)
-        for start in range(0, len(members), PAGE):
-            yield members[start : start + PAGE]
-
-    def _told_until(self) -> float:
-        """Milliseconds: all events added before this time have been dispatched."""
-        oldest = []
-        with translated():
-            for stream in (self._keys.inbox, self._keys.low_priority_inbox):
-                oldest += self._redis.xrange(stream, count=1)
-        return min((added_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))
 
     def _failures(self, oids: Sequence[str]) -> list[Failure]:
         found = []

@@ -147,6 +147,7 @@ class RemovalGuard:
         limits: Limits,
         clock: Callable[[], float] = time.time,
         mounts: FolderMounts | None = None,
+        interrupted: Interrupted | None = None,
     ) -> None:
         self._store = store
         self._mounts = mounts
@@ -154,7 +155,7 @@ class RemovalGuard:
         self._holds = holds
         self._redis: Any = client  # as above
         self._keys = keys
-        self._interrupted = Interrupted(client, keys)
+        self._interrupted = interrupted or Interrupted(client, keys)
         self._limits = limits
         self._clock = clock
 

@@ -59,6 +59,7 @@ class Sweeper:
         adopt: Adopt = nothing,
         mounts: FolderMounts | None = None,
         refill: Refill | None = None,
+        interrupted: Interrupted | None = None,
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
@@ -75,7 +76,7 @@ class Sweeper:
         self._inbox = inbox
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._holds = holds
-        self._interrupted = Interrupted(client, keys)
+        self._interrupted = interrupted or Interrupted(client, keys)
         self._limits = limits
         self._confirmed = confirmed
         self._lock = keys.lock(f"reconcile:{bucket}")

@@ -7,6 +7,7 @@ at startup and periodically.
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ from workers.stores.store import ObjectForbidden, ObjectInfo, StoreAway
 
 log = structlog.get_logger()
 
-POLL_MS = 100  # for notifications; then the pending files are looked at
+POLL_MS = 100  # for notifications, while no file settles before
+LEAST_MS = 10  # between two looks at the files that settle: many may come one after the other
 REST_S = 1.0  # between two attempts to watch
 
 
@@ -44,6 +46,13 @@ class SettlingFiles:
         """Record a change of this file."""
         etag, _ = self._waiting.get(key, ("", 0.0))
         self._waiting[key] = (etag, now)
+
+    def due_ms(self, now: float) -> int:
+        """Milliseconds until files are to be looked at, between ``LEAST_MS`` and ``POLL_MS``."""
+        if not self._waiting:
+            return POLL_MS
+        first = min(since for _, since in self._waiting.values()) + self._settle_s
+        return min(POLL_MS, max(LEAST_MS, math.ceil(1000 * (first - now))))
 
     def settled(
         self, look: Callable[[str], ObjectInfo | None], now: float
@@ -101,7 +110,7 @@ def _watched(
         while not stop.is_set():
             if source is None:
                 stop.wait(POLL_MS / 1000)
-            found = Notified() if source is None else source.read(POLL_MS)
+            found = Notified() if source is None else source.read(settling.due_ms(time.monotonic()))
             now = time.monotonic()
             current = root.stat()
             if (current.st_dev, current.st_ino) != (watched.st_dev, watched.st_ino):

@@ -7,7 +7,7 @@ source with another client (the gateway's event loop) stores them in the same wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any
 
@@ -67,12 +67,16 @@ def received_events(source: str, notification: Notification, body: bytes, size: 
     return ReceivedEvents(notification.events, +counts, rejected, source)
 
 
-def commands(received: Iterable[ReceivedEvents], keys: Keys) -> list[Command]:
-    """The Redis commands that store received events, in order."""
+def commands(received: Iterable[ReceivedEvents], keys: Keys, *, partitioned: bool = False) -> list[Command]:
+    """The Redis commands that store received events, in order.
+
+    ``partitioned``: not the events themselves, which go to the inboxes of their partitions.
+    """
     made: list[Command] = []
     counts: Counter[str] = Counter()
     for one in received:
-        made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
+        if not partitioned:
+            made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
         made.extend(
             ("XADD", keys.event_probes, "MAXLEN", "~", PROBES_KEPT, "*", "source", one.source, "oid", event.id)
             for event in one.events if PROBE in event.key
@@ -96,17 +100,28 @@ class StoredRejection(msgspec.Struct, frozen=True):
 
 
 class EventSink:
-    """Stores received events, and reads rejected notifications and counters. Raises ``StoreUnavailable``."""
+    """Stores received events, and reads rejected notifications and counters. Raises ``StoreUnavailable``.
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    ``append``: stores events in the inboxes of their partitions, if there are several.
+    """
+
+    def __init__(
+        self, client: Client, keys: Keys, append: Callable[[Sequence[ObjectEvent]], object] | None = None
+    ) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._append = append
 
     def store(self, received: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
-        """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it."""
+        """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it.
+
+        With several partitions the events are stored before it, and on error perhaps a part of them.
+        """
+        if self._append is not None:
+            self._append([event for one in received for event in one.events])
         with translated():
             pipe = self._redis.pipeline(transaction=True)
-            for command in (*commands(received, self._keys), *also):
+            for command in (*commands(received, self._keys, partitioned=self._append is not None), *also):
                 pipe.execute_command(*command)
             pipe.execute()
         for aside in (one.rejected for one in received if one.rejected is not None):

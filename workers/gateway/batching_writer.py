@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from workers.events.sink import ReceivedEvents, commands
+from workers.lifecycle.event import ObjectEvent
 from workers.redis.connection import AsyncClient, StoreUnavailable, translated
 from workers.redis.keys import Keys
 
@@ -20,9 +22,16 @@ class BatchingWriter:
     gateway adds no delay, and a busy one sends few, large pipelines.
     """
 
-    def __init__(self, client: AsyncClient, keys: Keys) -> None:
+    def __init__(
+        self,
+        client: AsyncClient,
+        keys: Keys,
+        append: Callable[[Sequence[ObjectEvent]], object] | None = None,
+    ) -> None:
+        """``append``: stores events in the inboxes of their partitions, if there are several. It blocks."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._append = append
         self._waiting: list[tuple[ReceivedEvents, asyncio.Future[None]]] = []
         self._bytes = 0
         self._sending: asyncio.Task[None] | None = None
@@ -72,9 +81,11 @@ class BatchingWriter:
 
     async def _stored(self, batch: list[ReceivedEvents]) -> Exception | None:
         try:
+            if self._append is not None and (events := [event for one in batch for event in one.events]):
+                await asyncio.to_thread(self._append, events)
             with translated():
                 pipe = self._redis.pipeline(transaction=False)
-                for command in commands(batch, self._keys):
+                for command in commands(batch, self._keys, partitioned=self._append is not None):
                     pipe.execute_command(*command)
                 await pipe.execute()
         except Exception as exc:  # every request of the batch must get the error

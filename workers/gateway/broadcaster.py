@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import TypeVar
 
@@ -22,7 +23,8 @@ log = structlog.get_logger()
 
 T = TypeVar("T")
 
-LOOK_EVERY_S = 0.1
+LOOK_EVERY_S = 0.1  # at objects whose steps are awaited
+LOOK_AT_ALL_EVERY_S = 1.0  # also at those whose end is awaited, of which the feed tells
 BLOCK_MS = 1000
 BEHIND = 1000  # maximum lag of a subscriber in feed items; beyond it the subscriber is disconnected
 
@@ -36,6 +38,7 @@ class Broadcaster:
         self._reader = reader
         self._subscribers: set[asyncio.Queue[FeedItem | None]] = set()
         self._watched: dict[str, set[asyncio.Event]] = {}
+        self._stepping: Counter[str] = Counter()
         self._tokens: dict[str, str] = {}
         self._someone = asyncio.Event()
         self._threads = anyio.CapacityLimiter(2)  # separate, so that waiting blocks no thread that serves requests
@@ -64,26 +67,32 @@ class Broadcaster:
             self._subscribers.discard(queue)
 
     @contextmanager
-    def watched(self, oid: str) -> Iterator[asyncio.Event]:
-        """An event that is set at every step of an object; it may be set without a step."""
+    def watched(self, oid: str, *, each: bool = True) -> Iterator[asyncio.Event]:
+        """An event that is set at every step of an object; it may be set without a step. ``each``: see ``steps``."""
         event = asyncio.Event()
         self._watched.setdefault(oid, set()).add(event)
+        self._stepping[oid] += each
         self._someone.set()
         try:
             yield event
         finally:
             self._watched[oid].discard(event)
+            self._stepping[oid] -= each
             if not self._watched[oid]:
+                del self._stepping[oid]
                 del self._watched[oid]
                 self._tokens.pop(oid, None)
 
-    async def steps(self, oid: str, look: Callable[[], Progress], seconds: float) -> AsyncIterator[Progress]:
+    async def steps(
+        self, oid: str, look: Callable[[], Progress], seconds: float, *, each: bool = True
+    ) -> AsyncIterator[Progress]:
         """The progress of an object, now and after each step, until it is final or ``seconds`` have passed.
 
-        ``look`` runs in a thread; its errors are raised here.
+        ``look`` runs in a thread; its errors are raised here. ``each``: every step is wanted. Otherwise only the
+        first and the last are certain, and waiting costs nothing.
         """
         until = asyncio.get_running_loop().time() + seconds
-        with self.watched(oid) as stepped:
+        with self.watched(oid, each=each) as stepped:
             while True:
                 stepped.clear()
                 progress = await anyio.to_thread.run_sync(look)
@@ -132,20 +141,27 @@ class Broadcaster:
         return end
 
     async def _look(self) -> None:
+        clock = asyncio.get_running_loop().time
+        due = 0.0
         while True:
-            await self._someone.wait()
-            oids = list(self._watched)
-            if not oids:
+            if not self._watched:
                 self._someone.clear()
-                continue
-            with contextlib.suppress(Transient):  # the reader of the feed reports it
-                tokens = await self._thread(lambda: self._reader.tokens(oids))  # noqa: B023 -- awaited here
-                for oid, token in zip(oids, tokens, strict=True):
-                    if self._tokens.get(oid) != token and oid in self._watched:
-                        self._tokens[oid] = token
-                        for event in self._watched[oid]:
-                            event.set()
+                await self._someone.wait()
+                due = clock() + LOOK_AT_ALL_EVERY_S
+            if at_all := clock() >= due:
+                due = clock() + LOOK_AT_ALL_EVERY_S
+            if oids := [oid for oid in self._watched if at_all or self._stepping[oid]]:
+                await self._look_at(oids)
             await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _look_at(self, oids: Sequence[str]) -> None:
+        with contextlib.suppress(Transient):  # the reader of the feed reports it
+            tokens = await self._thread(lambda: self._reader.tokens(oids))
+            for oid, token in zip(oids, tokens, strict=True):
+                if self._tokens.get(oid) != token and oid in self._watched:
+                    self._tokens[oid] = token
+                    for event in self._watched[oid]:
+                        event.set()
 
     async def _thread(self, call: Callable[[], T]) -> T:
         return await anyio.to_thread.run_sync(call, abandon_on_cancel=True, limiter=self._threads)

@@ -110,7 +110,8 @@ class Images:
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
         """The progress once it is final, or differs from the ETag ``known``, or after ``wait`` seconds."""
         progress = None
-        async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), wait):
+        look, each = (lambda: self.look(oid, since)), known is not None
+        async for progress in self._broadcaster.steps(oid, look, wait, each=each):
             if known is not None and not matches(known, etag(progress)):
                 break
         assert progress is not None  # noqa: S101 -- there is always a first step

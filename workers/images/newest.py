@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import islice
-from typing import Any
 
 from tasks.message_parts import place_of
 from workers.images.ranked_lists import MOST, RankedHit
 from workers.images.search_filter import SearchFilter
-from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.record import State
 from workers.lifecycle.record_reader import Records, in_pages
-from workers.redis.connection import Client, translated
-from workers.redis.keys import Keys
 
 FEW = 20_000  # objects with a tag, or below a prefix, that are read and sorted instead of going through all records
 EXAMINED = 100_000  # objects that one search looks at
@@ -23,10 +19,8 @@ PAGE = 500
 class Newest:
     """Reads the records. Raises ``StoreUnavailable``."""
 
-    def __init__(self, records: Records, client: Client, keys: Keys) -> None:
+    def __init__(self, records: Records) -> None:
         self._records = records
-        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._keys = keys
 
     def find(self, where: SearchFilter) -> tuple[list[RankedHit], bool]:
         """At most ``MOST`` images, newest record first, and whether there may be more.
@@ -62,13 +56,12 @@ class Newest:
         if not wanted or not oids:
             return list(oids)
         heads = zip(oids, self._records.heads.of(oids), strict=True)
-        left = [(oid, member_of(head.number)) for oid, head in heads if head is not None]
+        left = [(oid, head.number) for oid, head in heads if head is not None]
         for form, has in wanted:
             if not left:
                 break
-            with translated():
-                ranks = self._redis.zmscore(self._keys.tag(form), [member for _, member in left])
-            left = [one for one, rank in zip(left, ranks, strict=True) if (rank is not None) == has]
+            having = self._records.tag_index.having(form, left)
+            left = [one for one, it in zip(left, having, strict=True) if it == has]
         return [oid for oid, _ in left]
 
     def _candidates(self, where: SearchFilter) -> Iterator[str]:
@@ -91,8 +84,7 @@ class Newest:
     def _few(self, where: SearchFilter) -> Iterator[str] | None:
         """The members of the smallest index that has all images of a filter; ``None`` if that is not small."""
         sizes: list[tuple[int, str | None]] = []
-        with translated():
-            sizes += [(int(self._redis.zcard(self._keys.tag(form))), form) for form in where.tags]
+        sizes += [(self._records.tag_index.found_by(form), form) for form in where.tags]
         if where.bucket is not None:
             sizes.append((self._records.count_in(where.bucket, where.prefix), None))
         size, form = min(sizes, default=(FEW + 1, None), key=lambda one: one[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import msgspec
@@ -22,6 +23,14 @@ def fields(event: ObjectEvent) -> dict[Any, Any]:
     return {"event": msgspec.msgpack.encode(event)}
 
 
+def decoded(stored: dict[Any, Any]) -> ObjectEvent | None:
+    """The event of a stream entry, ``None`` if it is not one of this version."""
+    try:
+        return from_msgpack(stored[b"event"], ObjectEvent)
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return None
+
+
 def added_at(entry: str) -> float:
     """When a stream entry was added, in Unix seconds."""
     return int(entry.partition("-")[0]) / 1000
@@ -37,6 +46,24 @@ class Inbox:
         """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
+
+    @property
+    def parts(self) -> Sequence[Inbox]:
+        """The inboxes that ``again`` and ``recover`` are called for: this one, or those of the partitions."""
+        return (self,)
+
+    @property
+    def away(self) -> bool:
+        """Whether it is in a partition that has an outage of its own."""
+        return False
+
+    def tolerated(self) -> AbstractContextManager[None]:
+        """Ends its block at a fault of its partition, if that is an outage."""
+        return nullcontext()
+
+    def parts_of(self, ids: Iterable[str]) -> set[Inbox]:
+        """Those of them that have these entries."""
+        return {self} if any(True for _ in ids) else set()
 
     def append(self, events: Sequence[ObjectEvent]) -> None:
         """Store events in order; they are in Redis when this returns."""
@@ -81,16 +108,20 @@ class Inbox:
             pipe.execute()
 
     def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
-        """The commands of ``done``, to be run in another transaction."""
+        """The commands of ``done``, to be run in another transaction, before ``finish``."""
         return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
+
+    def finish(self, ids: Sequence[str]) -> None:
+        """Do what no command of ``finishing`` does: nothing, if the stream is on the same server."""
 
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
         events, unreadable = [], []
         for entry, fields in entries:
-            try:
-                events.append((text(entry), from_msgpack(fields[b"event"], ObjectEvent)))
-            except (msgspec.DecodeError, KeyError, TypeError):
+            event = decoded(fields)
+            if event is None:
                 unreadable.append(text(entry))
+            else:
+                events.append((text(entry), event))
         self.done(unreadable)  # not an event of this version; the sweep finds the change
         return events
 

@@ -177,9 +177,16 @@ class Ledger(RecordWriter):
 
     def extend(self, ref: ObjectRef, stage: str, deadline: float) -> None:
         """Extend the deadline of a long-running object, and of those behind it on the queue."""
-        args = [self._keys.entry(""), raw(ref.id), stage, deadline]
+        self.extend_after(ref, stage, deadline, "")
+
+    def extend_after(self, ref: ObjectRef, stage: str, deadline: float, queued_at: str) -> str:
+        """``extend``; returns when the object was put on the queue, empty if it is not in this stage any more.
+
+        ``queued_at``: the same, if the object is in another partition.
+        """
+        args = [self._keys.entry(""), raw(ref.id), stage, deadline, queued_at]
         with translated():
-            self._go_on(keys=[self._keys.ledger, self._keys.segmenting], args=args)
+            return text(self._go_on(keys=[self._keys.ledger, self._keys.segmenting], args=args) or b"")
 
     def segmenting(self) -> int:
         """Number of objects in progress that are to be segmented."""

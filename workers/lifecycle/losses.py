@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -47,7 +47,15 @@ class Lost(msgspec.Struct, frozen=True):
 class Losses:
     """Counts now and then, and reports after a loss. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        clock: Callable[[], float],
+        of_partitions: Callable[[], Mapping[str, int]] | None = None,
+    ) -> None:
+        """``of_partitions``: the counts of ``Records.counts``, if there are several partitions."""
+        self._of_partitions = of_partitions
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._clock = clock
@@ -67,6 +75,10 @@ class Losses:
             pipe.xlen(keys.notify("dead"))
             pipe.zcard(keys.segmentation_queue)
             data_id, records, ledger, inbox, api_keys, waiting, dead, segments = pipe.execute()
+        if self._of_partitions is not None:
+            counts = dict(self._of_partitions())
+            ledger, inbox, segments = (counts.pop(name) for name in ("in_flight", "inbox", "segments"))
+            records = sum(counts.values())
         # otherwise a loss is about to be noticed
         if data_id is not None and (self._counts is None or self._counts[0] == data_id):
             self._counts = bytes(data_id), [records, ledger + inbox, api_keys, waiting + dead, segments]

@@ -73,6 +73,27 @@ class ProgressReader:
         rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
         return [_progress(oid, since, self._damaged, *row) for oid, row in zip(oids, rows, strict=True)]
 
+    def turns(self, oids: Sequence[str]) -> list[tuple[float | None, float | None]]:
+        """The scores of each object in the ledger and on the segmentation queue."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.zscore(self._keys.ledger, oid)
+                pipe.zscore(self._keys.segmentation_queue, oid)
+            answers = pipe.execute()
+        return list(zip(answers[::2], answers[1::2], strict=True))
+
+    def ahead(self, turns: Sequence[tuple[float | None, float | None]], equal: Sequence[bool]) -> list[int]:
+        """The number of objects with a lower score, or ``equal``, in the ledger or, if it has none, on that queue."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for (accepted, segmented), too in zip(turns, equal, strict=True):
+                key = self._keys.segmentation_queue if accepted is None else self._keys.ledger
+                turn = segmented if accepted is None else accepted
+                bound = float("-inf") if turn is None else turn  # it has left both meanwhile
+                pipe.zcount(key, "-inf", f"{'' if too else '('}{bound:.17g}")
+            return list(map(int, pipe.execute()))
+
     def tokens(self, oids: Sequence[str]) -> list[str]:
         """A token per object that changes whenever its progress does; cheaper than ``look``."""
         if not oids:

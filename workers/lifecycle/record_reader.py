@@ -64,7 +64,7 @@ class Records:
         self.numbers = ObjectNumbers(client, keys)
         self.heads = StoredHeads(client, keys)
         self.tag_index = TagIndex(client, keys, self.damaged, self.numbers)
-        self.tag_hints = TagHints(client, keys)
+        self.tag_hints = TagHints(self.tag_index)
         self._newest = self._redis.register_script(scripts.source("newest"))
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
@@ -88,12 +88,19 @@ class Records:
         """
         start = b"(" + raw(f"{bucket}/{after}") if after >= prefix and after else b"[" + raw(f"{bucket}/{prefix}")
         end = b"(" + raw(f"{bucket}/{prefix}") + b"\xff" if upto is None else b"[" + raw(f"{bucket}/{upto}")
+        for oid in map(text, self._between(start, end)):
+            if oid.startswith(f"{bucket}/{prefix}"):
+                yield oid.removeprefix(f"{bucket}/")
+
+    def page_between(self, start: bytes, end: bytes, size: int) -> list[bytes]:
+        """At most ``size`` ids of objects with a record, in byte order; the bounds are those of ``ZRANGEBYLEX``."""
+        with translated():
+            return list(self._redis.zrangebylex(self._keys.objects, start, end, start=0, num=size))
+
+    def _between(self, start: bytes, end: bytes) -> Iterator[bytes]:
         while True:
-            with translated():
-                page = self._redis.zrangebylex(self._keys.objects, start, end, start=0, num=PAGE)
-            for oid in map(text, page):
-                if oid.startswith(f"{bucket}/{prefix}"):
-                    yield oid.removeprefix(f"{bucket}/")
+            page = self.page_between(start, end, PAGE)
+            yield from page
             if len(page) < PAGE:
                 return
             start = b"(" + page[-1]
@@ -153,15 +160,20 @@ class Records:
 
     def pending(self, limit: int = 100) -> list[Pending]:
         """Objects in the ledger, earliest deadline first."""
+        return [one for _, one in self.pending_until(limit)]
+
+    def pending_until(self, limit: int) -> list[tuple[float, Pending]]:
+        """``pending``, each with its deadline (Unix seconds)."""
         with translated():
-            oids = [text(o) for o in self._redis.zrange(self._keys.ledger, 0, limit - 1)]
+            rows = self._redis.zrange(self._keys.ledger, 0, limit - 1, withscores=True)
+            oids = [text(o) for o, _ in rows]
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hmget(self._keys.entry(oid), "stage", "attempts", "accepted_at", "fault")
             answers = pipe.execute()
         return [
-            Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
-            for oid, a in zip(oids, answers, strict=True)
+            (deadline, Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None))
+            for oid, (_, deadline), a in zip(oids, rows, answers, strict=True)
             if a[0] is not None
         ]
 

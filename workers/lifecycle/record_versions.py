@@ -59,15 +59,18 @@ class RecordVersions:
 
     def pages(self, size: int) -> Iterator[list[str]]:
         """The ids of all objects with a record, in byte order, ``size`` at a time."""
-        start = b"-"
-        while True:
-            with translated():
-                page = self._redis.zrangebylex(self._keys.objects, start, b"+", start=0, num=size)
-            if page:
-                yield list(map(text, page))
-                start = b"(" + page[-1]
+        after: bytes | None = None
+        while page := self.page(after, size):
+            yield list(map(text, page))
+            after = page[-1]
             if len(page) < size:
                 return
+
+    def page(self, after: bytes | None, size: int) -> list[bytes]:
+        """The first ``size`` of these ids, or those after one of them."""
+        start = b"-" if after is None else b"(" + after
+        with translated():
+            return list(self._redis.zrangebylex(self._keys.objects, start, b"+", start=0, num=size))
 
     def of(self, oids: Sequence[str]) -> list[RecordVersion | None]:
         """The version of each object; ``None`` for one without a record in this space, or whose record has failed."""

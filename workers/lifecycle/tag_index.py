@@ -72,7 +72,11 @@ class TagIndex:
         """
         form = index_form(label)
         with translated():
-            members = self._ranked(form, min_score, start, limit)
+            return self.read(form, self._ranked(form, min_score, start, limit))
+
+    def read(self, form: str, members: Sequence[bytes]) -> list[TagHit | None]:
+        """The hits of members of the list of a form."""
+        with translated():
             oids = self._numbers.oids(members)
             known = [oid for oid in oids if oid is not None]
             stored = iter(self._redis.mget([self._keys.record(oid) for oid in known]) if known else [])
@@ -84,9 +88,25 @@ class TagIndex:
     def spelling(self, label: str) -> str:
         """The most common spelling of a tag; the label itself if there is no such tag."""
         form = index_form(label)
+        known = self.numbers([form])[0]
+        return label if known is None else self._counts([(form, known)])[0].label
+
+    def numbers(self, forms: Sequence[str]) -> list[int | None]:
+        """The number of records with each form as a tag or the label of a segment; ``None`` for an unknown form."""
         with translated():
-            known = self._redis.zscore(self._keys.tags, form)
-        return label if known is None else self._counts([(form, int(known))])[0].label
+            scores = self._redis.zmscore(self._keys.tags, list(forms))
+        return [None if score is None else int(score) for score in scores]
+
+    def found_by(self, form: str) -> int:
+        """The number of records that are found by a form."""
+        with translated():
+            return int(self._redis.zcard(self._keys.tag(form)))
+
+    def having(self, form: str, objects: Sequence[tuple[str, int]]) -> list[bool]:
+        """Whether each record is found by a form. ``objects``: their ids and numbers."""
+        with translated():
+            ranks = self._redis.zmscore(self._keys.tag(form), [member_of(number) for _, number in objects])
+        return [rank is not None for rank in ranks]
 
     def listed(self, prefix: str, start: int, limit: int) -> tuple[list[TagCount], int | None]:
         """Tags with this prefix, most frequent first, those last that are only implied; and the next position.
@@ -95,36 +115,56 @@ class TagIndex:
         """
         begins, whole = folded(prefix), index_form(prefix)
         found: list[tuple[str, int]] = []
-        while True:
-            with translated():
-                rows = self._redis.zrevrange(self._keys.tags, start, start + PAGE - 1, withscores=True)
-            for place, (member, count) in enumerate(rows, start):
-                form = text(member)
-                # the last word of a prefix may be a plural: "cats" lists "cat", and not "catamaran"
-                if form.startswith((begins, f"{whole} ")) or form == whole:
-                    if len(found) == limit:
-                        return self._counts(found), place
-                    found.append((form, int(count)))
-            if len(rows) < PAGE:
-                return self._counts(found), None
-            start += PAGE
+        for place, (form, count) in enumerate(self._ordered(start), start):
+            # the last word of a prefix may be a plural: "cats" lists "cat", and not "catamaran"
+            if form.startswith((begins, f"{whole} ")) or form == whole:
+                if len(found) == limit:
+                    return self._counts(found), place
+                found.append((form, count))
+        return self._counts(found), None
 
     def common(self, limit: int = 20) -> list[tuple[str, int]]:
         """The most frequent tags with their number of objects, without those that are only implied."""
-        with translated():
-            rows = self._redis.zrevrangebyscore(self._keys.tags, "+inf", 1, start=0, num=limit, withscores=True)
-        return [(one.label, one.objects) for one in self._counts([(text(form), int(n)) for form, n in rows])]
+        return [(one.label, one.objects) for one in self._counts(self._most(limit))]
 
-    def _counts(self, forms: Sequence[tuple[str, int]]) -> list[TagCount]:
+    def rows(self, start: int, limit: int) -> list[tuple[str, int]]:
+        """Forms with their number of records, from a position on, most frequent first."""
+        with translated():
+            rows = self._redis.zrevrange(self._keys.tags, start, start + limit - 1, withscores=True)
+        return [(text(form), int(count)) for form, count in rows]
+
+    def spellings(self, forms: Sequence[str]) -> list[tuple[int, dict[str, int]]]:
+        """By each form: how many records are found, and the number of those with another spelling, by spelling."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
-            for form, _ in forms:
+            for form in forms:
                 pipe.zcard(self._keys.tag(form))
                 pipe.zrange(self._keys.tag_spellings(form), 0, -1, withscores=True)
             answers = pipe.execute()
         return [
-            TagCount(_common(form, n, {text(label): int(many) for label, many in spellings}), n, max(0, found - n))
-            for (form, n), found, spellings in zip(forms, answers[::2], answers[1::2], strict=True)
+            (int(found), {text(label): int(many) for label, many in spellings})
+            for found, spellings in zip(answers[::2], answers[1::2], strict=True)
+        ]
+
+    def _most(self, limit: int) -> list[tuple[str, int]]:
+        """The most frequent forms, without those that are only implied."""
+        with translated():
+            rows = self._redis.zrevrangebyscore(self._keys.tags, "+inf", 1, start=0, num=limit, withscores=True)
+        return [(text(form), int(n)) for form, n in rows]
+
+    def _ordered(self, start: int) -> Iterator[tuple[str, int]]:
+        """All forms from a position on, as ``rows``."""
+        while page := self.rows(start, PAGE):
+            yield from page
+            if len(page) < PAGE:
+                return
+            start += PAGE
+
+    def _counts(self, forms: Sequence[tuple[str, int]]) -> list[TagCount]:
+        found = self.spellings([form for form, _ in forms])
+        return [
+            TagCount(_common(form, n, spelled), n, max(0, many - n))
+            for (form, n), (many, spelled) in zip(forms, found, strict=True)
         ]
 
     def _ranked(self, form: str, min_score: float, start: int, limit: int) -> list[bytes]:

@@ -33,15 +33,23 @@ class OutageReport:
         if REDIS in found:
             return list(found.values())
         try:
-            noted, counts = self._board.read(), self._counts()
+            noted = self._board.read()
         except Transient as exc:
             self.own.begin(REDIS, str(exc))
             return self.own.active()
+        waiting: int | None = None
+        try:
+            counts = self._counts()
+            waiting = sum(counts[where] for where in ON_THE_WAY)
+        except Transient as exc:  # of a partition, perhaps: then the number of all is not known
+            self.own.begin(exc.service or REDIS, str(exc))
+            found = {one.name: one for one in self.own.active()}
+            if REDIS in found:
+                return list(found.values())
         for one in noted:
             # Redis has just answered; the process that reported it has not cleared its note yet
             if one.name != REDIS:
                 found[one.name] = merged(found.get(one.name), one)
-        waiting = sum(counts[where] for where in ON_THE_WAY)
         return [
             msgspec.structs.replace(one, waiting=waiting) if one.waiting is None and one.name in NEEDED else one
             for _, one in sorted(found.items())

@@ -14,6 +14,7 @@ from workers.processes.loops import (
     run_steps,
     running,
 )
+from workers.processes.partition_watch import watching
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
@@ -26,6 +27,7 @@ KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
 VERIFY_STEP_EVERY_S = 0.1
 BACKLOG_EVERY_S = 0.1
+PASS_ON_EVERY_S = 0.5  # between two looks whether a partition is back
 LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 
 
@@ -60,7 +62,8 @@ def run_dispatcher(settings: Settings) -> None:
     wiring.data_loss.on_loss(lost.report)
     looking = Periodic(LOSSES_EVERY_S, lost.note)
     refilling = Periodic(1.0, wiring.refill.step)
-    with running(wiring, "dispatcher") as stop:
+    passing_on = [Periodic(PASS_ON_EVERY_S, held.step) for held in wiring.held_events]
+    with running(wiring, "dispatcher") as stop, watching(wiring, stop):
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # entries that a predecessor left: each home has only one dispatcher
@@ -80,4 +83,5 @@ def run_dispatcher(settings: Settings) -> None:
             refilling,
             looking,
             beating,
+            *passing_on,
         )

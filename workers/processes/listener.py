@@ -59,7 +59,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
             lost.set()
             listener.catch_up_again()
 
-        wiring.data_loss.on_loss(start_again)
+        wiring.data_loss.on_any_loss(start_again)
         while not stop.wait(LOOK_EVERY_S):
             stop.look()
 

@@ -38,7 +38,7 @@ def run_reconcile(settings: Settings) -> None:
             sweeping.hasten(SWEEP_REST_S)
         sweeping()
 
-    wiring.data_loss.on_loss(restarting(sweeper, sweeping))
+    wiring.data_loss.on_any_loss(restarting(sweeper, sweeping))
     with running(wiring, "reconcile") as stop, let_go(sweeper), listening(wiring, catch_up, stop):
         # a process that waits for a bucket must not be restarted
         run_steps(stop, wiring.outage_tracker, sweep, beating, lambda: stop.wait(0.1))

@@ -28,7 +28,7 @@ def run_watcher(settings: Settings) -> None:
     sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources))
     step = Step(sweeping, outage_tracker)  # during an outage the watch continues, and no record is removed
     beating = Step(Periodic(1.0, lambda: wiring.health.beat("watcher")), outage_tracker)
-    wiring.data_loss.on_loss(restarting(sweeper, sweeping))
+    wiring.data_loss.on_any_loss(restarting(sweeper, sweeping))
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:

@@ -7,6 +7,7 @@ import logging
 import signal
 from functools import cache
 
+from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
@@ -45,6 +46,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     register(app, cache(lambda: stage_worker(Wiring(settings))))
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
+    import_commands()
     try:
         app.worker_main([
             "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join([*queues, *number])}@%h",

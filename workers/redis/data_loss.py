@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import structlog
@@ -17,6 +17,7 @@ import structlog
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout, refusal
+from workers.redis.partition_loss import PartitionLoss
 
 log = structlog.get_logger()
 
@@ -26,16 +27,26 @@ LONGEST_S = 86_400.0  # after which records count as made again, though no compa
 class DataLoss:
     """Notices a loss. Raises ``StoreUnavailable``, and ``OtherLayout`` if the keys are of another version now."""
 
-    def __init__(self, client: Client, keys: Keys, layout: Layout) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, layout: Layout, partition_loss: PartitionLoss | None = None
+    ) -> None:
+        """``partition_loss``: looks at the partitions, if there are several."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._layout = layout
+        self._partition_loss = partition_loss
         self._known: str | None = None
         self._calls: list[Callable[[], object]] = []
 
     def on_loss(self, call: Callable[[], object]) -> None:
-        """Have this called after each loss; if it raises, it is called again."""
+        """Have this called after each loss of all keys; if it raises, it is called again."""
         self._calls.append(call)
+
+    def on_any_loss(self, call: Callable[[], object]) -> None:
+        """Have this called also after the loss of a partition."""
+        self.on_loss(call)
+        if self._partition_loss is not None:
+            self._partition_loss.on_loss(call)
 
     def step(self) -> None:
         """Look, and call what is to be done after a loss. Call it once after the layout was found to be current."""
@@ -51,10 +62,13 @@ class DataLoss:
                 found = self._redis.get(self._keys.data_id)
         now = text(found or b"")
         if self._known not in (None, now):
+            self._layout.require()  # another process may have recorded another number of partitions since
             log.error("Redis has lost all keys", then="records are made again from the bucket")
             for call in self._calls:
                 call()
         self._known = now
+        if self._partition_loss is not None:
+            self._partition_loss.step()
 
 
 class Refill:
@@ -64,10 +78,18 @@ class Refill:
     that was found then has left the inbox, so that it is in the ledger or has a record.
     """
 
-    def __init__(self, client: Client, keys: Keys, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        client: Client,
+        keys: Keys,
+        clock: Callable[[], float] = time.time,
+        inboxes: Sequence[tuple[Client, str]] | None = None,
+    ) -> None:
+        """``inboxes``: the streams in which events wait, if there are several."""
         self._redis: Any = client  # as above
         self._keys = keys
         self._clock = clock
+        self._inboxes: Sequence[tuple[Any, str]] = inboxes or [(client, keys.inbox)]
 
     def since(self) -> float | None:
         """When it began, Unix seconds; ``None`` if records are complete, as far as is known."""
@@ -85,8 +107,9 @@ class Refill:
         if since is None or self.since() != since:
             return  # what was compared before a loss says nothing
         with translated():
-            last = self._redis.xrevrange(self._keys.inbox, count=1)
-            self._redis.hset(self._keys.refill, "swept", last[0][0] if last else b"0-0")
+            last = [redis.xrevrange(inbox, count=1) for redis, inbox in self._inboxes]
+            ends = b" ".join(entries[0][0] if entries else b"0-0" for entries in last)
+            self._redis.hset(self._keys.refill, "swept", ends)
 
     def step(self) -> None:
         """End it if it is over."""
@@ -95,7 +118,10 @@ class Refill:
             if since is None:
                 return
             late = self._clock() - float(since) > LONGEST_S
-            waiting = swept is None or self._redis.xrange(self._keys.inbox, max=swept, count=1)
+            waiting = swept is None or any(
+                redis.xrange(inbox, max=end, count=1)
+                for (redis, inbox), end in zip(self._inboxes, swept.split(b" "), strict=False)
+            )
             if late or not waiting:
                 self._redis.delete(self._keys.refill)
                 log.info("records are made again", then="the bucket was compared", late=late)

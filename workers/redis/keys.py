@@ -4,14 +4,25 @@
 primary with replicas, or the node of a cluster that serves the slot of the prefix. ``P absent`` never exists there
 (``workers.redis.slot_client``). Scripts are given their keys, apart from those of labels and of numbers.
 
+With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition,
+which is ``P`` with ``:0``, ``:1`` … before the closing brace, and so is ``P absent`` of each: ``data-id``, ``inbox``,
+``inbox:low-priority`` with ``once``, ``segmentation-queue`` with ``forced``, ``interrupted``, ``ledger``, ``entry``,
+``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``,
+``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
+``statements-revision``; of a batch ``open``, ``counts``, ``failed``. All others are under ``P``, and so are a feed
+of all objects, and the inboxes of what waits for a partition that is away.
+
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
 ===============================  ==========  =======================================================================
 key                              type        holds
 ===============================  ==========  =======================================================================
 ``P layout-version``             string      the version of this layout (``workers.redis.layout``)
+``P partitions``                 string      the number of partitions (``workers.redis.partitions``); without it: 1
 ``P data-id``                    string      a random id of the data of this Redis: another one shows a process that
                                              all keys were lost (``workers.redis.data_loss``)
+``P partition-data-ids``         hash        partition → the ``data-id`` that it was seen with
+                                             (``workers.redis.partition_loss``)
 ``P refill``                     hash        present while records are made again in a Redis that was empty: ``since``
                                              (Unix seconds), ``swept``: the end of the inbox when a comparison of the
                                              bucket had ended
@@ -93,6 +104,8 @@ key                              type        holds
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
 ``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
                                              ``body``: the stored record
+``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
+                                             none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead
 ``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)
@@ -165,6 +178,10 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     @property
     def layout_version(self) -> str:
         return f"{self.prefix}layout-version"
+
+    @property
+    def partitions(self) -> str:
+        return f"{self.prefix}partitions"
 
     @property
     def inbox(self) -> str:

@@ -41,15 +41,16 @@ SCAN_COUNT = 1000
 
 
 class OtherLayout(Permanent):
-    """The keys under this prefix have another version. The text says what to do."""
+    """The keys under this prefix have another version, or number of partitions. The text says what to do."""
 
 
 class Layout:
-    """The version under one prefix. Raises ``StoreUnavailable``."""
+    """The version under one prefix, and the number of its partitions. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, partitions: int = 1) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
+        self._partitions = partitions
 
     def require(self) -> None:
         """Return if the keys have the current version or there are none; in that case record the version.
@@ -57,13 +58,15 @@ class Layout:
         Costs one round trip, except at the first start. Several processes may call it at the same time. Raises
         ``OtherLayout``.
         """
-        found = self.recorded()
-        if found is None and self.empty():
-            self._record()
-        # read once more: another process may have recorded a version and written keys in between
-        found = found or self.recorded() or "0"
-        if found != str(VERSION):
-            raise OtherLayout(refusal(self._keys.prefix, found))
+        found, partitions = self._recorded()
+        if found is None:
+            if self.empty():
+                self._record()
+            # read once more: another process may have recorded a version and written keys in between
+            found, partitions = self._recorded()
+        if (found or "0") != str(VERSION):
+            raise OtherLayout(refusal(self._keys.prefix, found or "0"))
+        self._same_partitions(partitions)
 
     def renew(self) -> None:
         """Record the version again after all keys were lost: a running process has written none of another version.
@@ -75,18 +78,35 @@ class Layout:
         if outdated:
             raise OtherLayout(refusal(self._keys.prefix, "0"))
         self._record()
+        self.require_partitions()
 
     def _record(self) -> None:
         """Record the version, unless another process has done so. There are no records: they are made (again)."""
         with translated():
+            self._redis.set(self._keys.partitions, str(self._partitions), nx=True)  # who reads the version knows them
             self._redis.hsetnx(self._keys.refill, "since", time.time())  # first: the version says that it is known
             self._redis.set(self._keys.layout_version, str(VERSION), nx=True)
 
     def recorded(self) -> str | None:
         """The recorded version, ``None`` where none is recorded."""
+        return self._recorded()[0]
+
+    def require_partitions(self) -> None:
+        """Return if the keys are in as many partitions as the settings say. Raises ``OtherLayout``."""
+        self._same_partitions(self._recorded()[1])
+
+    def _recorded(self) -> tuple[str | None, int]:
+        """The recorded version, and the number of partitions."""
         with translated():
-            found = self._redis.get(self._keys.layout_version)
-        return None if found is None else text(found)
+            found, partitions = self._redis.mget(self._keys.layout_version, self._keys.partitions)
+        return None if found is None else text(found), int(partitions or 1)
+
+    def _same_partitions(self, found: int) -> None:
+        if found != self._partitions:
+            raise OtherLayout(
+                f"the Redis keys under {self._keys.prefix!r} were written with WILDTAG_PARTITIONS={found}, and it is"
+                f" {self._partitions} now: set it to {found}, or choose another WILDTAG_KEY_PREFIX for new keys"
+            )
 
     def empty(self) -> bool:
         """Whether there is no key that belongs to a layout, apart from the version itself.

@@ -64,13 +64,16 @@ class Migrator:
     def __init__(
         self, client: Client, keys: Keys, migrations: Sequence[Migration],
         report: Callable[[Done | str], None] = lambda _: None, lock_ms: int = LOCK_MS,
+        parts: Sequence[tuple[Client, Keys]] = (),
     ) -> None:  # fmt: skip
+        """``parts``: the partitions, if there are several. Each step runs in all of them."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._report = report
         self._migrations = migrations
         self._lock_ms = lock_ms
-        self._layout = Layout(client, keys)
+        self._places: list[tuple[Any, str]] = [(client, keys.prefix), *((of, its.prefix) for of, its in parts)]
+        self._layout = Layout(client, keys, len(parts) or 1)
         self._token = secrets.token_hex(8).encode()
 
     def found(self) -> int | None:
@@ -80,6 +83,7 @@ class Migrator:
             return None if self._layout.empty() else 0
         if not recorded.isdecimal() or int(recorded) > self.latest:
             raise OtherLayout(refusal(self._keys.prefix, recorded))
+        self._layout.require_partitions()
         return int(recorded)
 
     def plan(self) -> Outcome:
@@ -87,7 +91,7 @@ class Migrator:
         before = self.found()
         with translated():
             steps = [
-                Done(migration.version, step.name, step.left(self._redis, self._keys.prefix))
+                Done(migration.version, step.name, sum(step.left(of, prefix) for of, prefix in self._places))
                 for migration in self._ahead(before)
                 for step in migration.steps
             ]
@@ -139,9 +143,10 @@ class Migrator:
             for migration in self._ahead(before or 0):
                 for step in migration.steps:
                     changed = 0
-                    for count in step.run(self._redis, self._keys.prefix):
-                        changed += count
-                        self._keep_lock()
+                    for of, prefix in self._places:
+                        for count in step.run(of, prefix):
+                            changed += count
+                            self._keep_lock()
                     done.append(Done(migration.version, step.name, changed))
                     self._report(done[-1])
                 self._redis.set(self._keys.layout_version, str(migration.version))

@@ -19,12 +19,20 @@ class RecoveryKeys:
         return f"{self.prefix}data-id"
 
     @property
+    def partition_data_ids(self) -> str:
+        return f"{self.prefix}partition-data-ids"
+
+    @property
     def refill(self) -> str:
         return f"{self.prefix}refill"
 
     @property
     def loss(self) -> str:
         return f"{self.prefix}loss"
+
+    @property
+    def feed_positions(self) -> str:
+        return f"{self.prefix}feed:positions"
 
     @property
     def low_priority_once(self) -> str:

@@ -40,8 +40,12 @@ class SegmentQueue:
         free = self._at_once - waiting.segmenting
         if free <= 0 or self._clock() < self._resting_until:
             return []
+        return self.next(free)
+
+    def next(self, count: int) -> list[ObjectEvent]:
+        """The first ``count`` objects, oldest first."""
         with translated():
-            oids = self._redis.zrange(self._keys.segmentation_queue, 0, free - 1)
+            oids = self._redis.zrange(self._keys.segmentation_queue, 0, count - 1)
             forced = self._redis.smismember(self._keys.segmentation_queue_forced, oids) if oids else []
         turns = []
         for oid, force in zip(oids, forced, strict=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
@@ -38,6 +39,11 @@ class RedisSettings(Topic):
         description="Prefix of every Redis key, and of RabbitMQ's queues and exchanges. On a Redis Cluster it needs a"
         " hash tag, as {wildtag}: has one.",
     )
+    partitions: Annotated[int, Field(ge=1, le=256)] = Field(
+        1,
+        description="Number of partitions over which the keys of objects are spread on a Redis Cluster. It cannot be"
+        " changed for existing keys, and above 1 the prefix needs a hash tag.",
+    )
     feed_length: PositiveInt = Field(
         10_000, description="Number of finished objects that the feed keeps for clients, the notifier and the writer."
     )
@@ -54,6 +60,13 @@ class RedisSettings(Topic):
     def _is_in_one_slot(cls, value: str, info: ValidationInfo) -> str:
         if names_cluster(info.data.get("redis_url", "")) and not has_hash_tag(value):
             raise ValueError(f"on a Redis Cluster the prefix needs a hash tag, such as {SUGGESTED}")
+        return value
+
+    @field_validator("partitions")
+    @classmethod
+    def _has_prefix(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and not has_hash_tag(info.data.get("key_prefix", SUGGESTED)):
+            raise ValueError(f"more than one partition needs a prefix with a hash tag, such as {SUGGESTED}")
         return value
 
     @field_validator("broker_url")

@@ -23,7 +23,7 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
             request = task.request
             # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
-            worker().runner.run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
+            worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 
     def add_probe(queue: str) -> None:
         @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)
@@ -49,7 +49,7 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
         @app.task(name=name, ignore_result=True)
         def handle(request: str, data: bytes) -> None:
-            handler(worker().rpc)(request, data)
+            worker().serve(handler, request, data)
 
     for name, handler in requests.items():
         add_request(name, handler)

@@ -43,9 +43,13 @@ class Embedding:
 
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
-        handover: Handover, *, decoding_s: float, overlap: Overlap,
+        handover: Handover, *, decoding_s: float, overlap: Overlap, release: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
-        """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone."""
+        """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone.
+
+        ``release``: called when all images are decoded and the next message may begin.
+        """
+        self._release = release
         self._decoding_s = decoding_s
         self._overlap = overlap
         self._decode = decode
@@ -60,9 +64,14 @@ class Embedding:
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
         decode = self._decode if len(images) == 1 else splitting(self._decode, self._decoding_s)
-        embedded, bad = pipeline.embedding(batch, images, self._encoder, self._options, decode, self._overlap)
+        begun = pipeline.begin_embedding(batch, images, self._encoder, self._options, decode, self._overlap)
+        # the other images are not needed any more, and those of the next message take their place
+        unread = {fault.object.id for fault in begun.faults}
+        data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True) if ref.id in unread}
+        del images
+        self._release()
+        embedded, bad = begun.finish()
         embedded = embedded.timed("embedding", _since(start))
-        data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True)}
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)
         self._handover.hand_on("retrieval", embedded)
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from workers.redis.heartbeats import Health
+from workers.settings.settings import STAGES
+from workers.stages.message_overlap import MessageOverlap
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.supervision.memory import give_back
@@ -13,15 +16,35 @@ from workers.supervision.memory import give_back
 
 @dataclass(frozen=True)
 class StageWorker:
-    """``loads``: by queue, a function that loads the models for it."""
+    """``loads``: by queue, a function that loads the models for it. ``overlap``: of the messages of embedding.
+
+    Everything else begins when the last message of embedding has ended, so that it shares no model with it, and so
+    that a probe which is answered shows that nothing hangs.
+    """
 
     runner: StageRunner
     rpc: RpcServer
     health: Health
     loads: Mapping[str, Callable[[], object]]
+    overlap: MessageOverlap
+
+    def run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> None:
+        """See ``StageRunner.run``. A message of embedding may end later, while the next one has begun."""
+        run = partial(self.runner.run, stage, data, retries, delivery)
+        if stage == STAGES[0]:
+            self.overlap.run(run)
+        else:
+            self.overlap.settle()
+            run()
+
+    def serve(self, handler: Callable[[RpcServer], Callable[[str, bytes], None]], request: str, data: bytes) -> None:
+        """Handle an RPC request."""
+        self.overlap.settle()
+        handler(self.rpc)(request, data)
 
     def warm(self, queue: str) -> None:
         """Load the models for a queue, and give back the memory that loading took. Then send a heartbeat."""
+        self.overlap.settle()
         self.loads[queue]()
         give_back()
         self.health.beat(queue)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.dispatcher import Dispatcher
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.keeper import Keeper
+from workers.dispatch.pace import Pace
 from workers.dispatch.removals import Limits, RemovalGuard
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
 from workers.images.follower import Follower
+from workers.segmentation.partitioned_queue import PartitionedSegmentQueue
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
 from workers.stores.folder import FolderStore
@@ -27,12 +29,26 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
     w, s = wiring, wiring.settings
     pace = Pace(s.batch_max, BATCH_WAIT_MS, s.in_flight_max, s.deadline_s, s.give_up_s)
     return Dispatcher(
-        w.inbox, w.low_priority_inbox, SegmentQueue(w.redis, w.keys, w.ledger, s.segmenting_max, w.clock),
+        w.inbox, w.low_priority_inbox, segment_queue(w),
         w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
-        EventFilter(w.redis, w.keys, w.event_sink, w.clock),
-        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w)),
+        EventFilter(
+            w.redis, w.keys, w.event_sink, w.clock, w.records.known if w.partitions.count > 1 else None
+        ),
+        RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w), w.interrupted),
         w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker, adopt(w),
     )  # fmt: skip
+
+
+def segment_queue(wiring: Wiring) -> SegmentQueue:
+    """The objects to be segmented."""
+    w, at_once = wiring, wiring.settings.segmenting_max
+    if w.partitions.count == 1:
+        return SegmentQueue(w.redis, w.keys, w.ledger, at_once, w.clock)
+    queues = [
+        SegmentQueue(client, keys, w.ledger, at_once, w.clock)
+        for client, keys in zip(w.partition_clients, w.partitions.all, strict=True)
+    ]
+    return PartitionedSegmentQueue(queues, w.partitions, w.partition_faults, w.ledger, at_once, w.clock)
 
 
 def sweeper(
@@ -52,7 +68,7 @@ def sweeper(
         w.store, bucket or s.bucket, w.records, w.inbox, w.redis, w.keys, w.holds,
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
-        refill=w.refill if since is None and bucket in {None, s.bucket} else None,
+        refill=w.refill if since is None and bucket in {None, s.bucket} else None, interrupted=w.interrupted,
     )  # fmt: skip
 
 

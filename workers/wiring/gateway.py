@@ -14,7 +14,6 @@ from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
-from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.wiring.caption_service import CaptionService
@@ -37,11 +36,14 @@ PATIENCE_S = 20.0  # for a response of a worker, because an HTTP client waits fo
 def services(wiring: Wiring) -> Services:
     """The adapters of the gateway."""
     s = wiring.settings
-    progress = ProgressReader(wiring.redis, wiring.keys)
+    progress = wiring.progress
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     found = coverage(wiring)
     return Services(
-        batching_writer=BatchingWriter(connect_async(s.redis_url, s.key_prefix), wiring.keys),
+        batching_writer=BatchingWriter(
+            connect_async(s.redis_url, s.key_prefix), wiring.keys,
+            wiring.inbox.append if s.partitions > 1 else None,
+        ),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         models_in_use=wiring.models_in_use,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
@@ -50,7 +52,7 @@ def services(wiring: Wiring) -> Services:
         upload_slots=UploadSlots(wiring.redis, wiring.keys, wiring.clock),
         batches=Batches(
             wiring.redis, wiring.keys, progress, wiring.store, wiring.low_priority_inbox, s.bucket,
-            wiring.object_filter.key, wiring.clock,
+            wiring.object_filter.key, wiring.clock, wiring.batch_objects,
         ),
         captions=caption_service(wiring),
         finder=finder(wiring, rpc, found),

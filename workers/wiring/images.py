@@ -18,7 +18,7 @@ from workers.wiring.wiring import Wiring
 
 def record_versions(wiring: Wiring) -> RecordVersions:
     """The versions that are tagged in the space of the current encoder."""
-    return RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
+    return wiring.record_versions(wiring.space.id)
 
 
 def verifier(wiring: Wiring) -> Verifier:

@@ -3,20 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from workers.dispatch.batch_objects import BatchObjects
+from workers.dispatch.interrupted import Interrupted
+from workers.dispatch.partitioned_batch_objects import PartitionedBatchObjects
+from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
+from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
+from workers.lifecycle.inbox_parts import PartitionedInbox
 from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.partitioned_progress import PartitionedProgress
+from workers.lifecycle.partitioned_records import PartitionedRecords
+from workers.lifecycle.partitioned_statements import PartitionedStatements
+from workers.lifecycle.partitioned_versions import PartitionedVersions
+from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statements
+from workers.lifecycle.tolerant_ledger import TolerantLedger
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
+from workers.redis.partition_faults import PartitionFaults
+from workers.redis.partition_loss import PartitionLoss
+from workers.redis.partitions import Partitions
+from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
+
+PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others waits meanwhile, once
 
 
 class LifecycleWiring:
@@ -35,40 +54,135 @@ class LifecycleWiring:
         return Keys(self.settings.key_prefix)
 
     @cached_property
+    def partitions(self) -> Partitions:
+        """Over which the keys of objects are spread."""
+        return Partitions(self.keys, self.settings.partitions)
+
+    @cached_property
+    def partition_clients(self) -> tuple[Client, ...]:
+        """A client for each partition. Without a cluster it is the same one."""
+        if self.partitions.count == 1 or not names_cluster(self.settings.redis_url):
+            return (self.redis,) * self.partitions.count
+        return tuple(
+            connect(self.settings.redis_url, keys.prefix, patience_s=PARTITION_PATIENCE_S)
+            for keys in self.partitions.all
+        )
+
+    @cached_property
     def layout(self) -> Layout:
         """The layout of the keys. Call ``require`` before any other key is read or written."""
-        return Layout(self.redis, self.keys)
+        return Layout(self.redis, self.keys, self.settings.partitions)
 
     @cached_property
     def data_loss(self) -> DataLoss:
         """Notices when Redis loses all keys while this process runs."""
-        return DataLoss(self.redis, self.keys, self.layout)
+        return DataLoss(self.redis, self.keys, self.layout, self.partition_loss)
+
+    @cached_property
+    def partition_loss(self) -> PartitionLoss | None:
+        """Notices when a partition does, if there are several."""
+        if self.partitions.count == 1:
+            return None
+        return PartitionLoss(
+            self.redis, self.partitions, self.partition_clients, self.partition_faults, self.settings.bucket,
+            self.clock,
+        )  # fmt: skip
+
+    @cached_property
+    def partition_faults(self) -> PartitionFaults:
+        """Which partitions are away; here none is known to be."""
+        return PartitionFaults(self.partitions.count)
 
     @cached_property
     def refill(self) -> Refill:
         """Whether records are made again after that."""
-        return Refill(self.redis, self.keys, self.clock)
+        if self.partitions.count == 1:
+            return Refill(self.redis, self.keys, self.clock)
+        streams = [(client, keys.inbox) for client, keys in self._of_partitions]
+        return Refill(self.redis, self.keys, self.clock, [*streams, (self.redis, self.keys.inbox)])
+
+    @property
+    def partitioned(self) -> bool:
+        """Whether there are several partitions, so that the twins of the adapters are needed."""
+        return self.partitions.count > 1
 
     @cached_property
     def ledger(self) -> Ledger:
+        if self.partitioned:
+            return TolerantLedger(
+                self.partitions, self.redis, self.partition_clients, self.settings.feed_length, self.partition_faults
+            )
         return Ledger(self.redis, self.keys, self.settings.feed_length)
 
     @cached_property
     def statements(self) -> Statements:
+        if self.partitioned:
+            return PartitionedStatements(self.partitions, self.redis, self.partition_clients)
         return Statements(self.redis, self.keys)
 
     @cached_property
     def records(self) -> Records:
+        if self.partitioned:
+            return PartitionedRecords(self.partitions, self.redis, self.partition_clients)
         return Records(self.redis, self.keys)
 
     @cached_property
+    def progress(self) -> ProgressReader:
+        if self.partitioned:
+            return PartitionedProgress(self.partitions, self.redis, self.partition_clients)
+        return ProgressReader(self.redis, self.keys)
+
+    @cached_property
+    def batch_objects(self) -> BatchObjects | None:
+        """The objects of batches, if there are several partitions."""
+        if self.partitioned:
+            return PartitionedBatchObjects(self.partitions, self.redis, self.partition_clients)
+        return None
+
+    @cached_property
+    def interrupted(self) -> Interrupted:
+        """Objects whose tagging was interrupted by a hold."""
+        if self.partitioned:
+            return PartitionedInterrupted(self.partitions, self.partition_clients)
+        return Interrupted(self.redis, self.keys)
+
+    def record_versions(self, space_id: str) -> RecordVersions:
+        """The versions that are tagged in a vector space."""
+        if self.partitioned:
+            return PartitionedVersions(self.partitions, self.redis, self.partition_clients, space_id)
+        return RecordVersions(self.redis, self.keys, space_id)
+
+    @cached_property
     def inbox(self) -> Inbox:
-        return Inbox(self.redis, self.keys.inbox)
+        alone = Inbox(self.redis, self.keys.inbox)
+        if self.partitions.count == 1:
+            return alone
+        inboxes = [Inbox(client, keys.inbox) for client, keys in self._of_partitions]
+        return PartitionedInbox(self.partitions, inboxes, alone, self.partition_faults)
+
+    @cached_property
+    def held_events(self) -> tuple[HeldEvents, ...]:
+        """Events that wait for their partition, if there are several."""
+        inboxes = ((self.inbox, self.keys.inbox), (self.low_priority_inbox, self.keys.low_priority_inbox))
+        return tuple(
+            HeldEvents(self.redis, key, inbox, self.partitions, self.partition_faults)
+            for inbox, key in inboxes
+            if isinstance(inbox, PartitionedInbox)
+        )
 
     @cached_property
     def low_priority_inbox(self) -> Inbox:
         """Objects to tag again when no new ones wait."""
-        return LowPriorityInbox(self.redis, self.keys)
+        if self.partitions.count == 1:
+            return LowPriorityInbox(self.redis, self.keys)
+        inboxes = [LowPriorityInbox(client, keys) for client, keys in self._of_partitions]
+        held = Inbox(self.redis, self.keys.low_priority_inbox)
+        return PartitionedInbox(self.partitions, inboxes, held, self.partition_faults)
+
+    @property
+    def _of_partitions(self) -> Iterator[tuple[Client, Keys]]:
+        """The client and the keys of each partition."""
+        return zip(self.partition_clients, self.partitions.all, strict=True)
 
     @cached_property
     def backlog(self) -> Backlog:

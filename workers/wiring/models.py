@@ -12,6 +12,7 @@ from tasks.encoders import load_image_encoder, load_text_encoder
 from tasks.encoders.devices import CPU
 from tasks.encoders.protocols import Described, ImageEncoder, TextEncoder, Thresholds
 from tasks.message_parts import DerivedThresholds
+from tasks.model_description import ONNX_RUNTIME
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import PLAIN
 from workers.decoding.decoders import Decoders
@@ -21,7 +22,7 @@ from workers.wiring.thresholds import in_force, values
 
 DECODERS = 2  # processes that decode at a time, for each process that uses them
 DECODERS_MOST = 16  # beside an accelerator; each takes 100 MB and more
-ENCODED_AT_ONCE = 8  # images in a group on the CPU: the next one is decoded meanwhile
+ENCODED_AT_ONCE = 8  # images that are encoded at a time on the CPU: the next ones are decoded meanwhile
 LITTLE = 512 * 2**20  # bytes for an image: with less, as in the gateway's container, one slow image at a time
 
 
@@ -32,17 +33,20 @@ def decoders(settings: Settings, processes: int = DECODERS) -> Decoders:
     return Decoders(spawner, processes, settings.decode_limit_s, slow)
 
 
-def decoded_ahead(encoder: object, cores: int) -> tuple[int, int]:
-    """The processes that decode for an encoder, and the images in a group that it encodes while the next is decoded.
+def decoded_ahead(encoder: object, cores: int) -> tuple[int, int, int]:
+    """The processes that decode for an encoder, the images in a group, and the groups that it encodes at a time.
 
     For an accelerator all cores but one decode, and a group is two batches: the second is prepared while the first is
-    computed.
+    computed. ONNX Runtime computes parts of a group in threads of their own: with two groups at a time, none of these
+    waits for the slowest one at the end of a group.
     """
     if not isinstance(encoder, Described):
-        return DECODERS, ENCODED_AT_ONCE
-    if encoder.description.device == CPU:
-        return DECODERS, max(ENCODED_AT_ONCE, encoder.description.batch)
-    return min(max(DECODERS, cores - 1), DECODERS_MOST), 2 * encoder.description.batch
+        return DECODERS, ENCODED_AT_ONCE, 1
+    about = encoder.description
+    if about.device != CPU:
+        return min(max(DECODERS, cores - 1), DECODERS_MOST), 2 * about.batch, 1
+    at_once = 2 if about.runtime == ONNX_RUNTIME else 1
+    return DECODERS, max(ENCODED_AT_ONCE // at_once, about.batch), at_once
 
 
 def image_encoder(settings: Settings) -> ImageEncoder:

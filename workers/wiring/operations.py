@@ -19,7 +19,6 @@ from workers.images.teacher import Teacher
 from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
-from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.spelling import Spellings
 from workers.redis.connection import connect
 from workers.redis.layout import Layout
@@ -37,9 +36,8 @@ def spellings(wiring: Wiring, *, unrecorded: bool = False, names: bool = True) -
 
 def impatient_layout(wiring: Wiring) -> Layout:
     """The layout of the keys over a connection that gives up after two seconds."""
-    return Layout(
-        connect(wiring.settings.redis_url, wiring.settings.key_prefix, patience_s=2.0, tries=1), wiring.keys
-    )
+    s = wiring.settings
+    return Layout(connect(s.redis_url, s.key_prefix, patience_s=2.0, tries=1), wiring.keys, s.partitions)
 
 
 def archive(wiring: Wiring, rpc: RpcClient | None = None, patience_s: float = PATIENCE_S) -> RemoteArchive:
@@ -84,7 +82,7 @@ def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:
 
 def losses(wiring: Wiring) -> Losses:
     """What the last loss of all keys of Redis has cost."""
-    return Losses(wiring.redis, wiring.keys, wiring.clock)
+    return Losses(wiring.redis, wiring.keys, wiring.clock, wiring.records.counts if wiring.partitioned else None)
 
 
 def verification_wanted(wiring: Wiring) -> VerificationWanted:
@@ -107,7 +105,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader |
         lambda text: encoder.encode([text])[0],
         QueryImages(rpc, wiring.redis, wiring.keys),
         wiring.records,
-        Newest(wiring.records, wiring.redis, wiring.keys),
+        Newest(wiring.records),
         RankedLists(wiring.redis, wiring.keys),
         found or coverage(wiring),
     )
@@ -116,11 +114,13 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader |
 def coverage(wiring: Wiring) -> CoverageReader:
     """How many of the tagged images can be found."""
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, COVERAGE_S)
-    versions = RecordVersions(wiring.redis, wiring.keys, wiring.space.id)
+    versions = wiring.record_versions(wiring.space.id)
     refill = wiring.refill
     return CoverageReader(remote_images(wiring, rpc), versions.count, lambda: refill.since() is not None)
 
 
 def migrator(wiring: Wiring, report: Callable[[Done | str], None]) -> Migrator:
     """Migrates the keys of the Redis; ``report`` receives each step."""
-    return Migrator(wiring.redis, wiring.keys, MIGRATIONS, report)
+    w = wiring
+    parts = list(zip(w.partition_clients, w.partitions.all, strict=True)) if w.partitioned else []
+    return Migrator(w.redis, w.keys, MIGRATIONS, report, parts=parts)

@@ -16,6 +16,8 @@ from workers.broker.publisher import Publisher
 from workers.captions.versions import chosen
 from workers.redis.connection import connect, translated
 from workers.redis.keys import Keys
+from workers.redis.partition_faults import service_of
+from workers.redis.partitions import Partitions
 from workers.settings.dependencies import BROKER, CAPTIONS, REDIS, STORE
 from workers.settings.settings import Settings
 from workers.stores.store import ObjectStore
@@ -33,13 +35,17 @@ def probes(
     Embedded captions have no probe, because only one process uses them.
     """
     s = settings
-    redis: Any = connect(s.redis_url, s.key_prefix, patience_s=PATIENCE_S, tries=1)
     impatient_store = cache(store)
 
-    def write() -> None:  # a full Redis still answers a ping
-        with translated():
-            redis.set(Keys(s.key_prefix).probe, b"", ex=60)
-            redis.eval("return 1", 0)  # a cluster refuses scripts while it moves the keys to another node
+    def redis_probe(keys: Keys) -> Callable[[], object]:
+        redis: Any = connect(s.redis_url, keys.prefix, patience_s=PATIENCE_S, tries=1)
+
+        def write() -> None:  # a full Redis still answers a ping
+            with translated():
+                redis.set(keys.probe, b"", ex=60)
+                redis.eval("return 1", 0)  # a cluster refuses scripts while it moves the keys to another node
+
+        return write
 
     def search() -> None:
         library, (space_id, dimension) = impatient(), space()
@@ -48,8 +54,11 @@ def probes(
 
     impatient = cache(lambda: library_of(s.model_copy(update={"qdrant_timeout_s": PATIENCE_S})))
     found: dict[str, Callable[[], object]] = {
-        REDIS: write,
+        REDIS: redis_probe(Keys(s.key_prefix)),
         BROKER: lambda: publisher.reach(),  # noqa: PLW0108 -- looked up at each call
         STORE: lambda: impatient_store().stat(s.bucket, f"{s.upload_prefix}{KEY}"),
     }
+    if s.partitions > 1:
+        for partition, keys in enumerate(Partitions(Keys(s.key_prefix), s.partitions).all):
+            found[service_of(partition)] = redis_probe(keys)
     return found if s.qdrant_url is None else {**found, CAPTIONS: search}

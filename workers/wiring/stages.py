@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
+from celery.signals import worker_process_shutdown
+
 from tasks.encoders.one_at_a_time import OneAtATime
 from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
@@ -22,6 +24,7 @@ from workers.images.text_search import TextSearch
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
+from workers.stages.message_overlap import LAST_S, MessageOverlap
 from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
@@ -91,14 +94,17 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
         return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
 
+    messages = MessageOverlap()
+    worker_process_shutdown.connect(lambda **_: messages.settle(LAST_S), weak=False)
+
     def embedding() -> Embedding:
-        processes, group = decoded_ahead(w.image_encoder, cores())
+        processes, group, at_once = decoded_ahead(w.image_encoder, cores())
         decode = w.decoders if processes == DECODERS else decoders(s, processes)
-        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(1, "embed"), group)
+        overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(at_once, "embed"), group, at_once)
         triage = Triage(w.store, s.grace_s, w.clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
-            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap,
+            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap, release=messages.release,
         )  # fmt: skip
 
     options = w.pipeline_options
@@ -170,4 +176,4 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
         query_embedding, text_search,
     )  # fmt: skip
-    return StageWorker(runner, rpc, w.health, loads)
+    return StageWorker(runner, rpc, w.health, loads, messages)

@@ -44,7 +44,9 @@ from workers.redis.cache import RedisCache
 from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
 from workers.redis.models_in_use import ModelBoard
+from workers.redis.partition_faults import PartitionFaults
 from workers.redis.rpc import RpcClient
+from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
@@ -78,12 +80,20 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def segmentation_requests(self) -> SegmentationRequests:
+        if self.partitioned:
+            return PartitionedRequests(self.partitions, self.partition_clients)
         return SegmentationRequests(self.redis, self.keys)
 
     @cached_property
     def artifacts(self) -> Artifacts:
         from workers.segmentation.artifacts import Artifacts  # noqa: PLC0415 -- only who draws or removes artifacts needs it
 
+        if self.partitioned:
+            from workers.segmentation.partitioned_artifacts import PartitionedArtifacts  # noqa: PLC0415 -- as above
+
+            return PartitionedArtifacts(
+                self.store, self.partitions, self.partition_clients, self.settings.output_prefix
+            )
         return Artifacts(self.store, self.redis, self.keys, self.settings.output_prefix)
 
     @cached_property
@@ -96,7 +106,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def event_sink(self) -> EventSink:
-        return EventSink(self.redis, self.keys)
+        return EventSink(self.redis, self.keys, self.inbox.append if self.partitions.count > 1 else None)
 
     @cached_property
     def sources(self) -> Sources:
@@ -147,6 +157,14 @@ class Wiring(LifecycleWiring):
             return self.space.id, self.space.dimension
 
         return OutageTracker(self.board, probes(self.settings, self.publisher, store, space), self.clock)
+
+    @cached_property
+    def partition_faults(self) -> PartitionFaults:
+        """Which partitions are away, as this process has found."""
+        tracker = self.outage_tracker
+        return PartitionFaults(
+            self.partitions.count, lambda name: tracker.is_active(name, probed=True), tracker.register, tracker.wait
+        )
 
     @cached_property
     def outages(self) -> OutageReport:

@@ -112,10 +112,10 @@ def bundled_subjects(
     def load_text(plan: Plan) -> Encode:
         return BundledTextEncoder(cache_dir, plan=plan).encode
 
-    sizes = [Plan(ONNX_FLOAT32, rows, image.lanes) for rows in (2, 1, 4)]
+    sizes = [Plan(ONNX_FLOAT32, rows, image.lanes) for rows in (1, 2, 4)]
     if image.lanes > 1:
         sizes.append(Plan(ONNX_FLOAT32, image.batch, 1, image.lanes))
-    texts = [Plan(ONNX_FLOAT32, rows, text.lanes) for rows in (16, 8, 32)]
+    texts = [Plan(ONNX_FLOAT32, rows, text.lanes) for rows in (8, 4, 16)]
     return [
         Subject("image", load_image, samples["image"], image, image, sizes, {}),
         Subject("text", load_text, samples["text"], text, text, texts, {}),

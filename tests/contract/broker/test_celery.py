@@ -119,6 +119,16 @@ def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client:
     assert client.llen("test:embedding") == 0
 
 
+def test_a_message_is_sent_without_another_one_for_monitors(settings: Settings, client: Client) -> None:
+    with client.pubsub() as published:
+        published.psubscribe("*")
+        assert published.get_message(timeout=5)["type"] == "psubscribe"
+        Publisher(Wiring(settings).app).probe("embedding", 10)
+        assert client.llen("test:embedding") == 1
+        client.publish("last", b"")
+        assert published.get_message(timeout=5)["channel"] == b"last"
+
+
 def test_a_broker_that_is_away_is_tried_once_a_second_for_as_long_as_it_takes() -> None:
     settings = Settings(broker_url="redis+socket:///nowhere/redis.sock")
     app = Wiring(settings).app

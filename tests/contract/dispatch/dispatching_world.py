@@ -11,9 +11,10 @@ import pytest
 from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Batch
 from vectordb.errors import Transient
-from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.dispatcher import Dispatcher
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.keeper import Keeper
+from workers.dispatch.pace import Pace
 from workers.dispatch.removals import Holds, Limits, RemovalGuard
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
@@ -79,8 +80,8 @@ class World:
     now: float = 1000.0
     revision: Revision = REVISION
 
-    def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100) -> Dispatcher:
-        pace = Pace(batch_max, 5, in_flight_max, deadline_s=60)
+    def dispatcher(self, *, batch_max: int = 3, in_flight_max: int = 100, batch_wait_ms: int = 5) -> Dispatcher:
+        pace = Pace(batch_max, batch_wait_ms, in_flight_max, deadline_s=60)
         return Dispatcher(
             self.inbox, self.later, self.segments, self.ledger, self.store, self.artifacts, self.queues,
             self.event_sink, self.events, self.guard, lambda: self.revision,

@@ -29,6 +29,7 @@ from workers.gateway.serving import SERVER, Server
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import connect
+from workers.redis.keys import Keys
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options, services
 from workers.wiring.wiring import Wiring
@@ -114,9 +115,13 @@ class Running:
         """An object in the bucket."""
         return self.wiring.store.put(self.wiring.settings.bucket, key, io.BytesIO(data)).ref
 
+    def keys_of(self, oid: str) -> Keys:
+        """The keys among which those of an object are."""
+        return self.wiring.partitions.keys(self.wiring.partitions.of(oid))
+
     def segmentation_request(self, oid: str) -> str | None:
         """How somebody wants an object segmented."""
-        method = self.wiring.redis.get(f"{self.wiring.settings.key_prefix}segmentation-request:{oid}")
+        method = self.wiring.redis.get(self.keys_of(oid).segmentation_request(oid))
         return method.decode() if isinstance(method, bytes) else None
 
     def enter(self, ref: ObjectRef, *, force: bool = False, segment: str = "") -> None:

@@ -16,6 +16,8 @@ from tests.contract.gateway.running import Running, png
 from tests.contract.stored_records import rewrite, rows
 from workers.segmentation.methods import recorded
 
+PARTITIONS = (1, 3)
+
 OF_HALF = Segmented(
     method="dense", width=4, height=2, shape=(2, 4), labels=("unknown", "cat"), encoded=1, looked_up=1,
     segments=(Segment(label="cat", score=0.5, box=(0, 0, 2, 2), area=0.5, mask=RunLengths((2, 4), "042")),),
@@ -119,7 +121,7 @@ def test_the_old_name_of_the_method_is_refused_and_the_new_one_named(gateway: Ru
 
 
 def test_a_record_of_an_older_version_is_sent_with_todays_names(gateway: Running, drawn: ObjectRef) -> None:
-    redis, keys = gateway.wiring.redis, gateway.wiring.keys
+    redis, keys = gateway.wiring.redis, gateway.keys_of(drawn.id)
     (record,) = gateway.wiring.records.get([drawn.id])
     assert record is not None
     body = record.json()

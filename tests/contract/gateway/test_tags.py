@@ -12,6 +12,8 @@ from workers.dispatch.retag import Selection, selected
 from workers.events.sink import ReceivedEvents
 from workers.lifecycle.record import Evidence
 
+PARTITIONS = (1, 3)
+
 
 def pages(gateway: Running, path: str, field: str, limit: int) -> list[Json]:
     """All rows of a list, page by page; that all but the last are full is asserted."""
@@ -135,7 +137,7 @@ def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> No
 
 def test_a_damaged_record_damages_no_list(gateway: Running) -> None:
     good, bad = (gateway.tagged(f"list/{name}.png", "yak") for name in ("good", "bad"))
-    damage(gateway.wiring.redis, gateway.wiring.keys, bad.id, b'{"bucket":')
+    damage(gateway.wiring.redis, gateway.keys_of(bad.id), bad.id, b'{"bucket":')
     objects = gateway.http.get("/v1/objects").json()["objects"]
     assert [one["key"] for one in objects if one["key"].startswith("list/")] == [good.key]
     assert [one["record"]["key"] for one in gateway.http.get("/v1/tags/yak/objects").json()["objects"]] == [good.key]

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision, Tag
+from tests.contract.partitioned import keys_of
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.outcomes import Acceptance
 from workers.lifecycle.record import Record
@@ -47,7 +48,7 @@ def test_an_object_leaves_the_ledger_by_its_record(
     assert records.counts() == {
         "inbox": 0, "segments": 0, "in_flight": 0, "done": 1, "failed": 0, "dead": 0, "skipped": 0
     }  # fmt: skip
-    assert all(key.startswith(keys.prefix.encode()) for key in client.scan_iter())
+    assert all(key.startswith(keys_of(keys, "inbox/cat.jpg").prefix.encode()) for key in client.scan_iter())
 
 
 def test_a_record_is_written_once(ledger: Ledger) -> None:
@@ -134,14 +135,15 @@ def test_overwriting_moves_the_indexes(ledger: Ledger, records: Records) -> None
     assert records.counts()["done"] == 0
 
 
-def test_removing_forgets_everything(ledger: Ledger, records: Records, client: Client, keys: Keys) -> None:
+def test_removing_forgets_everything(ledger: Ledger, client: Client, keys: Keys) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.finish([record(ref("a"), "cat")], 101.0)
     enter(ledger, Arrival(ref("b")))
     assert ledger.remove(["inbox/cat.jpg", "inbox/unknown"]) == [True, False]
     assert ledger.finish([record(ref("b"), "late")], 102.0) == [False]
-    assert set(client.scan_iter()) == {keys.feed.encode(), keys.last_number.encode()}
-    assert [item.record is None for item in records.feed("0-0", block_ms=1)] == [False, True]
+    own = keys_of(keys, "inbox/cat.jpg")
+    assert set(client.scan_iter()) == {own.feed.encode(), own.last_number.encode()}
+    assert [item.record is None for item in Records(client, own).feed("0-0", block_ms=1)] == [False, True]
 
 
 def test_deadlines(ledger: Ledger) -> None:

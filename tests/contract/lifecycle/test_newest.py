@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision
+from tests.contract.partitioned import keys_of
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.object_numbers import ObjectNumbers, member_of
 from workers.lifecycle.record import STATES, Record, State
@@ -65,6 +66,7 @@ def test_an_object_keeps_its_number_until_it_is_removed(
     ledger: Ledger, records: Records, client: Any, keys: Keys
 ) -> None:
     finish(ledger, "a.png", "done", 1.0)
+    keys = keys_of(keys, "inbox/a.png")
     (first,) = client.zrange(keys.records, 0, -1)
     finish(ledger, "a.png", "failed", 2.0)
     assert client.zrange(keys.records, 0, -1) == [first] == [member_of(1)]

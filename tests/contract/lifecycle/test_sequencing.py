@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision
+from tests.contract.partitioned import UNPARTITIONED
 from tests.unit.events.samples import BUCKET, body, record
 from workers.events.notification import webhook
 from workers.lifecycle.ledger import Arrival, Ledger
@@ -102,6 +103,7 @@ class Model:
         self.waits = self.recorded = None
 
 
+@UNPARTITIONED
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(STEPS, max_size=30), VERSIONS, st.permutations(range(len(SEQUENCERS))))
 def test_an_older_version_never_overwrites_a_newer_and_the_bucket_has_the_last_word(
@@ -138,6 +140,7 @@ def test_an_older_version_never_overwrites_a_newer_and_the_bucket_has_the_last_w
     assert ledger.in_flight() == 0
 
 
+@UNPARTITIONED
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(len(SEQUENCERS))), st.lists(st.integers(0, len(SEQUENCERS) - 1), max_size=20))
 def test_a_shuffled_and_repeated_storm_ends_with_the_newest(

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.message_parts import Hit, Judgement, ObjectRef, Revision, Tag
 from tasks.messages import Scored
+from tests.contract.partitioned import UNPARTITIONED, RoutedKeys, keys_of, statements_of
 from tests.contract.queues import Queues
 from tests.contract.stored_records import head
 from tests.unit.lifecycle.statements_samples import BUCKET, ETAG, KEY, gained, like, record, said
@@ -31,7 +32,7 @@ NOTHING = Judgement()
 
 @pytest.fixture
 def statements(client: Client, keys: Keys) -> Statements:
-    return Statements(client, keys)
+    return statements_of(client, keys) if isinstance(keys, RoutedKeys) else Statements(client, keys)
 
 
 def enter(ledger: Ledger, *, force: bool = False) -> None:
@@ -41,6 +42,7 @@ def enter(ledger: Ledger, *, force: bool = False) -> None:
 def test_what_several_say_at_once_of_one_image_is_all_there(
     client: Client, keys: Keys, statements: Statements
 ) -> None:
+    keys = keys_of(keys, REF.id)
     labels = [f"label {number}" for number in range(40)]
 
     def say(part: list[str]) -> None:
@@ -101,6 +103,7 @@ class Interrupting(Ledger):
         return found
 
 
+@UNPARTITIONED
 def test_the_record_of_a_tagged_image_is_complete_however_often_somebody_interrupts(
     client: Client, keys: Keys, ledger: Ledger, records: Records
 ) -> None:
@@ -127,32 +130,36 @@ def test_a_revised_record_keeps_its_state_version_and_time_and_is_found_by_its_n
     assert ledger.finish([first], 101.0) == [True]
     (body,) = records.stored([REF.id])
     assert body is not None
-    end = records.feed_end()
+    feed = Records(client, keys_of(keys, REF.id))
+    end = feed.feed_end()
     revised = composed(read_record(REF.id, body), [said("Chelsea"), said("sofa", accepted=False)], NOTHING)
     assert ledger.revise(REF.id, body, revised)
     assert records.get([REF.id]) == [revised]
-    assert client.zscore(keys.records, member_of(head(client, keys, REF.id).number)) == 101.0
+    assert client.zscore(keys_of(keys, REF.id).records, member_of(head(client, keys, REF.id).number)) == 101.0
     assert records.counts()["done"] == 1
     assert records.known([REF.id]) == [(ETAG, "")]
     assert [label for label, _ in records.tag_index.common()] == ["Chelsea", "cat"]
-    (entry,) = records.feed_page(end, 10)
+    (entry,) = feed.feed_page(end, 10)
     assert entry.record == revised
 
 
-def test_a_record_that_has_changed_meanwhile_is_not_revised(ledger: Ledger, records: Records) -> None:
+def test_a_record_that_has_changed_meanwhile_is_not_revised(
+    ledger: Ledger, records: Records, client: Client, keys: Keys
+) -> None:
     enter(ledger)
     ledger.finish([record("cat")], 101.0)
     (body,) = records.stored([REF.id])
     assert body is not None
     enter(ledger, force=True)
     ledger.finish([record("dog")], 102.0)
-    end = records.feed_end()
+    feed = Records(client, keys_of(keys, REF.id))
+    end = feed.feed_end()
     assert not ledger.revise(REF.id, body, record("cat", "Chelsea"))
     assert [tag.label for found in records.get([REF.id]) if found for tag in found.tags] == ["dog"]
     ledger.remove([REF.id])
     assert not ledger.revise(REF.id, body, record("cat", "Chelsea"))
     assert records.get([REF.id]) == [None]
-    assert len(records.feed_page(end, 10)) == 1  # the removal
+    assert len(feed.feed_page(end, 10)) == 1  # the removal
 
 
 def test_statements_outlive_their_object(ledger: Ledger, statements: Statements) -> None:

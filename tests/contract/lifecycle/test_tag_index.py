@@ -13,6 +13,7 @@ from tasks.message_parts import ObjectRef, Revision, Tag
 from tasks.segmentation.results import Evidence as Named
 from tasks.segmentation.results import RunLengths, Segment
 from tests.contract import old_home
+from tests.contract.partitioned import UNPARTITIONED
 from tests.contract.stored_records import damage, rewrite
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.migrations import MIGRATIONS
@@ -118,6 +119,7 @@ def test_a_damaged_or_changed_record_is_no_hit(ledger: Ledger, records: Records,
     assert records.tag_index.hits("cat", 0.0, 0, 10) == [None, None]
 
 
+@UNPARTITIONED  # an old home has one
 def test_an_old_home_gets_the_lists_that_the_ledger_writes(
     ledger: Ledger, records: Records, client: Client, keys: Keys
 ) -> None:
@@ -146,6 +148,7 @@ def test_an_old_home_gets_the_lists_that_the_ledger_writes(
         assert set(client.keys()) == {keys.feed.encode(), keys.last_number.encode(), keys.layout_version.encode()}
 
 
+@UNPARTITIONED  # `test_partitioned.py` compares partitions
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(

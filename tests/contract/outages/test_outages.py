@@ -15,7 +15,8 @@ from tests.contract.outages.soon import SOON_S
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from vectordb.server_client import ServerAway
-from workers.dispatch.dispatcher import Dispatcher, Pace
+from workers.dispatch.dispatcher import Dispatcher
+from workers.dispatch.pace import Pace
 from workers.lifecycle.event import ObjectEvent
 from workers.outages.tracker import OutageTracker
 from workers.processes.loops import Step

@@ -151,6 +151,16 @@ def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys:
     assert redis.name == "redis"
 
 
+def test_a_partition_that_is_away_is_told_of_by_its_name(client: Client, keys: Keys) -> None:
+    def counts() -> dict[str, int]:
+        raise StoreUnavailable("killed", "redis/2")
+
+    board = OutageBoard(client, keys, "host-1", time.time)
+    board.write([Outage(name="store", reason="no answer", since=time.time())])
+    partition, store = OutageReport(board, OutageTracker(), counts).active()
+    assert (partition.name, partition.reason, store.name) == ("redis/2", "killed", "store")
+
+
 def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
     world: World, client: Client, keys: Keys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

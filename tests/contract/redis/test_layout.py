@@ -83,6 +83,41 @@ def test_it_costs_one_round_trip(client: Client, keys: Keys) -> None:
     assert after["total_commands_processed"] - before["total_commands_processed"] == 2  # and INFO
 
 
+@pytest.mark.parametrize(("stored", "set_to"), [(1, 3), (3, 1), (3, 4)])
+def test_another_number_of_partitions_is_refused_in_one_line(
+    client: Client, keys: Keys, stored: int, set_to: int
+) -> None:
+    """Otherwise most objects would be looked for where they are not, and tagged again."""
+    Layout(client, keys, stored).require()
+    Layout(client, keys, stored).require()
+    with pytest.raises(OtherLayout, match=rf"PARTITIONS={stored}, and it is {set_to} now: set it to {stored}"):
+        Layout(client, keys, set_to).require()
+    assert client.get(keys.partitions) == str(stored).encode()
+
+
+def test_keys_of_before_partitions_were_counted_are_in_one(client: Client, keys: Keys) -> None:
+    client.set(keys.layout_version, VERSION)
+    Layout(client, keys).require()
+    with pytest.raises(OtherLayout, match="WILDTAG_PARTITIONS=1, and it is 3 now"):
+        Layout(client, keys, 3).require()
+    assert not client.exists(keys.partitions)
+
+
+def test_of_two_numbers_at_the_first_start_one_wins(client: Client, keys: Keys) -> None:
+    def start(number: int) -> int:
+        try:
+            Layout(client, keys, number).require()
+        except OtherLayout:
+            return 0
+        return number
+
+    with ThreadPoolExecutor(8) as pool:
+        for round_ in range(30):
+            client.flushall()
+            started = set(pool.map(start, (1, 3) * 4)) - {0}
+            assert started == {int(client.get(keys.partitions) or 0)}, round_
+
+
 PROCESSES = [
     ("dispatcher",), ("watcher",), ("reconcile", "--every", "60"), ("writer",), ("notifier",),
     ("gateway", "--port", "0"), ("worker", "embedding"), ("listen", "redis"),

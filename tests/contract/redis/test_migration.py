@@ -26,6 +26,7 @@ from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout
 from workers.redis.migration import LOCK, Migration, Migrator
 from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
+from workers.redis.partitions import Partitions
 
 LONG_AGO = 1_700_000_000.0
 
@@ -267,3 +268,20 @@ def test_a_worker_that_waits_for_messages_is_noticed(
     finally:
         process.terminate()
         process.communicate(timeout=90)
+
+
+def test_each_step_runs_in_all_partitions_and_another_number_of_them_is_refused(client: Client) -> None:
+    """Otherwise the version would be that of the prefix alone."""
+    partitions = Partitions(Keys("{test}:"), 3)
+    Layout(client, partitions.base, 3).require()
+    for keys in (partitions.base, *partitions.all):
+        client.set(f"{keys.prefix}old", "x")
+    migrations = [*MIGRATIONS, Migration(VERSION + 1, (Rename("old", "new"),))]
+    with pytest.raises(OtherLayout, match="WILDTAG_PARTITIONS=3, and it is 1 now"):
+        Migrator(client, partitions.base, migrations).run()
+    parts = [(client, keys) for keys in partitions.all]
+    migrator = Migrator(client, partitions.base, migrations, parts=parts)
+    assert [step.changed for step in migrator.plan().steps] == [4]
+    assert [step.changed for step in migrator.run().steps] == [4]
+    assert all(client.exists(f"{keys.prefix}new") for keys in (partitions.base, *partitions.all))
+    assert client.get(partitions.base.layout_version) == str(VERSION + 1).encode()

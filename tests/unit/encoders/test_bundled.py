@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from PIL import Image
 
 from tasks.encoders import load_image_encoder, reference_vectors, space_of
 from tasks.encoders.bundled import BundledImageEncoder, BundledTextEncoder, class_names
-from tasks.encoders.protocols import Described
+from tasks.encoders.protocols import Described, Floats
 from tasks.encoders.requirements import need
 from tasks.evaluation.retakes import RETAKES
 from tasks.exemplars.judging import Examples, Exemplar
@@ -102,6 +104,35 @@ def test_both_sides_say_that_they_compute_on_the_cpu(image: BundledImageEncoder,
     for encoder in (image, text):
         assert isinstance(encoder, Described)
         assert str(encoder.description).startswith("cpu, ONNX Runtime, float32, batches of ")
+
+
+def test_a_thread_holds_the_layers_of_one_image_at_a_time(cache_dir: Path) -> None:
+    """Those of two took 40 MB more in two threads, and a third more CPU where they exceed the cache."""
+    encoder = BundledImageEncoder(cache_dir, threads=2)
+    classify, counts = encoder._classifier.log_probabilities, list[int]()
+
+    def count(images: Sequence[Image.Image]) -> Floats:
+        counts.append(len(images))
+        return classify(images)
+
+    encoder._classifier.log_probabilities = count  # type: ignore[method-assign]
+    encoder.encode([Image.new("RGB", (64, 64))] * 3)
+    assert counts == [1, 1, 1]
+
+
+def test_few_texts_are_encoded_at_a_time_and_those_of_one_length_together(cache_dir: Path) -> None:
+    """A dozen words, as an image has them, are then encoded by two threads."""
+    encoder = BundledTextEncoder(cache_dir, threads=1)
+    run, shapes = encoder._model._session.run, list[tuple[int, ...]]()
+
+    def note(inputs: Mapping[str, Any]) -> Floats:
+        shapes.append(inputs["ids"].shape)
+        return run(inputs)
+
+    encoder._model._session.run = note  # type: ignore[method-assign]
+    encoder.encode(["a dog in the park", "cat"] * 8)
+    assert [rows for rows, _ in shapes] == [8, 8]
+    assert len({length for _, length in shapes}) == 2
 
 
 def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEncoder) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tasks.message_parts import ObjectRef
-from workers.events.folder_watch import SettlingFiles
+from workers.events.folder_watch import LEAST_MS, POLL_MS, SettlingFiles
 from workers.stores.store import ObjectInfo
 
 
@@ -40,3 +40,18 @@ def test_a_file_that_is_gone_is_told_at_once() -> None:
     settling = SettlingFiles(0.25)
     settling.touch("a.jpg", 10.0)
     assert settled_etags(settling, 10.0, None) == [None]
+
+
+def test_files_are_looked_at_when_the_first_of_them_settles() -> None:
+    settling = SettlingFiles(0.25)
+    assert settling.due_ms(10.0) == POLL_MS
+    settling.touch("a.jpg", 10.0)
+    assert settled_etags(settling, 10.0, "one") == []
+    settling.touch("b.jpg", 10.1)
+    assert settling.due_ms(10.1) == POLL_MS
+    assert settling.due_ms(10.1875) == 63
+    assert settling.due_ms(10.249) == settling.due_ms(10.3) == LEAST_MS
+
+
+def test_files_that_need_no_rest_do_not_keep_the_watch_busy() -> None:
+    assert SettlingFiles(0.0).due_ms(10.0) == POLL_MS

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.encoders.devices import Device, DeviceUnavailable, Machine
-from tasks.model_description import Description
+from tasks.model_description import ONNX_RUNTIME, Description
 from workers.settings.settings import QUEUES, Settings
 from workers.wiring.model_devices import device_finder, embedding_devices, require_device, uses_device
 from workers.wiring.models import DECODERS, ENCODED_AT_ONCE, decoded_ahead
@@ -68,16 +68,21 @@ def test_one_embedding_worker_for_each_device(tmp_path: Path) -> None:
 
 
 class Encoder:
-    def __init__(self, device: str, batch: int) -> None:
-        self.description = Description(device, "PyTorch", "bfloat16", batch)
+    def __init__(self, device: str, batch: int, runtime: str = "PyTorch") -> None:
+        self.description = Description(device, runtime, "bfloat16", batch)
 
 
 def test_all_cores_decode_for_an_accelerator_which_gets_two_batches_at_a_time() -> None:
-    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 256)
-    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 256)
-    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 64)
-    assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE)
-    assert decoded_ahead(Encoder("cpu", 32), 8) == (DECODERS, 32)
+    assert decoded_ahead(Encoder("cuda:0", 128), 8) == (7, 256, 1)
+    assert decoded_ahead(Encoder("cuda:0", 128), 64) == (16, 256, 1)
+    assert decoded_ahead(Encoder("cuda:0", 32), 1) == (DECODERS, 64, 1)
+    assert decoded_ahead(Encoder("cpu", 4), 8) == decoded_ahead(object(), 8) == (DECODERS, ENCODED_AT_ONCE, 1)
+    assert decoded_ahead(Encoder("cpu", 32), 8) == (DECODERS, 32, 1)
+
+
+def test_onnx_runtime_gets_two_groups_at_a_time_with_no_more_images() -> None:
+    assert decoded_ahead(Encoder("cpu", 2, ONNX_RUNTIME), 2) == (DECODERS, ENCODED_AT_ONCE // 2, 2)
+    assert decoded_ahead(Encoder("cpu", 16, ONNX_RUNTIME), 2) == (DECODERS, 16, 2)
 
 
 @pytest.mark.parametrize("arguments", [("worker", "embedding"), ("worker", "scoring", "segmentation")])

@@ -131,3 +131,22 @@ def test_the_time_of_a_batch_counts_once_for_several_threads(monkeypatch: pytest
     assert call(b"slow") == "SlowInBatch"
     assert call(b"") == "SlowInBatch"
     assert given == [b"together", b"together", b"slow"]
+
+
+def test_two_groups_are_encoded_at_a_time_where_the_encoder_wants_them_and_no_third() -> None:
+    both, inside, most = threading.Barrier(2), threading.Semaphore(2), []
+
+    class Two(MadeUpImages):
+        def encode(self, images: Sequence[Image.Image]) -> Floats:
+            most.append(inside.acquire(blocking=False))
+            both.wait(timeout=60)
+            try:
+                return super().encode(images)
+            finally:
+                inside.release()
+
+    with ThreadPoolExecutor(3) as decoding, ThreadPoolExecutor(3) as encoding:
+        ahead = Ahead(decoding, encoding, GROUP, 2)
+        found = embed(submitted(4 * GROUP), IMAGES[: 4 * GROUP], Two(), overlap=ahead)
+    assert found == embed(submitted(4 * GROUP), IMAGES[: 4 * GROUP], MadeUpImages())
+    assert most == [True] * 4

@@ -1,0 +1,110 @@
+"""The objects of batches, in Redis: which are open, how many have ended in each state, and which have failed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import added_at, fields
+from workers.redis import scripts
+from workers.redis.connection import Client, raw, text, translated
+from workers.redis.keys import Keys
+
+LIFETIME_S = 7 * 86_400
+PAGE = 500
+FAILED = ("failed", "dead")
+
+Page = list[tuple[bytes, float]]
+"""Open objects, and when they joined the batch (Unix ms)."""
+
+# of two concurrent callers one removes it, and only that one counts it
+MOVE = (
+    "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) "
+    "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 0, ARGV[1]) end end"
+)
+
+
+def nothing(pipe: Any) -> None:
+    """Add no command."""
+
+
+class BatchObjects:
+    """Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._enter_batch = self._redis.register_script(scripts.source("enter_batch"))
+
+    def enter(
+        self,
+        batch: str,
+        events: Sequence[ObjectEvent],
+        *,
+        announce: bool,
+        low_priority: bool = False,
+        also: Callable[[Any], None] = nothing,
+    ) -> None:
+        """Add the objects of events to a batch. ``announce``: add their events to an inbox, too, atomically.
+
+        ``also``: adds commands to the same transaction.
+        """
+        stream = self._keys.low_priority_inbox if low_priority else self._keys.inbox
+        args: list[Any] = [LIFETIME_S]
+        for event in events:
+            args += [raw(event.id), fields(event)["event"]] if announce else [raw(event.id)]
+        of = self._keys.batch(batch, "open")
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            if events:
+                self._enter_batch(keys=[of, stream] if announce else [of], args=args, client=pipe)
+            also(pipe)
+            pipe.execute()
+
+    def number_open(self, batches: Sequence[str]) -> list[int]:
+        """The number of open objects of each batch."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for batch in batches:
+                pipe.zcard(self._keys.batch(batch, "open"))
+            return list(map(int, pipe.execute()))
+
+    def open(self, batch: str) -> Iterator[tuple[Page, float]]:
+        """The open objects in pages, each with a time: all events added before it have been dispatched (Unix ms)."""
+        told_until = self._told_until()
+        with translated():
+            members = self._redis.zrange(self._keys.batch(batch, "open"), 0, -1, withscores=True)
+        for start in range(0, len(members), PAGE):
+            yield members[start : start + PAGE], told_until
+
+    def move(self, batch: str, ended: Sequence[tuple[bytes, str]]) -> None:
+        """Count open objects that have ended in a state, once each."""
+        name = self._keys.batch
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for member, state in ended:
+                pipe.eval(
+                    MOVE, 3, name(batch, "open"), name(batch, "counts"), name(batch, "failed"),
+                    member, state, int(state in FAILED),
+                )  # fmt: skip
+            pipe.execute()
+            self._redis.expire(name(batch, "counts"), LIFETIME_S)
+            self._redis.expire(name(batch, "failed"), LIFETIME_S)
+
+    def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
+        """The number of objects that have ended in each state, and some of those that have failed, in order."""
+        with translated():
+            pipe = self._redis.pipeline()
+            pipe.hgetall(self._keys.batch(batch, "counts"))
+            pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
+            counts, failed = pipe.execute()
+        return Counter({text(state): int(n) for state, n in counts.items()}), list(failed)
+
+    def _told_until(self) -> float:
+        oldest = []
+        with translated():
+            for stream in (self._keys.inbox, self._keys.low_priority_inbox):
+                oldest += self._redis.xrange(stream, count=1)
+        return min((added_at(text(entry)) * 1000 for entry, _ in oldest), default=float("inf"))

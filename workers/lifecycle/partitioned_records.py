@@ -1,0 +1,141 @@
+"""The records of all partitions, as one. The feed for clients is one stream, see ``workers.dispatch.feed_relay``."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from workers.lifecycle.damaged_records import DamagedRecords
+from workers.lifecycle.object_numbers import ObjectNumbers
+from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
+from workers.lifecycle.positions import SLACK, bound_of
+from workers.lifecycle.record import Record, State
+from workers.lifecycle.record_reader import PAGE, Pending, Records
+from workers.lifecycle.record_times import LATEST, RecordTimes, Timed
+from workers.lifecycle.stored_heads import Heads, StoredHeads
+from workers.lifecycle.stored_record import PLACES
+from workers.lifecycle.tag_hints import TagHints
+from workers.redis.connection import Client
+from workers.redis.partitions import Partitions
+from workers.redis.scatter import Scatter, sums
+
+
+class PartitionedRecords(Records):
+    """See ``Records``. ``client``: of the feed; ``clients``: one for each partition."""
+
+    def __init__(self, partitions: Partitions, client: Client, clients: Sequence[Client]) -> None:
+        super().__init__(client, partitions.base)
+        pairs = list(zip(clients, partitions.all, strict=True))
+        self._parts = Scatter(partitions, [Records(*pair) for pair in pairs])
+        self._times = Scatter(partitions, [RecordTimes(*pair) for pair in pairs])
+        self._numbers = Scatter(partitions, [ObjectNumbers(*pair) for pair in pairs])
+        self.damaged = PartitionedDamagedRecords(self._parts)
+        self.heads = PartitionedHeads(self._parts)
+        self.tag_index = PartitionedTagIndex(partitions, [part.tag_index for part in self._parts.adapters], clients)
+        self.tag_hints = TagHints(self.tag_index)
+
+    def stored(self, oids: Sequence[str]) -> list[bytes | None]:
+        """See ``Records``."""
+        return self._parts.gather(oids, lambda part, places: part.stored([oids[place] for place in places]))
+
+    def page_between(self, start: bytes, end: bytes, size: int) -> list[bytes]:
+        """See ``Records``. Reads ``size`` ids of each partition."""
+        return list(heapq.merge(*self._parts.each(lambda part: part.page_between(start, end, size))))[:size]
+
+    def _between(self, start: bytes, end: bytes) -> Iterator[bytes]:
+        size = max(PAGE // 10, PAGE // self._parts.partitions.count)
+
+        def page(part: Records, after: bytes | None) -> list[bytes]:
+            return part.page_between(start if after is None else b"(" + after, end, size)
+
+        return self._parts.in_order(page, size)
+
+    def count_in(self, bucket: str, prefix: str = "") -> int:
+        """See ``Records``."""
+        return sum(self._parts.each(lambda part: part.count_in(bucket, prefix)))
+
+    def known(self, oids: Sequence[str]) -> list[tuple[str, str]]:
+        """See ``Records``."""
+        return self._parts.gather(oids, lambda part, places: part.known([oids[place] for place in places]))
+
+    def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
+        """See ``Records``. The first pages take two waits, and far ones about six."""
+        states = list(PLACES.values()) if state is None else [PLACES[state]]
+
+        def newer(ticks: Sequence[int]) -> list[int]:
+            return sums(self._times.each(lambda one: one.newer(states, ticks)))
+
+        low, high = self._span(states) if start > SLACK else (-1, LATEST)
+        tick, passed = bound_of(start, low, high, newer)
+        wanted = start - passed + limit
+        pages = self._times.each(lambda one: one.page(states, tick, wanted))
+        merged = heapq.merge(
+            *([(-one.at, partition, one) for one in page] for partition, page in enumerate(pages)),
+            key=lambda one: one[:2],
+        )
+        return self._named([(partition, one) for _, partition, one in merged][start - passed : wanted])
+
+    def _span(self, states: Sequence[int]) -> tuple[int, int]:
+        """A tick before all records in these states, and one after them."""
+        ends = [tick for ticks in self._times.each(lambda one: one.ticks(states)) for tick in ticks]
+        return (min(ends) - 1, max(ends) + 1) if ends else (-1, LATEST)
+
+    def pending_until(self, limit: int) -> list[tuple[float, Pending]]:
+        """See ``Records``."""
+        pages = self._parts.each(lambda part: part.pending_until(limit))
+        return list(heapq.merge(*pages, key=lambda one: one[0]))[:limit]
+
+    def on_its_way(self, oid: str) -> Pending | None:
+        """See ``Records``."""
+        return self._parts.at(oid, lambda part: part.on_its_way(oid))
+
+    def counts(self) -> dict[str, int]:
+        """See ``Records``. Events that wait for a partition that is away are in the inbox of the prefix itself."""
+        total = Counter(super().counts())
+        for counts in self._parts.each(lambda part: part.counts()):
+            total.update(counts)
+        return dict(total)
+
+    def _named(self, found: Sequence[tuple[int, Timed]]) -> list[str]:
+        """The ids of those that are still there."""
+        members: dict[int, list[bytes]] = {}
+        for partition, one in found:
+            members.setdefault(partition, []).append(one.member)
+        oids = self._numbers.some(list(members), lambda numbers, partition: numbers.oids(members[partition]))
+        named = dict(zip(members, map(iter, oids), strict=True))
+        return [oid for partition, _ in found if (oid := next(named[partition])) is not None]
+
+
+class PartitionedDamagedRecords(DamagedRecords):
+    """See ``DamagedRecords``."""
+
+    def __init__(self, parts: Scatter[Records]) -> None:
+        self._parts = parts
+
+    def read(self, oid: str, stored: bytes) -> Record | None:
+        """See ``DamagedRecords``."""
+        return self._parts.at(oid, lambda part: part.damaged.read(oid, stored))
+
+    def list(self) -> list[str]:
+        """See ``DamagedRecords``."""
+        return sorted(oid for part in self._parts.each(lambda part: part.damaged.list()) for oid in part)
+
+
+class PartitionedHeads(StoredHeads):
+    """See ``StoredHeads``."""
+
+    def __init__(self, parts: Scatter[Records]) -> None:
+        self._parts = parts
+
+    def of(self, oids: Sequence[str]) -> Heads:
+        """See ``StoredHeads``."""
+        return self._parts.gather(oids, lambda part, places: part.heads.of([oids[place] for place in places]))
+
+    def ask(self, pipe: object, oids: Sequence[str]) -> None:
+        """Not for several partitions: no pipeline reaches all of them."""
+        raise NotImplementedError
+
+    def answered(self, oids: Sequence[str], answers: Sequence[bytes]) -> Heads:
+        """As ``ask``."""
+        raise NotImplementedError

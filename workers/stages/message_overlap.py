@@ -1,0 +1,72 @@
+"""Begins the next message of a queue while the last images of the one before are still encoded.
+
+A Celery worker runs one task at a time, so the encoder would wait between two messages: until one is acknowledged,
+the next is received, and its first images are fetched and decoded. Here each message runs in a thread. Its task ends,
+and so lets Celery acknowledge it and send the next one, when the message has ended or called ``release``. At most two
+messages are in progress: a task does not end before the message of the task before has ended.
+
+So a message may be acknowledged before its objects are handed on. If the process is killed then, the ledger sends
+them again after their deadline, as it does for every task whose process is killed.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+import structlog
+
+log = structlog.get_logger()
+
+LAST_S = 10.0  # for the last message to end when its process does; then its objects are left to the ledger
+
+
+class MessageOverlap:
+    """Runs messages, of which the next may begin when the one before is released. To be used by one thread."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(2, "message")
+        self._running = threading.local()
+        self._before: Future[None] | None = None
+
+    def run(self, message: Callable[[], None]) -> None:
+        """Run a message. Returns when the one before has ended, and this one has ended or is released.
+
+        Raises its error, unless it was released before: then the error is logged.
+        """
+        released: Future[None] = Future()
+        ended = self._threads.submit(self._run, message, released)
+        self.settle()
+        wait([released, ended], return_when=FIRST_COMPLETED)
+        if ended.done():
+            ended.result()
+        else:
+            ended.add_done_callback(_log_error)
+            self._before = ended
+
+    def release(self) -> None:
+        """Called by a message: the next one may begin. Does nothing when called again, or by nobody's message."""
+        released: Future[None] | None = getattr(self._running, "released", None)
+        if released is not None and not released.done():
+            released.set_result(None)
+
+    def settle(self, timeout: float | None = None) -> None:
+        """Wait until the last message has ended, for at most ``timeout`` seconds."""
+        before = self._before
+        if before is not None:
+            wait([before], timeout)
+            if before.done():
+                self._before = None
+
+    def _run(self, message: Callable[[], None], released: Future[None]) -> None:
+        self._running.released = released
+        try:
+            message()
+        finally:
+            self._running.released = None
+
+
+def _log_error(ended: Future[None]) -> None:
+    if (error := ended.exception()) is not None:
+        log.error("message failed after its task had ended", exc_info=error)

@@ -102,8 +102,7 @@ key                              type        holds
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
-``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
-                                             ``body``: the stored record
+``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is

@@ -13,9 +13,11 @@ from tests.contract.gateway.running import Running, emptied, problem, running, w
 from workers.client import Client, Refused
 from workers.gateway.api_keys import Scope
 from workers.images.statement_journal import LABELS_MAX
-from workers.lifecycle.statements import Statement, Statements
+from workers.lifecycle.statements import Statement
 from workers.redis.rpc import RpcClient
 from workers.wiring.operations import teacher
+
+PARTITIONS = (1, 3)
 
 OBJECTS = "/v1/objects/inbox"
 
@@ -28,8 +30,9 @@ class Nobody:
 
 
 @pytest.fixture(scope="module")
-def module_class(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
-    wiring = wired(tmp_path_factory.mktemp("home"), redis_url)
+def module_class(redis_url: str, tmp_path_factory: pytest.TempPathFactory, partitions: int) -> Iterator[Running]:
+    prefix = "test:" if partitions == 1 else "{test}:"
+    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, key_prefix=prefix, partitions=partitions)
     impatient = RpcClient(Nobody(), wiring.redis, wiring.keys, patience_s=0.1)
     with running(wiring, replaced={"teacher": teacher(wiring, impatient)}) as gateway:
         yield gateway
@@ -71,7 +74,7 @@ def test_a_label_is_accepted_rejected_and_taken_back(gateway: Running) -> None:
 
 def test_no_more_labels_than_come_back_after_a_loss(gateway: Running) -> None:
     gateway.tagged("cat.jpg", "cat")
-    statements = Statements(gateway.wiring.redis, gateway.wiring.keys)
+    statements = gateway.wiring.statements
     for number in range(LABELS_MAX):
         statements.change("inbox/cat.jpg", f"cat{number}", Statement(f"cat{number}", True, "e", 1.0))
     refused = say(gateway, "cat.jpg", "Chelsea")
@@ -170,7 +173,7 @@ def test_a_misspelt_field_is_refused_and_accepts_nothing_that_was_meant_to_be_re
 
 
 def test_statements_are_listed_in_pages_without_repeats_and_gaps_while_people_go_on(gateway: Running) -> None:
-    statements = Statements(gateway.wiring.redis, gateway.wiring.keys)
+    statements = gateway.wiring.statements
     long = "x" * 1000
     said = [("a.jpg", "cat"), ("a.jpg", "Dogs"), ("ä/b.jpg", "sofa"), (long, "y" * 200), ("z.jpg", "cat")]
     for key, label in said:

@@ -102,8 +102,7 @@ key                              type        holds
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
-``P feed``                       stream      finished objects, newest last, trimmed; fields ``oid``, ``state``,
-                                             ``body``: the stored record
+``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
@@ -116,8 +115,7 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
-``P words``                      string      how far the words of the captions are encoded ahead (msgpack); see
-                                             ``workers.redis.words_progress``
+``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import pytest
 from kombu.exceptions import ContentDisallowed, EncodeError
 
@@ -120,7 +122,7 @@ def test_a_message_that_nobody_holds_is_not_put_back(settings: Settings, client:
 
 
 def test_a_message_is_sent_without_another_one_for_monitors(settings: Settings, client: Client) -> None:
-    with client.pubsub() as published:
+    with cast("Any", client).pubsub() as published:
         published.psubscribe("*")
         assert published.get_message(timeout=5)["type"] == "psubscribe"
         Publisher(Wiring(settings).app).probe("embedding", 10)

@@ -115,7 +115,7 @@ def test_a_thread_holds_the_layers_of_one_image_at_a_time(cache_dir: Path) -> No
         counts.append(len(images))
         return classify(images)
 
-    encoder._classifier.log_probabilities = count  # type: ignore[method-assign]
+    encoder._classifier.log_probabilities = count  # type: ignore[assignment, method-assign]
     encoder.encode([Image.new("RGB", (64, 64))] * 3)
     assert counts == [1, 1, 1]
 

@@ -53,7 +53,9 @@ class Stack:
         inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
         paths = [str(ROOT), *(str(Path(entry).absolute()) for entry in inherited)]
         self.environment = {
-            **os.environ, "PYTHONPATH": os.pathsep.join(paths), "WILDTAG_HOME": str(home), **settings,
+            **os.environ, "PYTHONPATH": os.pathsep.join(paths), "WILDTAG_HOME": str(home),
+            "WILDTAG_WORDS_AHEAD": "false",  # the tests need the cores
+            **settings,
         }  # fmt: skip
         self._process: subprocess.Popen[bytes] | None = None
         self._readers: dict[str, Records] = {}

@@ -115,8 +115,7 @@ key                              type        holds
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
-``P words``                      string      how far the words of the captions are encoded ahead (msgpack); see
-                                             ``workers.redis.words_progress``
+``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see

@@ -42,7 +42,15 @@ def words_ahead(wiring: Wiring, encoder: TextEncoder) -> WordsAhead | None:
     def encode(words: Sequence[str]) -> None:
         encode_words(words, encoder, w.word_store, prompts)
 
+    seen = ""
+
+    def busy() -> bool:
+        """Also if an object was finished since the last call, which may be a second ago."""
+        nonlocal seen
+        before, seen = seen, w.records.feed_end()
+        return seen != before or w.ledger.in_flight() > 0
+
     return WordsAhead(
-        w.word_store, w.chosen, pages, labels, encode, lambda: w.ledger.in_flight() > 0,
+        w.word_store, w.chosen, pages, labels, encode, busy,
         ProgressBoard(w.redis, w.keys).write, f"{digest_of(prompts)}{BY}",
     )  # fmt: skip

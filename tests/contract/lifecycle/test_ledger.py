@@ -158,6 +158,17 @@ def test_deadlines(ledger: Ledger) -> None:
     assert (taken.ref.key, taken.stage, taken.attempts) == ("cat.jpg", "embedding", 1)
 
 
+def test_far_deadlines_are_whole_seconds_and_never_earlier(ledger: Ledger, client: Client, keys: Keys) -> None:
+    """Fractions make a list of hundreds of objects slow; near deadlines are exact."""
+    cat = ref("a")
+    ledger.enter([Arrival(cat)], REVISION, 100.25, 160.25)
+    assert client.zscore(keys_of(keys, cat.id).ledger, cat.id) == 161
+    ledger.advance([cat], REVISION, "embedding", 170.5, now=110.5)
+    assert client.zscore(keys_of(keys, cat.id).ledger, cat.id) == 171
+    ledger.advance([cat], REVISION, "embedding", 112.5, now=110.5)
+    assert client.zscore(keys_of(keys, cat.id).ledger, cat.id) == 112.5
+
+
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)

@@ -17,7 +17,7 @@ from workers.captions.word_store import WordsFirst
 from workers.redis.connection import Client
 from workers.redis.words_progress import ProgressBoard
 from workers.settings.settings import Settings
-from workers.stages.words_ahead import REST_S, WordsAhead
+from workers.stages.words_ahead import LOOK_S, QUIET_S, REST_S, WordsAhead
 from workers.wiring.stages import stage_worker
 from workers.wiring.words import words_ahead
 
@@ -86,6 +86,24 @@ def test_objects_in_progress_come_first(world: ImagesWorld, monkeypatch: pytest.
     for _ in range(5):
         ahead.step()
     assert encoder.encoded == []
+
+
+def test_an_object_that_was_finished_between_two_looks_counts_as_well(
+    world: ImagesWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encoder: Any = world.wiring.text_encoder
+    ahead = words_ahead(world.wiring, encoder)
+    assert ahead is not None
+    assert ahead.step() == LOOK_S
+    now = time.monotonic()
+    monkeypatch.setattr(ahead, "_clock", lambda: now)
+    world.shown((RED,), "image")
+    now += 2 * QUIET_S
+    encoder.encoded.clear()
+    assert ahead.step() == LOOK_S
+    now += QUIET_S
+    while not encoder.encoded:
+        assert ahead.step() < LOOK_S
 
 
 def test_the_setting_and_a_profile_that_must_parse_switch_it_off(world: ImagesWorld) -> None:

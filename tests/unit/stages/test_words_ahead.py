@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from vectordb.captions import Caption
 from vectordb.errors import Transient
-from tests.eventually import eventually
 from workers.captions.word_store import WordStore
 from workers.redis.words_progress import WordsProgress
 from workers.stages.words_ahead import LOOK_S, QUIET_S, REST_S, SLICE, WordsAhead

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import TRANSPORT_ALIASES, _transport_cache, redis
 
 PATH = "workers.broker.redis_transport:Transport"
 
@@ -30,4 +30,6 @@ class Transport(redis.Transport):
 
 def register() -> None:
     """Use it for the URLs of Redis in this process."""
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), PATH))
+    for name in ("redis", "rediss"):
+        TRANSPORT_ALIASES[name] = PATH
+        _transport_cache.pop(name, None)  # Kombu keeps the class of a connection that was made before

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from kombu.transport import TRANSPORT_ALIASES, _transport_cache, redis
+from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import _transport_cache as classes  # type: ignore[attr-defined]  # it has no other name
 
 PATH = "workers.broker.redis_transport:Transport"
 
@@ -32,4 +33,4 @@ def register() -> None:
     """Use it for the URLs of Redis in this process."""
     for name in ("redis", "rediss"):
         TRANSPORT_ALIASES[name] = PATH
-        _transport_cache.pop(name, None)  # Kombu keeps the class of a connection that was made before
+        classes.pop(name, None)  # Kombu keeps the class of a connection that was made before

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 from kombu import Connection
-from kombu.transport import TRANSPORT_ALIASES, _transport_cache
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import _transport_cache as classes  # type: ignore[attr-defined]  # it has no other name
 
 from workers.broker.celery_app import create_app
 from workers.broker.redis_transport import Transport
@@ -28,7 +29,7 @@ def used(channel: Any) -> Any:
 
 def test_it_is_used_although_a_connection_was_made_before(redis_url: str, connection: Any) -> None:
     TRANSPORT_ALIASES["redis"] = "kombu.transport.redis:Transport"
-    _transport_cache.pop("redis", None)
+    classes.pop("redis", None)
     url = redis_url.replace("unix://", "redis+socket://")
     assert not isinstance(Connection(url).transport, Transport)
     with create_app(url, "test:", 10).connection_for_write() as now:

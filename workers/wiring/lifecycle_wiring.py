@@ -24,7 +24,7 @@ from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statements
-from workers.lifecycle.tolerant_ledger import TolerantLedger
+from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.keys import Keys
@@ -109,7 +109,7 @@ class LifecycleWiring:
     @cached_property
     def ledger(self) -> Ledger:
         if self.partitioned:
-            return TolerantLedger(
+            return PartitionedLedger(
                 self.partitions, self.redis, self.partition_clients, self.settings.feed_length, self.partition_faults
             )
         return Ledger(self.redis, self.keys, self.settings.feed_length)

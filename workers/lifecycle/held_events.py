@@ -8,7 +8,7 @@ import msgspec
 
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import decoded
-from workers.lifecycle.inbox_parts import PartitionedInbox
+from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.redis.connection import Client, text, translated
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions

@@ -28,9 +28,9 @@ TRIES = 3  # of a partition that comes back
 class PartitionedLedger(Ledger):
     """See ``Ledger``. ``client``: of the keys that belong to no object; ``clients``: one for each partition.
 
-    ``faults``: knows which partitions are away; without it none may be. Raises ``StoreUnavailable`` for the keys under
-    ``P``, and by ``enter``, ``remove``, ``revise`` and ``adopt`` also for those of a partition, with its name, when
-    the others have done their part. Numbers, and what is overdue, are those of the partitions that are there.
+    ``faults``: knows which partitions are away; without it none may be. Counts, and what is overdue, are those of the
+    partitions that are there. Raises ``StoreUnavailable`` for the keys under ``P``; ``enter``, ``remove``, ``revise``
+    and ``adopt`` also for those of a partition, with its name, when the others have done their part.
     """
 
     def __init__(

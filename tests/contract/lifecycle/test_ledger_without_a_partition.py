@@ -47,7 +47,9 @@ class Outages:
         return self._returns
 
 
-def ledger_of(redis_client: Client, partitions: Partitions, outages: Outages) -> tuple[PartitionedLedger, list[Client]]:
+def ledger_of(
+    redis_client: Client, partitions: Partitions, outages: Outages
+) -> tuple[PartitionedLedger, list[Client]]:
     clients = [redis_client] * COUNT
     made = PartitionedLedger(partitions, redis_client, clients, 1000, outages.faults)
     made.enter([Arrival(one) for one in REFS], REVISION, 1.0, 60.0)

@@ -14,7 +14,7 @@ from workers.dispatch.feed_relay import FeedRelay
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
-from workers.lifecycle.inbox_parts import Arrivals, PartitionedInbox
+from workers.lifecycle.partitioned_inbox import InboxSignal, PartitionedInbox
 from workers.processes.partition_watch import PartitionWatch
 from workers.redis.connection import Client, StoreUnavailable
 from workers.redis.keys import Keys
@@ -179,11 +179,11 @@ def test_low_priority_events_of_an_object_are_added_once(client: Client, partiti
 
 
 def test_a_watch_ends_the_wait_and_relays(client: Client, partitions: Partitions, inbox: PartitionedInbox) -> None:
-    inbox.arrivals, stop = Arrivals(), threading.Event()
+    inbox.signal, stop = InboxSignal(), threading.Event()
 
     def watch(n: int, keys: Keys) -> None:
         relay = FeedRelay(client, partitions.base, client, keys, n, 1000)
-        one = PartitionWatch(client, keys, n, relay, inbox.arrivals)  # type: ignore[arg-type]  # set above
+        one = PartitionWatch(client, keys, n, relay, inbox.signal)  # type: ignore[arg-type]  # set above
         while not stop.is_set():
             one.step(block_ms=200)
 

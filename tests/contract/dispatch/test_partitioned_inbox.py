@@ -131,7 +131,7 @@ def test_what_was_not_finished_is_read_again_from_each_part(inbox: PartitionedIn
     inbox.done([entry for entry, _ in read[:10]])
     again = [one for part in inbox.parts for one in part.again("me", 100, "0")]
     assert sorted(again) == sorted(read[10:])
-    parts = inbox.parts_of(entry for entry, _ in again)
+    parts = inbox.parts_of([entry for entry, _ in again])
     assert parts == {part for part in inbox.parts if part.again("me", 100, "0")}
     for part in inbox.parts:
         part.finish([entry for entry, _ in part.recover("another", 0, 100)])

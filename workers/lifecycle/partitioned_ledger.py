@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from tasks.message_parts import ObjectRef, Revision
+from vectordb.errors import WildtagError
 from workers.lifecycle.ledger import Arrival, Ledger, Overdue, Waiting
 from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record import Record
@@ -12,6 +13,8 @@ from workers.redis.connection import Client, translated
 from workers.redis.partitions import Partitions
 from workers.redis.scatter import Scatter
 from workers.redis.script_calls import Command
+
+Claimed = Mapping[int, Sequence[Overdue]]
 
 
 class PartitionedLedger(Ledger):
@@ -102,11 +105,11 @@ class PartitionedLedger(Ledger):
         while turn and len(found) < limit:
             most, more = divmod(limit - len(found), len(turn))
             shares = {partition: most + (n < more) for n, partition in enumerate(turn) if most + (n < more)}
-            claimed = self._claimed(
+            claimed, faults = self._claimed(
                 list(shares),
                 lambda part, partition: part.overdue(now, deadline, shares[partition]),  # noqa: B023 -- called at once
             )
-            found += [one for page in claimed.values() for one in page]
+            found += _sent_again(claimed, faults, found)
             # those that were not asked may have some, too
             turn = [p for p in turn if p not in shares or len(claimed.get(p, ())) == shares[p]]
         return found
@@ -114,17 +117,14 @@ class PartitionedLedger(Ledger):
     def overdue_by(self, at: float, deadline: float) -> list[Overdue]:
         """See ``Ledger``."""
         every = range(self._parts.partitions.count)
-        claimed = self._claimed(every, lambda part, _: part.overdue_by(at, deadline))
-        return [one for page in claimed.values() for one in page]
+        claimed, faults = self._claimed(every, lambda part, _: part.overdue_by(at, deadline))
+        return _sent_again(claimed, faults)
 
     def _claimed(
         self, partitions: Sequence[int], call: Callable[[Ledger, int], list[Overdue]]
-    ) -> dict[int, list[Overdue]]:
-        """What could be claimed. A fault is raised if nothing was: what is claimed must be sent again."""
-        claimed, faults = self._parts.tried(partitions, call)
-        if faults and not any(claimed.values()):
-            raise faults[0]
-        return claimed
+    ) -> tuple[dict[int, list[Overdue]], list[WildtagError]]:
+        """What could be claimed, and the faults of partitions that are not away."""
+        return self._parts.tried(partitions, call)
 
     def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
         """See ``Ledger``."""
@@ -168,3 +168,14 @@ class PartitionedLedger(Ledger):
     def server_run(self) -> str:
         """See ``Ledger``. It changes with the run of any server that has a partition."""
         return " ".join(dict.fromkeys(self._parts.each(lambda part: part.server_run())))
+
+
+def _sent_again(claimed: Claimed, faults: Sequence[WildtagError], before: Sequence[Overdue] = ()) -> list[Overdue]:
+    """All that was claimed by partition. A fault is raised only if nothing was, also not ``before``.
+
+    What is claimed must be sent again: otherwise it would wait for its next deadline.
+    """
+    found = [one for page in claimed.values() for one in page]
+    if faults and not found and not before:
+        raise faults[0]
+    return found

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tasks.message_parts import ObjectRef, Revision
+from vectordb.errors import WildtagError
 from workers.lifecycle.ledger import Ledger, Overdue, Waiting
 from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
@@ -137,8 +138,9 @@ class TolerantLedger(PartitionedLedger):
 
     def _claimed(
         self, partitions: Sequence[int], call: Callable[[Ledger, int], list[Overdue]]
-    ) -> dict[int, list[Overdue]]:
-        return self._there(partitions, call)
+    ) -> tuple[dict[int, list[Overdue]], list[WildtagError]]:
+        claimed, faults = super()._claimed([one for one in partitions if not self._faults.away(one)], call)
+        return claimed, [fault for fault in faults if not self._faults.begun(fault)]
 
     def _each(self, call: Callable[[Ledger], T]) -> list[T]:
         return list(self._there(range(self._parts.partitions.count), lambda part, _: call(part)).values())

@@ -135,6 +135,7 @@ class PartitionedLedger(Ledger):
             claimed = self._claimed(
                 list(shares),
                 lambda part, partition: part.overdue(now, deadline, shares[partition]),  # noqa: B023 -- called at once
+                before=found,
             )
             found += [one for page in claimed.values() for one in page]
             # those that were not asked may have some, too
@@ -193,12 +194,15 @@ class PartitionedLedger(Ledger):
         return " ".join(dict.fromkeys(self._each(lambda part: part.server_run())))
 
     def _claimed(
-        self, partitions: Sequence[int], call: Callable[[Ledger, int], list[Overdue]]
+        self, partitions: Sequence[int], call: Callable[[Ledger, int], list[Overdue]], before: Sequence[Overdue] = ()
     ) -> dict[int, list[Overdue]]:
-        """What could be claimed. A fault is raised only if nothing was: what is claimed must be sent again."""
+        """What could be claimed. A fault is raised only if nothing was, also not ``before``.
+
+        What is claimed must be sent again: otherwise it would wait for its next deadline.
+        """
         claimed, faults = self._parts.tried(self._not_away(partitions), call)
         unknown = [fault for fault in faults if not self._faults.begun(fault)]
-        if unknown and not any(claimed.values()):
+        if unknown and not before and not any(claimed.values()):
             raise unknown[0]
         return claimed
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
 
 import pytest
 
@@ -153,6 +154,33 @@ def test_events_of_a_partition_that_is_away_wait_for_it(
     found = taken(inbox)
     assert [event.key for event in found] == [event.key for event in theirs]
     assert {event.etag for event in found} == {""}  # the store says which version there is now
+
+
+def test_events_of_a_partition_that_stays_away_are_read_once(
+    client: Client, partitions: Partitions, inbox: PartitionedInbox, held: HeldEvents, away: Away
+) -> None:
+    """There may be hundreds of thousands, and the dispatcher looks twice a second."""
+    away.begin(2)
+    inbox.append(events(100))
+    assert held.step() == 0
+    pages: list[int] = []
+    read = client.xrange
+    held._redis = SimpleNamespace(
+        xrange=lambda *args, **options: pages.append(len(page := read(*args, **options))) or page, xdel=client.xdel
+    )
+    assert held.step() == held.step() == 0
+    assert pages == [0, 0]
+    away.begin(3)
+    inbox.append(events(200))  # others join them
+    assert held.step() == 0
+    taken(inbox)
+    away.services.discard(service_of(3))
+    away.known.discard(service_of(3))  # one comes back
+    mine = [event for event in events(200) if partitions.of(event.id) == 3]
+    assert held.step() == len(mine)
+    away.end()
+    assert held.step() == len([event for event in (*events(100), *events(200)) if partitions.of(event.id) == 2])
+    assert client.xlen(partitions.base.inbox) == 0
 
 
 def test_a_partition_that_goes_away_does_not_stop_the_others(

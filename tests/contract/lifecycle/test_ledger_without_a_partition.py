@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.redis.cluster_objects import REVISION, record, ref
 from vectordb.errors import Transient
-from workers.lifecycle.ledger import Arrival
+from workers.lifecycle.ledger import Arrival, Overdue
 from workers.lifecycle.outcomes import Before
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.redis.connection import Client, StoreUnavailable, connect
@@ -117,13 +117,34 @@ def test_a_single_fault_is_raised(single: Client, partitions: Partitions) -> Non
         ledger.finish([record(one, "cat") for one in REFS], 3.0)
 
 
-def test_what_was_claimed_is_sent_although_a_partition_fails(single: Client, partitions: Partitions) -> None:
-    """Claiming moves the deadline, so that what is not returned would wait once more."""
+def test_what_was_claimed_is_sent_though_a_call_to_another_partition_fails(
+    single: Client, partitions: Partitions
+) -> None:
     outages = Outages()
-    outages.faults = PartitionFaults(COUNT)  # as in the test before
+    outages.faults = PartitionFaults(COUNT)  # the server answers the probe
     ledger, _ = ledger_of(single, partitions, outages)
-    assert {one.ref.id for one in ledger.overdue(100.0, 200.0)} == {
-        one.id for one in REFS if partitions.of(one.id) != AWAY
-    }
-    with pytest.raises(StoreUnavailable):
-        ledger.overdue(100.0, 200.0)  # nothing is left in the others
+    there = sorted(one.id for one in REFS if partitions.of(one.id) != AWAY)
+    assert sorted(one.ref.id for one in ledger.overdue(100.0, 200.0, 100)) == there
+    assert sorted(one.ref.id for one in ledger.overdue_by(200.0, 300.0)) == there
+    with pytest.raises(StoreUnavailable):  # nothing was claimed
+        ledger.overdue(100.0, 200.0, 100)
+
+
+def test_a_partition_that_fails_in_a_later_round_takes_back_no_claim(single: Client, partitions: Partitions) -> None:
+    ledger = PartitionedLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
+    mine = [one for one in REFS if partitions.of(one.id) == AWAY]
+    ledger.enter([Arrival(one) for one in mine], REVISION, 1.0, 60.0)
+    part, asked = ledger._parts.adapters[AWAY], []
+    claim = part.overdue
+
+    def overdue(now: float, deadline: float, limit: int = 100) -> list[Overdue]:
+        asked.append(limit)
+        if len(asked) > 1:
+            raise StoreUnavailable("the connection was dropped")
+        return claim(now, deadline, limit)
+
+    part.overdue = overdue  # type: ignore[method-assign]  # fails once
+    found = ledger.overdue(100.0, 200.0, 8)
+    assert len(asked) == 2
+    assert {one.ref.id for one in found} <= {one.id for one in mine}
+    assert len(found) == asked[0]

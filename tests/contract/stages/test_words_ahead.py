@@ -12,6 +12,7 @@ import pytest
 from tasks.cache import LayeredCache, LRUCache
 from tasks.message_parts import Floats
 from tests.contract.images.images_world import ImagesWorld
+from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, GREEN, RED, Texts, pipeline
 from workers.captions.word_store import WordsFirst
 from workers.redis.connection import Client
@@ -133,8 +134,6 @@ def test_its_thread_encodes_everything(world: ImagesWorld, monkeypatch: pytest.M
     ahead = words_ahead(wiring, wiring.text_encoder)
     assert ahead is not None
     ahead.start()
-    board, until = ProgressBoard(wiring.redis, wiring.keys), time.monotonic() + 20
-    while (found := board.read()) is None or not found.finished:
-        assert time.monotonic() < until, found
-        time.sleep(0.02)
+    board = ProgressBoard(wiring.redis, wiring.keys)
+    eventually(lambda: (found := board.read()) is not None and found.finished)
     assert "toll bridge" in wiring.text_encoder.encoded

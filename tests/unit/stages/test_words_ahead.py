@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from vectordb.captions import Caption
 from vectordb.errors import Transient
 from workers.captions.word_store import WordStore
@@ -126,10 +126,7 @@ def test_what_ends_it_is_reported(machine: Machine, fault: Exception) -> None:
     machine.fault = fault
     machine.now += QUIET_S
     machine.ahead.start()
-    until = time.monotonic() + 10
-    while not (machine.reports and machine.reports[-1].fault):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    eventually(lambda: machine.reports and machine.reports[-1].fault)
     assert str(machine.reports[-1]) == f"stopped: {fault}"
 
 

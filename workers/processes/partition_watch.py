@@ -73,10 +73,16 @@ class PartitionWatch:
 
 @contextmanager
 def watching(wiring: Wiring, stop: threading.Event) -> Iterator[None]:
-    """Watch all partitions during the block, if there are several."""
-    signal = InboxSignal()
+    """Watch all partitions during the block, if there are several.
+
+    A fault that no outage explains sets ``stop``, and is raised after the block: without its watch, a partition's feed
+    would reach nobody, and nothing would tell of it.
+    """
+    signal, faults = InboxSignal(), list[Exception]()
     threads = [
-        threading.Thread(target=_watch, args=(watch, wiring.outage_tracker, stop), name="partition", daemon=True)
+        threading.Thread(
+            target=_watch, args=(watch, wiring.outage_tracker, stop, faults), name="partition", daemon=True
+        )
         for watch in _watches(wiring, signal)
     ]
     for thread in threads:
@@ -87,6 +93,8 @@ def watching(wiring: Wiring, stop: threading.Event) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join(2 * BLOCK_MS / 1000)
+    if faults:
+        raise faults[0]
 
 
 def _watches(wiring: Wiring, signal: InboxSignal) -> list[PartitionWatch]:
@@ -101,8 +109,14 @@ def _watches(wiring: Wiring, signal: InboxSignal) -> list[PartitionWatch]:
     ]
 
 
-def _watch(watch: PartitionWatch, outage_tracker: OutageTracker, stop: threading.Event) -> None:
+def _watch(
+    watch: PartitionWatch, outage_tracker: OutageTracker, stop: threading.Event, faults: list[Exception]
+) -> None:
     step = Step(watch.step, outage_tracker)
-    while not stop.is_set():
-        if not step():
-            step.rest(stop)
+    try:
+        while not stop.is_set():
+            if not step():
+                step.rest(stop)
+    except Exception as exc:  # raised in the main thread
+        faults.append(exc)
+        stop.set()

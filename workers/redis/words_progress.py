@@ -31,7 +31,7 @@ class WordsProgress(msgspec.Struct, frozen=True):
         return f"{self.words:,} words of {self.captions:,} captions of {self.captions_version} are known so far"
 
 
-class ProgressBoard:
+class WordsProgressBoard:
     """Stores the last report. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:

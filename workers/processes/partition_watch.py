@@ -75,8 +75,8 @@ class PartitionWatch:
 def watching(wiring: Wiring, stop: threading.Event) -> Iterator[None]:
     """Watch all partitions during the block, if there are several.
 
-    A fault that is no outage sets ``stop``, and is raised after the block: without its watch, a partition's feed would
-    reach nobody, and nothing would tell of it.
+    A fault that is no outage sets ``stop``, and is raised after the block: without its watch, the feed of a partition
+    would reach nobody, in silence.
     """
     arrivals, faults = Arrivals(), list[Exception]()
     threads = [

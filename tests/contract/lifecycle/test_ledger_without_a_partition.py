@@ -134,8 +134,8 @@ def test_a_partition_that_fails_in_a_later_round_takes_back_no_claim(single: Cli
     ledger = PartitionedLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
     mine = [one for one in REFS if partitions.of(one.id) == AWAY]
     ledger.enter([Arrival(one) for one in mine], REVISION, 1.0, 60.0)
-    part, asked = ledger._parts.adapters[AWAY], []
-    claim = part.overdue
+    part = ledger._parts.adapters[AWAY]
+    claim, asked = part.overdue, list[int]()
 
     def overdue(now: float, deadline: float, limit: int = 100) -> list[Overdue]:
         asked.append(limit)

@@ -84,8 +84,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def compared(chosen: argparse.Namespace) -> Sequence[tuple[Checkout, Path | None]]:
     """The checkouts of the options of ``add_options``, this one first, each with the home that it copies.
 
-    Says so if a stack will have to encode its captions first. Raises ``Permanent`` for a checkout that does not exist,
-    and for a named home without captions.
+    Says so if a stack will have to encode its captions first. Raises ``Permanent`` for a checkout that does not
+    exist, and for a named home without captions.
     """
     from workers.settings.settings import Settings  # noqa: PLC0415 -- reads the environment
 

@@ -51,5 +51,6 @@ def test_a_model_of_a_worker_of_several_stages_is_listed_once() -> None:
 
 def test_words_ahead_say_what_is_counted() -> None:
     assert str(WordsProgress("starter@1", 2048, 2001, finished=False)) == (
-        "2,001 words are encoded, those of the first 2,048 captions of starter@1; goes on while no image is in progress"
+        "2,001 words are encoded, those of the first 2,048 captions of starter@1;"
+        " goes on while no image is in progress"
     )

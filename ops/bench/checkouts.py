@@ -84,11 +84,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def compared(chosen: argparse.Namespace) -> Sequence[tuple[Checkout, Path | None]]:
     """The checkouts of the options of ``add_options``, this one first, each with the home that it copies.
 
-    Raises ``Permanent`` for one that does not exist.
+    Says so if a stack will have to encode its captions first. Raises ``Permanent`` for a checkout that does not
+    exist, and for a named home without captions.
     """
     from workers.settings.settings import Settings  # noqa: PLC0415 -- reads the environment
 
     own = Settings().home
+    for option, home in (("--home", chosen.home), ("--against-home", chosen.against_home)):
+        if home is not None and not (home / "captions").is_dir():
+            raise Permanent(f"{option}: {home} has no captions. To make them: WILDTAG_HOME={home} wildtag prepare")
     found: list[tuple[Checkout, Path | None]] = [
         (Checkout.this(), chosen.home or (own if (own / "captions").is_dir() else None))
     ]
@@ -98,6 +102,12 @@ def compared(chosen: argparse.Namespace) -> Sequence[tuple[Checkout, Path | None
             raise Permanent(f"--against: {path} is not a checkout of wildtag")
         python = chosen.against_python or sys.executable
         found.append((Checkout("against", path, python), chosen.against_home))
+    for checkout, home in found:
+        if home is None:
+            print(
+                f"{checkout.name}: no captions to copy. Each new stack encodes them first, which takes minutes;"
+                " --help names the options that spare it.", file=sys.stderr, flush=True,
+            )  # fmt: skip
     return found
 
 

@@ -29,7 +29,7 @@ from ops.bench.composed import texts
 from ops.bench.image_vectors import MadeImages
 from ops.bench.machine import machine, shown, spread, table, versions
 from ops.bench.made_up_records import CAPTIONS_VERSION, SPACE, MadeUpRecords, ref_of
-from ops.bench.options import parser_of
+from ops.bench.options import add_parts, parser_of
 from ops.bench.private_redis import private_redis, wait_until
 from tasks.message_parts import Revision
 from vectordb.captions import Caption
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str]) -> None:
     chosen = _parser().parse_args(arguments)
     large, images, rounds = (2000, 64, 2) if chosen.short else (chosen.large, chosen.images, chosen.rounds)
     found: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    only = chosen.only.split(",")
+    only = chosen.only
     if "records" in only:
         found["records"] = records(large, images, rounds)
     if "captions" in only:
@@ -206,7 +206,7 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("growth", __doc__, "2,000 and 200")
-    parser.add_argument("--only", default="records,captions", help="parts, separated by a comma (default: all)")
+    add_parts(parser, ("records", "captions"))
     parser.add_argument(
         "--large", type=int, default=1_000_000, help="of the larger one, ten times the smaller (default: %(default)s)"
     )

@@ -24,7 +24,7 @@ from rich.console import Console
 from ops.bench import checkouts
 from ops.bench.checkouts import Checkout
 from ops.bench.machine import machine, shown, spread, table, versions
-from ops.bench.options import parser_of
+from ops.bench.options import add_parts, parser_of
 from ops.bench.processes import cpu_seconds
 from ops.bench.stacks import new_home, started
 from ops.bench.varied import Varied
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str]) -> None:
     """Measure, and print a table or JSON."""
     chosen = _parser().parse_args(arguments)
     found: dict[str, Any] = {"machine": machine(), "versions": versions()}
-    parts = tuple(part for part in NAMES if part in chosen.only.split(","))
+    parts = tuple(part for part in NAMES if part in chosen.only)
     found |= measured(checkouts.compared(chosen), 1 if chosen.short else chosen.rounds, parts)
     found["load_after"] = machine()["load"]
     if chosen.json:
@@ -142,6 +142,6 @@ def _rows(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _parser() -> argparse.ArgumentParser:
     parser = parser_of("start", __doc__, "one round")
     parser.add_argument("--rounds", type=int, default=5, help="(default: %(default)s)")
-    parser.add_argument("--only", default=",".join(NAMES), help="parts, separated by commas (default: all)")
+    add_parts(parser, NAMES)
     checkouts.add_options(parser)
     return parser

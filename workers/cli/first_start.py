@@ -1,4 +1,4 @@
-"""Encode the starter captions with a progress bar, for commands that need them."""
+"""Encode the starter captions and measure the encoder, for commands that need them, and say what takes time."""
 
 from __future__ import annotations
 
@@ -19,8 +19,14 @@ def prepare_captions(settings: Settings) -> None:
         TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), console=messages
     ) as bars:
         bar = bars.add_task("", total=None, visible=False)
+        said: set[str] = set()
 
         def progress(doing: str, done: int, total: int) -> None:
+            if not messages.is_terminal:  # a log: no bar is drawn before the end
+                if doing not in said:
+                    said.add(doing)
+                    messages.print(f"{doing} (first start only, minutes in all) …", highlight=False)
+                return
             bars.update(bar, description=f"{doing} (first start only)", completed=done, total=total, visible=True)
 
         captions.prepare_captions(settings, progress)
@@ -38,5 +44,5 @@ def tune_encoder(settings: Settings) -> None:
     except WildtagError as exc:  # what loads the encoder for its work says what to do
         messages.print(f"[yellow]The encoder was not measured: {escape(str(exc))}[/]", soft_wrap=True)
         return
-    plans = ", ".join(f"{side}s {plan}" for side, plan in tuning.plans.items())
-    messages.print(f"Fastest: {escape(plans)}. To measure more: wildtag tune --again", soft_wrap=True)
+    plans = "; ".join(f"{side}s {tuning.described(side)}" for side in tuning.plans)
+    messages.print(f"Chosen: {escape(plans)}. To measure more: wildtag tune --again", soft_wrap=True)

@@ -42,7 +42,8 @@ class _App(typer.Typer):
                 raise
             for error in exc.errors():  # only settings are validated by pydantic
                 name = variable(str(error["loc"][0]))  # further items are positions in a list
-                _say(f"{name}={_shown(name, error['input'])}: {_reason(error['msg'])}")
+                given = f"{name} is not set" if error["input"] is None else f"{name}={_shown(name, error['input'])}"
+                _say(f"{given}: {_reason(error['msg'])}")
             raise SystemExit(2) from None
 
 

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 
 BETTER = "openai/clip-vit-large-patch14"  # the encoder of the paper
 FLOWER_PORT = 5555  # unless another one is set, or this one is in use
+OWN_REDIS = (
+    "WILDTAG_REDIS_URL is not used here: wildtag up runs a Redis of its own in the home, and other commands would"
+    " look for the stack at that URL. Unset it, or run each process by itself: wildtag worker, dispatcher, watcher,"
+    " gateway."
+)
 PREFORK = ("workers.cli", "workers.cli.preload")
 
 
@@ -126,6 +131,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     os.umask(0o077)  # of this process and all that it starts
     for one in private_home(settings):
         messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
+    if "redis_url" in settings.model_fields_set:
+        messages.print(f"[yellow]{OWN_REDIS}[/]", soft_wrap=True)
     if settings.inbox is None:
         settings.inbox_folder.mkdir(exist_ok=True)
     elif not settings.inbox.is_dir():

@@ -69,9 +69,10 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("queues", queue_line(depths))
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
-    view.add_row("last progress", ", ".join(f"{name} {ago:.0f} s ago" for name, ago in beats.items()) or "–")
+    view.add_row("last progress", progress_line(beats))
     _add_index(view, found, images, now)
-    _add_models(view, models)
+    for name, described in model_rows(models):
+        view.add_row(name, escape(described))
     if words is not None:
         view.add_row("words ahead", clean(str(words)))
     _add_sources(view, sources)
@@ -123,7 +124,10 @@ def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) 
     """Rows of what is in the index of images now, and of when it was compared with the records."""
     view.add_row("images in the index", found.count)
     if last is not None:
-        view.add_row("last comparison", f"{last.indexed:,} of {last.records:,}, {now - last.at:.0f} s ago")
+        seconds = max(0.0, now - last.at)
+        view.add_row(
+            "index last checked", f"{seconds:.0f} s ago, with {last.indexed:,} of {last.records:,} images then"
+        )
 
 
 def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
@@ -134,10 +138,20 @@ def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
 
 
-def _add_models(view: Table, models: Iterable[ModelInUse]) -> None:
-    """Rows of the models that workers have loaded: the device, the number format and the batch of each."""
+def model_rows(models: Iterable[ModelInUse]) -> list[tuple[str, str]]:
+    """The models that workers have loaded: their queues and role; device, number format and batch.
+
+    A worker of several queues has each model once.
+    """
+    shared: dict[tuple[str, str, str], list[str]] = {}
     for one in models:
-        view.add_row(f"{one.queue}: {one.model}", escape(str(one)))
+        shared.setdefault((one.process, one.model, str(one)), []).append(one.queue)
+    return [(f"{', '.join(queues)}: {model}", described) for (_, model, described), queues in shared.items()]
+
+
+def progress_line(ages: Mapping[str, float]) -> str:
+    """How many seconds ago each process made progress. Clocks differ a little: no age is below zero."""
+    return ", ".join(f"{name} {max(0.0, ago):.0f} s ago" for name, ago in ages.items()) or "–"
 
 
 def _show_incomplete(found: Coverage) -> None:

@@ -60,7 +60,9 @@ def _table(found: Tuning) -> Table:
         if one.rate:
             times = f"{one.times:.2f}" if one.times else ""
             figures = [f"{one.rate:,.1f}", times, f"{one.cosine:.5f}", f"{one.difference:.1e}"]
-        result = "[green]chosen[/]" if found.plans[one.side] == one.plan else escape(one.refused)
+        result = escape(one.refused)
+        if found.plans[one.side] == one.plan:
+            result = "[green]chosen[/]" if one.rate else f"[green]chosen[/], as usual; {result}"
         table.add_row(f"{one.side}s", escape(str(one.plan)), *figures, result)
     return table
 

@@ -55,8 +55,11 @@ def tuning_check(
     if found is None:
         yield Check.note("runtime", "not measured on this machine: the usual runtime and batches", "wildtag tune")
     else:
-        plans = "; ".join(f"{side}s: {plan}" for side, plan in found.plans.items())
-        yield Check.passed("runtime", f"the fastest by measurement: {plans}")
+        plans = "; ".join(f"{side}s {found.described(side)}" for side in found.plans)
+        if all(map(found.was_measured, found.plans)):
+            yield Check.passed("runtime", plans)
+        else:
+            yield Check.note("runtime", plans, "wildtag tune --again")
 
 
 def _chosen(wish: str, look: Callable[[str], Device]) -> Check:

@@ -27,8 +27,11 @@ class WordsProgress(msgspec.Struct, frozen=True):
         if self.fault:
             return f"stopped: {self.fault}"
         if self.finished:
-            return f"all words of {self.captions_version} are known"
-        return f"{self.words:,} words of {self.captions:,} captions of {self.captions_version} are known so far"
+            return f"all words of {self.captions_version} are encoded"
+        return (
+            f"{self.words:,} words are encoded, those of the first {self.captions:,} captions of"
+            f" {self.captions_version}; goes on while no image is in progress"
+        )
 
 
 class WordsProgressBoard:

@@ -52,11 +52,22 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """All measurements of an encoder. ``key``: what they depend on. ``plans``: the fastest of each side."""
+    """All measurements of an encoder. ``key``: what they depend on. ``plans``: of each side, the fastest or usual one."""
 
     key: dict[str, str]
     measured: list[Measured]
     plans: dict[Side, Plan]
+
+    def was_measured(self, side: Side) -> bool:
+        """Whether the plan of a side was measured. If not, it is the usual one."""
+        return any(one.rate for one in self.measured if (one.side, one.plan) == (side, self.plans[side]))
+
+    def described(self, side: Side) -> str:
+        """The plan of a side, and why it was chosen."""
+        if not self.was_measured(side):
+            return f"{self.plans[side]} (the usual, not measured)"
+        others = any(one.rate for one in self.measured if one.side == side and one.plan != self.plans[side])
+        return f"{self.plans[side]} ({'the fastest' if others else 'the only one that was measured'})"
 
     def plan(self, side: Side, runtime: str = AUTO) -> Plan | None:
         """The plan of a side: the fastest, or the fastest of a runtime. ``None`` if it was not measured."""

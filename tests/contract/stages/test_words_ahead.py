@@ -68,7 +68,7 @@ def test_an_image_finds_its_words_known(world: ImagesWorld, monkeypatch: pytest.
     board = WordsProgressBoard(world.wiring.redis, world.wiring.keys).read()
     assert board is not None
     assert board.finished
-    assert str(board) == "all words of captions@1 are known"
+    assert str(board) == "all words of captions@1 are encoded"
     encoder.encoded.clear()
     second = [world.record(key).tags for key in world.shown(colours, "second")]
     assert encoder.encoded == []

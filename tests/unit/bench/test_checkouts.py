@@ -27,13 +27,20 @@ def test_settings_of_the_person_who_measures_reach_no_stack(monkeypatch: pytest.
     assert found["PYTHONPATH"] == str(ROOT)
 
 
-def test_another_checkout_has_its_own_code_and_interpreter(tmp_path: Path) -> None:
+def test_another_checkout_has_its_own_code_and_interpreter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "workers" / "cli").mkdir(parents=True)
+    mine = tmp_path / "mine"
+    (mine / "captions").mkdir(parents=True)
     parser = parser_of("none", None, "")
     checkouts.add_options(parser)
-    chosen = parser.parse_args(["--against", str(tmp_path), "--against-python", "/venv/python", "--home", "/mine"])
+    chosen = parser.parse_args(["--against", str(tmp_path), "--against-python", "/venv/python", "--home", str(mine)])
     (this, home), (other, copied) = checkouts.compared(chosen)
-    assert (this.name, this.python, home) == ("this", sys.executable, Path("/mine"))
+    said = capsys.readouterr().err
+    assert said.startswith("against: no captions to copy")
+    assert "this:" not in said
+    assert (this.name, this.python, home) == ("this", sys.executable, mine)
     assert (other.name, other.path, other.python, copied) == ("against", tmp_path, "/venv/python", None)
     assert other.wildtag("up")[0] == "/venv/python"
     assert set(checkouts.described([this, other])) == {"this", "against"}
@@ -44,6 +51,15 @@ def test_a_folder_that_is_no_checkout_is_refused(tmp_path: Path) -> None:
     checkouts.add_options(parser)
     with pytest.raises(Permanent, match="not a checkout"):
         checkouts.compared(parser.parse_args(["--against", str(tmp_path)]))
+
+
+@pytest.mark.parametrize("option", ["--home", "--against-home"])
+def test_a_named_home_without_captions_is_refused(tmp_path: Path, option: str) -> None:
+    """Its stack would encode them for minutes without a word."""
+    parser = parser_of("none", None, "")
+    checkouts.add_options(parser)
+    with pytest.raises(Permanent, match=f"{option}: .* has no captions"):
+        checkouts.compared(parser.parse_args([option, str(tmp_path)]))
 
 
 def test_a_command_that_fails_is_no_measurement(tmp_path: Path) -> None:

@@ -41,3 +41,11 @@ def test_all_of_them_give_one_object_with_results_and_reasons(
 def test_an_unknown_benchmark_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["speed"]) == 2
     assert "pipeline" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["start", "growth"])
+def test_an_unknown_part_is_refused(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--only", "nothing"])
+    assert ended.value.code == 2
+    assert "there is no part 'nothing'" in capsys.readouterr().err

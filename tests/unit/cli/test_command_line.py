@@ -108,3 +108,15 @@ def test_an_empty_tag_is_refused_by_name(command: str, tag: str) -> None:
     said = CliRunner().invoke(app, [command, "--tag", tag])
     assert said.exit_code == 2
     assert "--tag is empty" in said.output
+
+
+def test_a_setting_that_is_missing_is_told_as_not_set(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WILDTAG_REDIS_URL", "redis+cluster://127.0.0.1:1")
+    monkeypatch.setenv("WILDTAG_KEY_PREFIX", "{wildtag}:")
+    with pytest.raises(SystemExit) as ended:
+        app(["status"])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("wildtag: WILDTAG_BROKER_URL is not set: a Redis Cluster does not carry")

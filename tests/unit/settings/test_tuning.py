@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from tasks.encoders import space_of
 from tasks.encoders.runtimes import ONNX_FLOAT32, RUNTIMES, Plan
 from tasks.encoders.tuning.remembered import Measured, Tuning, key_of, write_tuning
+from tasks.encoders.tuning.tuner import TOO_LONG
 from tests.unit.encoders.models import save_model
 from vectordb.errors import Permanent
-from workers.cli.first_start import tune_encoder
+from workers.cli.console import console
+from workers.cli.first_start import prepare_captions, tune_encoder
 from workers.cli.tune import tune
 from workers.diagnostics.device_checks import tuning_check
 from workers.settings.settings import Settings
@@ -82,10 +86,26 @@ def test_a_first_start_measures_and_remembers(capsys: pytest.CaptureFixture[str]
     tune_encoder(Settings())
     said = capsys.readouterr().err
     assert "first start only" in said
-    assert "Fastest: images onnx-float32" in said
+    assert "Chosen: images onnx-float32" in said
     assert not wired.is_untuned(Settings())
     tune_encoder(Settings())
     assert not capsys.readouterr().err
+
+
+def test_the_encoding_of_captions_is_told_in_a_log_when_it_begins(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where no bar can be drawn, it would take minutes without a word."""
+    said: list[str] = []
+
+    def encode(_: Settings, progress: Callable[[str, int, int], None]) -> None:
+        for done in (0, 10, 20):
+            progress("Encoding captions", done, 20)
+            said.append(capsys.readouterr().err)
+
+    monkeypatch.setattr("workers.wiring.captions.prepare_captions", encode)
+    prepare_captions(Settings(home=home))
+    assert said == ["Encoding captions (first start only, minutes in all) …\n", "", ""]
 
 
 def test_a_model_that_cannot_be_loaded_does_not_end_the_start_here(
@@ -115,6 +135,22 @@ def test_the_settings_name_every_runtime() -> None:
         assert Settings.model_validate({"runtime": runtime}).runtime == runtime
 
 
+def test_what_was_not_measured_is_not_called_the_fastest(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A start that has too little time keeps the usual plan."""
+    unmeasured = Measured(side="image", plan=FAST, refused=TOO_LONG)
+    slow = msgspec.structs.replace(remember(home), measured=[unmeasured, *remember(home).measured[2:]])
+    (found,) = tuning_check("auto", "bundled", lambda: slow)
+    assert found.detail.startswith("images onnx-float32, 3 × 4 (the usual, not measured); texts")
+    assert (found.ok, found.remedy) == (None, "wildtag tune --again")
+    write_tuning(home / "cache", slow)
+    monkeypatch.setattr(console, "_width", 200, raising=False)
+    tune()
+    shown = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    assert "chosen, as usual; not measured" in shown
+
+
 def test_doctor_says_what_was_measured(home: Path) -> None:
     def failing() -> Tuning | None:
         raise Permanent("no such model")
@@ -122,7 +158,9 @@ def test_doctor_says_what_was_measured(home: Path) -> None:
     (missing,) = tuning_check("auto", "bundled", lambda: None)
     assert (missing.ok, missing.remedy) == (None, "wildtag tune")
     (there,) = tuning_check("auto", "bundled", lambda: remember(home))
-    assert there.detail == "the fastest by measurement: images: onnx-float32, 3 × 4; texts: onnx-float32, 3 × 2"
+    assert there.detail == (
+        "images onnx-float32, 3 × 4 (the fastest); texts onnx-float32, 3 × 2 (the only one that was measured)"
+    )
     (named,) = tuning_check("torch-float32", "some/model", failing)
     assert "torch-float32" in named.detail
     assert not list(tuning_check("auto", "some/model", failing))

@@ -38,7 +38,7 @@ def begin(
     detect_featureless: bool = False,
     view: str = "",
     overlap: Overlap = InTurn(),  # noqa: B008 - has no state
-) -> Embedding:
+) -> PendingEmbedding:
     """Decode ``images[i]`` as ``batch.objects[i]`` and encode the valid ones, in one call unless they are very large.
 
     Returns when all are decoded and the last ones are being encoded. Large images are decoded at a smaller size, at
@@ -77,22 +77,24 @@ def begin(
                 empty = detect_featureless and _featureless(views, small)
                 seen.append(_Seen(ref, about, empty, perceptual_hash(views[0], small)))
     encode_held()
-    tested = detect_featureless
-    return Embedding(batch, encoder.space.dimension, tuple(seen), tuple(faults), tuple(parts), view, tested=tested)
+    return PendingEmbedding(
+        batch, encoder.space.dimension, tuple(seen), tuple(faults), tuple(parts), view, tested=detect_featureless
+    )
 
 
 def embed(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, **options: Any
 ) -> tuple[Embedded, tuple[Fault, ...]]:
-    """Embed a batch. The options and errors are those of ``begin``; see ``Embedding.finish``."""
+    """Embed a batch. The options and errors are those of ``begin``; see ``PendingEmbedding.finish``."""
     return begin(batch, images, encoder, **options).finish()
 
 
 @dataclass(frozen=True)
-class Embedding:
+class PendingEmbedding:
     """A batch whose images are decoded and being encoded. ``faults``: of the images that could not be decoded.
 
-    ``tested``: whether images were tested for showing nothing.
+    ``tested``: whether images were tested for showing nothing. ``_parts``: each waits for the vectors of a group of
+    images, (n, ``_dimension``) float32 of unit length, in the order of ``_seen``.
     """
 
     _batch: Submitted

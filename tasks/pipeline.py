@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tasks.cache import Cache, LRUCache
 from tasks.distinct import distinct
-from tasks.embedding import Embedding, begin
+from tasks.embedding import PendingEmbedding, begin
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor, extract, extractor
 from tasks.hubness import ReferenceVectors
@@ -60,7 +60,7 @@ class PipelineOptions:
 def begin_embedding(
     batch: Submitted, images: Sequence[bytes], encoder: ImageEncoder, options: PipelineOptions,
     decode: Decoder = decode_with_media, overlap: Overlap = InTurn(),  # noqa: B008 - has no state
-) -> Embedding:  # fmt: skip
+) -> PendingEmbedding:  # fmt: skip
     """See ``tasks.embedding.begin``."""
     return begin(
         batch, images, encoder, decode=decode, max_pixels=options.max_pixels, gps=options.media_gps,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
+from kombu.transport import _transport_cache as classes  # type: ignore[attr-defined]  # it has no other name
 
 PATH = "workers.broker.redis_transport:Transport"
 
@@ -30,4 +31,6 @@ class Transport(redis.Transport):
 
 def register() -> None:
     """Use it for the URLs of Redis in this process."""
-    TRANSPORT_ALIASES.update(dict.fromkeys(("redis", "rediss"), PATH))
+    for name in ("redis", "rediss"):
+        TRANSPORT_ALIASES[name] = PATH
+        classes.pop(name, None)  # Kombu keeps the class of a connection that was made before

@@ -35,7 +35,7 @@ def status(json: Json = False) -> None:
     Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known.
     """
     from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
-    from workers.redis.words_progress import ProgressBoard  # noqa: PLC0415 -- as above
+    from workers.redis.words_progress import WordsProgressBoard  # noqa: PLC0415 -- as above
     from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
     wiring = connected()
@@ -55,7 +55,7 @@ def status(json: Json = False) -> None:
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
-    models, words = wiring.models_in_use.read(), ProgressBoard(wiring.redis, wiring.keys).read()
+    models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
                 "outages": standing, "models": models, "words_ahead": words,

@@ -48,7 +48,7 @@ class NewEvents(NamedTuple):
 class EventFilter:
     """Recognises events that were already processed. Raises ``StoreUnavailable``.
 
-    ``known``: the ETags of each object's record and of its version in progress, if there are several partitions.
+    ``etags_of``: the ETags of each object's record and of its version in progress, if there are several partitions.
     """
 
     def __init__(
@@ -57,9 +57,9 @@ class EventFilter:
         keys: Keys,
         event_sink: EventSink,
         clock: Callable[[], float],
-        known: Callable[[Sequence[str]], Sequence[tuple[str, str]]] | None = None,
+        etags_of: Callable[[Sequence[str]], Sequence[tuple[str, str]]] | None = None,
     ) -> None:
-        self._asked = known
+        self._etags_of = etags_of
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._event_sink = event_sink
@@ -114,8 +114,8 @@ class EventFilter:
         removed = [(e, event.id) for e, event in events if event.kind == "removed" and folder_marker(event.key, None)]
         if not removed:
             return set()
-        if self._asked is not None:
-            there = list(map(any, self._asked([oid for _, oid in removed])))
+        if self._etags_of is not None:
+            there = list(map(any, self._etags_of([oid for _, oid in removed])))
             return {entry for (entry, _), known in zip(removed, there, strict=True) if not known}
         with translated():
             pipe = self._redis.pipeline(transaction=False)

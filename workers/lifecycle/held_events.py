@@ -8,7 +8,7 @@ import msgspec
 
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import decoded
-from workers.lifecycle.inbox_parts import PartitionedInbox
+from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.redis.connection import Client, text, translated
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions
@@ -33,43 +33,57 @@ class HeldEvents:
         self._inbox = inbox
         self._partitions = partitions
         self._faults = faults
+        self._left: set[int] = set()
+        self._looked = "-"
 
     def step(self) -> int:
         """Pass events on to the partitions that are back. Returns their number. Raises ``StoreUnavailable``.
 
-        They are removed only after that: an event may be passed on twice.
+        They are removed only after that: an event may be passed on twice. Those of partitions that are still away are
+        not read again: there may be many, and the other partitions would wait.
         """
-        after, count = "-", 0
-        while True:
-            with translated():
-                page = self._redis.xrange(self._key, after, count=PAGE)
-            if not page:
-                return count
-            count += self._pass_on(page)
-            after = f"({text(page[-1][0])}"
+        if not self._left or not all(map(self._faults.away, self._left)):
+            self._left, self._looked = set(), "-"
+        count = 0
+        try:
+            while True:
+                with translated():
+                    page = self._redis.xrange(self._key, self._looked, count=PAGE)
+                if not page:
+                    return count
+                count += self._pass_on(page)
+                self._looked = f"({text(page[-1][0])}"
+        except BaseException:
+            self._left, self._looked = set(), "-"
+            raise
 
     def _pass_on(self, page: Entries) -> int:
         ids: dict[int, list[Any]] = {}
         events: dict[int, list[ObjectEvent]] = {}
-        unreadable = []
+        finished = []
         for entry, fields in page:
             event = decoded(fields)
             if event is None:
-                unreadable.append(entry)
+                finished.append(entry)
                 continue
             partition = self._partitions.of(event.id)
             ids.setdefault(partition, []).append(entry)
             events.setdefault(partition, []).append(looked_up(event))
         count = 0
         for partition, mine in events.items():
+            passed = False
             if not self._faults.away(partition):
                 with self._faults.tolerated(partition):
                     self._inbox.pass_on(partition, mine)
-                    unreadable += ids[partition]
-                    count += len(ids[partition])
-        if unreadable:
+                    passed = True
+            if passed:
+                finished += ids[partition]
+                count += len(ids[partition])
+            else:
+                self._left.add(partition)
+        if finished:
             with translated():
-                self._redis.xdel(self._key, *unreadable)
+                self._redis.xdel(self._key, *finished)
         return count
 
 

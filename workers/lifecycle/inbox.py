@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -61,9 +61,9 @@ class Inbox:
         """Ends its block at a fault of its partition, if that is an outage."""
         return nullcontext()
 
-    def parts_of(self, ids: Iterable[str]) -> set[Inbox]:
+    def parts_of(self, ids: Collection[str]) -> set[Inbox]:
         """Those of them that have these entries."""
-        return {self} if any(True for _ in ids) else set()
+        return {self} if ids else set()
 
     def append(self, events: Sequence[ObjectEvent]) -> None:
         """Store events in order; they are in Redis when this returns."""

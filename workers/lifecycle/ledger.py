@@ -140,8 +140,11 @@ class Ledger(RecordWriter):
         return self._claim(now, deadline, limit, untroubled=False)
 
     def overdue_by(self, at: float, deadline: float) -> list[Overdue]:
-        """Claim all objects whose deadline is at or before ``at``, except those with a fault and in segmentation."""
-        return self._claim(at, deadline, -1, untroubled=True)
+        """Claim all objects whose deadline is at or before ``at``, except those with a fault and in segmentation.
+
+        ``at`` is rounded up as deadlines are, so that none is missed that was given for ``at`` or earlier.
+        """
+        return self._claim(math.ceil(at), deadline, -1, untroubled=True)
 
     def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():

@@ -20,7 +20,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 import structlog
 from flower.app import Flower  # type: ignore[import-untyped]  # it has no types
-from flower.events import Events  # type: ignore[import-untyped]  # as below
+from flower.events import Events  # type: ignore[import-untyped]  # as above
 from flower.options import options  # type: ignore[import-untyped]  # as above
 from flower.urls import settings as flower_settings  # type: ignore[import-untyped]  # as above
 from tornado.httputil import HTTPHeaders, HTTPServerRequest

@@ -13,7 +13,7 @@ from typing import Any
 
 from vectordb.errors import Transient
 from workers.dispatch.feed_relay import PAGE, FeedRelay
-from workers.lifecycle.inbox_parts import Arrivals, PartitionedInbox
+from workers.lifecycle.partitioned_inbox import InboxSignal, PartitionedInbox
 from workers.outages.tracker import OutageTracker
 from workers.processes.loops import Step
 from workers.redis.connection import Client, raw, text, translated
@@ -29,12 +29,12 @@ GATHER_S = 0.005  # on a busy partition, the next read is for several events
 class PartitionWatch:
     """Watches one partition in calls of ``step``. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, partition: int, relay: FeedRelay, arrivals: Arrivals) -> None:
+    def __init__(self, client: Client, keys: Keys, partition: int, relay: FeedRelay, signal: InboxSignal) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._inbox = keys.inbox
         self._partition = partition
         self._relay = relay
-        self._arrivals = arrivals
+        self._signal = signal
         self._seen: str | None = None
         self._look_due = 0.0
 
@@ -53,14 +53,14 @@ class PartitionWatch:
         with of_partition(self._partition), translated():
             if self._seen is None:
                 self._seen = self._end()
-                self._arrivals.note(self._partition)
+                self._signal.note(self._partition)
             streams = {self._inbox: self._seen, self._relay.source: self._relay.after}
             answer = self._redis.xread(streams, count=PAGE, block=block_ms)
             found = {key: one[0] for key, one in answer.items()} if isinstance(answer, dict) else dict(answer or [])
             events, finished = found.get(raw(self._inbox), []), found.get(raw(self._relay.source), [])
             if events:
                 self._seen = text(events[-1][0]) if len(events) < PAGE else self._end()
-                self._arrivals.note(self._partition)
+                self._signal.note(self._partition)
         self._relay.append(finished)
         if events:
             time.sleep(GATHER_S)
@@ -73,11 +73,17 @@ class PartitionWatch:
 
 @contextmanager
 def watching(wiring: Wiring, stop: threading.Event) -> Iterator[None]:
-    """Watch all partitions during the block, if there are several."""
-    arrivals = Arrivals()
+    """Watch all partitions during the block, if there are several.
+
+    A fault that no outage explains sets ``stop``, and is raised after the block: without its watch, a partition's
+    feed would reach nobody, and nothing would tell of it.
+    """
+    signal, faults = InboxSignal(), list[Exception]()
     threads = [
-        threading.Thread(target=_watch, args=(watch, wiring.outage_tracker, stop), name="partition", daemon=True)
-        for watch in _watches(wiring, arrivals)
+        threading.Thread(
+            target=_watch, args=(watch, wiring.outage_tracker, stop, faults), name="partition", daemon=True
+        )
+        for watch in _watches(wiring, signal)
     ]
     for thread in threads:
         thread.start()
@@ -87,22 +93,30 @@ def watching(wiring: Wiring, stop: threading.Event) -> Iterator[None]:
         stop.set()
         for thread in threads:
             thread.join(2 * BLOCK_MS / 1000)
+    if faults:
+        raise faults[0]
 
 
-def _watches(wiring: Wiring, arrivals: Arrivals) -> list[PartitionWatch]:
+def _watches(wiring: Wiring, signal: InboxSignal) -> list[PartitionWatch]:
     partitions, base = wiring.partitions, wiring.redis
     if not isinstance(wiring.inbox, PartitionedInbox):
         return []
-    wiring.inbox.arrivals = arrivals
+    wiring.inbox.signal = signal
     length = wiring.settings.feed_length
     return [
-        PartitionWatch(client, keys, n, FeedRelay(base, partitions.base, client, keys, n, length), arrivals)
+        PartitionWatch(client, keys, n, FeedRelay(base, partitions.base, client, keys, n, length), signal)
         for n, (client, keys) in enumerate(zip(wiring.partition_clients, partitions.all, strict=True))
     ]
 
 
-def _watch(watch: PartitionWatch, outage_tracker: OutageTracker, stop: threading.Event) -> None:
+def _watch(
+    watch: PartitionWatch, outage_tracker: OutageTracker, stop: threading.Event, faults: list[Exception]
+) -> None:
     step = Step(watch.step, outage_tracker)
-    while not stop.is_set():
-        if not step():
-            step.rest(stop)
+    try:
+        while not stop.is_set():
+            if not step():
+                step.rest(stop)
+    except Exception as exc:  # raised in the main thread
+        faults.append(exc)
+        stop.set()

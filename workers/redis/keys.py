@@ -1,16 +1,16 @@
 """The Redis layout: every key that wildtag writes. Nothing else may write them.
 
-``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys are on one server: a
-primary with replicas, or the node of a cluster that serves the slot of the prefix. ``P absent`` never exists there
-(``workers.redis.slot_client``). Scripts are given their keys, apart from those of labels and of numbers.
+``P`` is the key prefix of the settings, ``OID`` is ``bucket/key``. All keys are on one server, or on the node of a
+cluster that serves the slot of the prefix. ``P absent`` never exists (``workers.redis.slot_client``). Scripts are
+given their keys, apart from those of labels and of numbers.
 
-With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition,
-which is ``P`` with ``:0``, ``:1`` … before the closing brace, and so is ``P absent`` of each: ``data-id``, ``inbox``,
-``inbox:low-priority`` with ``once``, ``segmentation-queue`` with ``forced``, ``interrupted``, ``ledger``, ``entry``,
-``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``,
-``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
-``statements-revision``; of a batch ``open``, ``counts``, ``failed``. All others are under ``P``, and so are a feed
-of all objects, and the inboxes of what waits for a partition that is away.
+With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
+``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
+``inbox:low-priority`` and its ``once``, ``segmentation-queue`` and ``forced``, ``interrupted``, ``ledger``,
+``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``,
+``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
+``statements-revision``; of a batch ``open``, ``counts``, ``failed``. All others are under ``P``, with a feed of all
+objects, and inboxes of what waits for a partition.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
@@ -176,10 +176,6 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     @property
     def layout_version(self) -> str:
         return f"{self.prefix}layout-version"
-
-    @property
-    def partitions(self) -> str:
-        return f"{self.prefix}partitions"
 
     @property
     def inbox(self) -> str:

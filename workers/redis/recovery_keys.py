@@ -15,6 +15,10 @@ class RecoveryKeys:
     prefix: str
 
     @property
+    def partitions(self) -> str:
+        return f"{self.prefix}partitions"
+
+    @property
     def data_id(self) -> str:
         return f"{self.prefix}data-id"
 

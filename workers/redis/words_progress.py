@@ -34,7 +34,7 @@ class WordsProgress(msgspec.Struct, frozen=True):
         )
 
 
-class ProgressBoard:
+class WordsProgressBoard:
     """Stores the last report. Raises ``StoreUnavailable``."""
 
     def __init__(self, client: Client, keys: Keys) -> None:

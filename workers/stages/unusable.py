@@ -55,7 +55,7 @@ class Triage:
         self._video = video
 
     def __call__(self, faults: Sequence[Fault], images: Mapping[str, bytes]) -> Unusable:
-        """``images``: the bytes of objects that were read, by id. Raises the errors of the store."""
+        """``images``: the bytes of those that could not be decoded, by id. Raises the errors of the store."""
         found = Unusable()
         for fault in faults:
             self._one(fault, images.get(fault.object.id), found)

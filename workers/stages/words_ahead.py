@@ -68,7 +68,7 @@ class WordsAhead:
         self._clock = clock
         self._quiet_since = clock()
         self._of = ""
-        self._finished = False
+        self._finished = self._full = False
         self._after = -1
         self._captions = self._words = 0
         self._seen: set[str] = set()
@@ -116,7 +116,7 @@ class WordsAhead:
             self._of, self._after, self._waiting = version, -1, []
             self._captions = self._words = 0
             self._seen = set()
-            self._finished = self._store.is_finished(self._name())
+            self._finished, self._full = self._store.is_finished(self._name()), False
             self._tell()
 
     def _read(self) -> None:
@@ -127,14 +127,22 @@ class WordsAhead:
             # broader nouns come again and again
             self._waiting = [one for one in dict.fromkeys(self._labels(page)) if one not in self._seen]
             self._seen.update(self._waiting)
-        if page is None or self._store.count() >= MOST:
+        self._full = page is not None and self._store.count() >= MOST
+        if page is None:
             self._store.finish(self._name())
+        if page is None or self._full:
             self._finished, self._waiting, self._seen = True, [], set()
-            log.info("words encoded ahead", captions_version=self._of, captions=self._captions, words=self._words)
+            log.info(
+                "words encoded ahead", captions_version=self._of, captions=self._captions, words=self._words,
+                all=not self._full,
+            )  # fmt: skip
         self._tell()
 
     def _tell(self, fault: str = "") -> None:
-        self._report(WordsProgress(self._of, self._captions, self._words, finished=self._finished, fault=fault))
+        if self._full:
+            fault = f"{MOST:,} words are kept at most; others are encoded when they are needed"
+        finished = self._finished and not self._full
+        self._report(WordsProgress(self._of, self._captions, self._words, finished=finished, fault=fault))
 
     def _run(self) -> None:
         while True:
@@ -143,9 +151,12 @@ class WordsAhead:
             except WildtagError as exc:  # such as an outage, or captions that were dropped
                 log.debug("words not encoded ahead", reason=str(exc))
                 pause = REST_S
-            except (sqlite3.Error, OSError) as exc:  # a full disk, or a home that cannot be written
-                log.warning("words not encoded ahead", reason=str(exc), then="they are encoded when they are needed")
+            except Exception as exc:  # a full disk, a home that cannot be written, or what a model raises
+                log.warning(
+                    "words not encoded ahead", reason=str(exc), then="they are encoded when they are needed",
+                    exc_info=None if isinstance(exc, sqlite3.Error | OSError) else exc,
+                )  # fmt: skip
                 with suppress(WildtagError):
-                    self._tell(str(exc))
+                    self._tell(str(exc) or type(exc).__name__)
                 return
             time.sleep(pause)

@@ -32,7 +32,7 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
         w.inbox, w.low_priority_inbox, segment_queue(w),
         w.ledger, w.store, w.artifacts, w.publisher, w.event_sink,
         EventFilter(
-            w.redis, w.keys, w.event_sink, w.clock, w.records.known if w.partitions.count > 1 else None
+            w.redis, w.keys, w.event_sink, w.clock, w.records.known if w.partitioned else None
         ),
         RemovalGuard(w.store, w.records, w.holds, w.redis, w.keys, limits(s), w.clock, mounts(w), w.interrupted),
         w.current, w.object_filter.key, s.segmented, pace, consumer, w.clock, w.outage_tracker, adopt(w),
@@ -42,7 +42,7 @@ def dispatcher(wiring: Wiring, consumer: str) -> Dispatcher:
 def segment_queue(wiring: Wiring) -> SegmentQueue:
     """The objects to be segmented."""
     w, at_once = wiring, wiring.settings.segmenting_max
-    if w.partitions.count == 1:
+    if not w.partitioned:
         return SegmentQueue(w.redis, w.keys, w.ledger, at_once, w.clock)
     queues = [
         SegmentQueue(client, keys, w.ledger, at_once, w.clock)

@@ -42,7 +42,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         batching_writer=BatchingWriter(
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
-            wiring.inbox.append if s.partitions > 1 else None,
+            wiring.inbox.append if wiring.partitioned else None,
         ),
         records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         models_in_use=wiring.models_in_use,

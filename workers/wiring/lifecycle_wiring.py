@@ -14,8 +14,9 @@ from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
-from workers.lifecycle.inbox_parts import PartitionedInbox
 from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.partitioned_inbox import PartitionedInbox
+from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_progress import PartitionedProgress
 from workers.lifecycle.partitioned_records import PartitionedRecords
 from workers.lifecycle.partitioned_statements import PartitionedStatements
@@ -24,7 +25,6 @@ from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statements
-from workers.lifecycle.tolerant_ledger import TolerantLedger
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.keys import Keys
@@ -61,7 +61,7 @@ class LifecycleWiring:
     @cached_property
     def partition_clients(self) -> tuple[Client, ...]:
         """A client for each partition. Without a cluster it is the same one."""
-        if self.partitions.count == 1 or not names_cluster(self.settings.redis_url):
+        if not self.partitioned or not names_cluster(self.settings.redis_url):
             return (self.redis,) * self.partitions.count
         return tuple(
             connect(self.settings.redis_url, keys.prefix, patience_s=PARTITION_PATIENCE_S)
@@ -81,7 +81,7 @@ class LifecycleWiring:
     @cached_property
     def partition_loss(self) -> PartitionLoss | None:
         """Notices when a partition does, if there are several."""
-        if self.partitions.count == 1:
+        if not self.partitioned:
             return None
         return PartitionLoss(
             self.redis, self.partitions, self.partition_clients, self.partition_faults, self.settings.bucket,
@@ -96,20 +96,20 @@ class LifecycleWiring:
     @cached_property
     def refill(self) -> Refill:
         """Whether records are made again after that."""
-        if self.partitions.count == 1:
+        if not self.partitioned:
             return Refill(self.redis, self.keys, self.clock)
         streams = [(client, keys.inbox) for client, keys in self._of_partitions]
         return Refill(self.redis, self.keys, self.clock, [*streams, (self.redis, self.keys.inbox)])
 
     @property
     def partitioned(self) -> bool:
-        """Whether there are several partitions, so that the twins of the adapters are needed."""
+        """Whether there are several partitions, so that the adapters of objects are partitioned ones."""
         return self.partitions.count > 1
 
     @cached_property
     def ledger(self) -> Ledger:
         if self.partitioned:
-            return TolerantLedger(
+            return PartitionedLedger(
                 self.partitions, self.redis, self.partition_clients, self.settings.feed_length, self.partition_faults
             )
         return Ledger(self.redis, self.keys, self.settings.feed_length)
@@ -155,7 +155,7 @@ class LifecycleWiring:
     @cached_property
     def inbox(self) -> Inbox:
         alone = Inbox(self.redis, self.keys.inbox)
-        if self.partitions.count == 1:
+        if not self.partitioned:
             return alone
         inboxes = [Inbox(client, keys.inbox) for client, keys in self._of_partitions]
         return PartitionedInbox(self.partitions, inboxes, alone, self.partition_faults)
@@ -173,7 +173,7 @@ class LifecycleWiring:
     @cached_property
     def low_priority_inbox(self) -> Inbox:
         """Objects to tag again when no new ones wait."""
-        if self.partitions.count == 1:
+        if not self.partitioned:
             return LowPriorityInbox(self.redis, self.keys)
         inboxes = [LowPriorityInbox(client, keys) for client, keys in self._of_partitions]
         held = Inbox(self.redis, self.keys.low_priority_inbox)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.signals import worker_process_shutdown
 
-from tasks.encoders.one_at_a_time import OneAtATime
+from tasks.encoders.locked_encoder import LockedTextEncoder
 from tasks.encoders.requirements import cores
 from tasks.message_parts import ObjectRef
 from tasks.messages import Embedded, Extracted, Retrieved, Scored, Submitted, decode_any
@@ -82,7 +82,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
 
         return segmentation.segmenting(w, segmenter(), fetcher(), handover)
 
-    text_encoder = cache(lambda: OneAtATime(w.text_encoder))
+    text_encoder = cache(lambda: LockedTextEncoder(w.text_encoder))
     encode_ahead = words_ahead_of(w, text_encoder)
 
     def late(ref: ObjectRef) -> None:

@@ -106,7 +106,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def event_sink(self) -> EventSink:
-        return EventSink(self.redis, self.keys, self.inbox.append if self.partitions.count > 1 else None)
+        return EventSink(self.redis, self.keys, self.inbox.append if self.partitioned else None)
 
     @cached_property
     def sources(self) -> Sources:

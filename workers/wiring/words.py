@@ -10,7 +10,7 @@ from tasks.extraction.phrases import BY, Phrases
 from tasks.retrieval import hit_of
 from tasks.scoring import digest_of, encode_words
 from vectordb.captions import Caption
-from workers.redis.words_progress import ProgressBoard
+from workers.redis.words_progress import WordsProgressBoard
 from workers.stages.words_ahead import WordsAhead
 from workers.wiring.wiring import Wiring
 
@@ -52,5 +52,5 @@ def words_ahead(wiring: Wiring, encoder: TextEncoder) -> WordsAhead | None:
 
     return WordsAhead(
         w.word_store, w.chosen, pages, labels, encode, busy,
-        ProgressBoard(w.redis, w.keys).write, f"{digest_of(prompts)}{BY}",
+        WordsProgressBoard(w.redis, w.keys).write, f"{digest_of(prompts)}{BY}",
     )  # fmt: skip

@@ -145,7 +145,10 @@ def _compared(
     while len(rates) < limits.rounds and (not rates or clock() - begun < limits.most):
         rates.append(_rate(encode, subject.samples, plan.batch, limits, clock))
         if base is not None and base is not encode:
-            usual = _rate(base, subject.samples, subject.usual.batch, limits, clock)
+            try:
+                usual = _rate(base, subject.samples, subject.usual.batch, limits, clock)
+            except Exception:  # reported when it is measured itself
+                return max(rates), 0.0
             ratios.append(rates[-1] / usual if usual else 0.0)
     if ratios:
         return max(rates), median(ratios)

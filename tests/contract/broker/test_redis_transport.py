@@ -6,6 +6,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from kombu import Connection
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import _transport_cache as classes  # type: ignore[attr-defined]  # it has no other name
 
 from workers.broker.celery_app import create_app
 from workers.broker.redis_transport import Transport
@@ -22,6 +25,15 @@ def connection(redis_url: str, client: Client) -> Iterator[Any]:  # noqa: ARG001
 def used(channel: Any) -> Any:
     with channel.conn_or_acquire() as client:
         return client
+
+
+def test_it_is_used_although_a_connection_was_made_before(redis_url: str, connection: Any) -> None:
+    TRANSPORT_ALIASES["redis"] = "kombu.transport.redis:Transport"
+    classes.pop("redis", None)
+    url = redis_url.replace("unix://", "redis+socket://")
+    assert not isinstance(Connection(url).transport, Transport)
+    with create_app(url, "test:", 10).connection_for_write() as now:
+        assert isinstance(now.transport, type(connection.transport))
 
 
 def test_a_channel_makes_one_client(connection: Any) -> None:

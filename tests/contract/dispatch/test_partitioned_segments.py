@@ -8,7 +8,7 @@ import pytest
 
 from vectordb.errors import Transient
 from workers.lifecycle.ledger import Waiting
-from workers.lifecycle.tolerant_ledger import TolerantLedger
+from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
 from workers.redis.partition_faults import PartitionFaults
@@ -26,7 +26,7 @@ def partitions() -> Partitions:
 
 
 def queue(clients: list[Client], partitions: Partitions, faults: PartitionFaults) -> PartitionedSegmentQueue:
-    ledger = TolerantLedger(partitions, clients[0], clients, 100, faults)
+    ledger = PartitionedLedger(partitions, clients[0], clients, 100, faults)
     queues = [
         SegmentQueue(client, keys, ledger, 8, lambda: 1000.0)
         for client, keys in zip(clients, partitions.all, strict=True)

@@ -13,7 +13,7 @@ from workers.events.sink import EventSink, ReceivedEvents
 from workers.gateway.batching_writer import BatchingWriter
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.inbox_parts import PartitionedInbox
+from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.redis.connection import Client, connect_async
 from workers.redis.keys import Keys
 from workers.redis.partitions import Partitions

@@ -89,7 +89,8 @@ def test_a_forced_batch_waits_for_new_records(gateway: Running) -> None:
 def test_uploads_are_a_batch(gateway: Running) -> None:
     names = [gateway.upload()["id"] for _ in range(3)]
     batch = begun(gateway, uploads=[*names, "0" * 32])
-    assert batch["counts"] == {"queued": 4}
+    # a partition in which no events wait knows at once that there is no such upload
+    assert batch["counts"] in ({"queued": 4}, {"queued": 3, "gone": 1})
     assert len(dispatch(gateway, gateway.wiring.inbox)) == 3  # their events are not added twice
     finish(gateway, *(f"uploads/{name}" for name in names))
     assert stands(gateway, batch)["counts"] == {"done": 3, "gone": 1}

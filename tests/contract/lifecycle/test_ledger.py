@@ -169,6 +169,13 @@ def test_far_deadlines_are_whole_seconds_and_never_earlier(ledger: Ledger, clien
     assert client.zscore(keys_of(keys, cat.id).ledger, cat.id) == 112.5
 
 
+def test_a_claim_up_to_a_time_misses_no_deadline_that_was_rounded_up(ledger: Ledger) -> None:
+    """The keeper sends what made no progress since a restart of Redis: deadlines are the time of it and later."""
+    ledger.enter([Arrival(ref("a"))], REVISION, 100.25, 160.25)
+    (taken,) = ledger.overdue_by(160.75, 300.0)
+    assert taken.ref.key == "cat.jpg"
+
+
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)

@@ -12,10 +12,11 @@ import pytest
 from tasks.cache import LayeredCache, LRUCache
 from tasks.message_parts import Floats
 from tests.contract.images.images_world import ImagesWorld
+from tests.eventually import eventually
 from tests.unit.segmentation.world import BLUE, GREEN, RED, Texts, pipeline
 from workers.captions.word_store import WordsFirst
 from workers.redis.connection import Client
-from workers.redis.words_progress import ProgressBoard
+from workers.redis.words_progress import WordsProgressBoard
 from workers.settings.settings import Settings
 from workers.stages.words_ahead import LOOK_S, QUIET_S, REST_S, WordsAhead
 from workers.wiring.stages import stage_worker
@@ -64,7 +65,7 @@ def test_an_image_finds_its_words_known(world: ImagesWorld, monkeypatch: pytest.
             break
     else:
         raise AssertionError("it does not end")
-    board = ProgressBoard(world.wiring.redis, world.wiring.keys).read()
+    board = WordsProgressBoard(world.wiring.redis, world.wiring.keys).read()
     assert board is not None
     assert board.finished
     assert str(board) == "all words of captions@1 are encoded"
@@ -133,8 +134,6 @@ def test_its_thread_encodes_everything(world: ImagesWorld, monkeypatch: pytest.M
     ahead = words_ahead(wiring, wiring.text_encoder)
     assert ahead is not None
     ahead.start()
-    board, until = ProgressBoard(wiring.redis, wiring.keys), time.monotonic() + 20
-    while (found := board.read()) is None or not found.finished:
-        assert time.monotonic() < until, found
-        time.sleep(0.02)
+    board = WordsProgressBoard(wiring.redis, wiring.keys)
+    eventually(lambda: (found := board.read()) is not None and found.finished)
     assert "toll bridge" in wiring.text_encoder.encoded

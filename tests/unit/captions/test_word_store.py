@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks.cache import LRUCache
+from tests.eventually import eventually
 from workers.captions.word_store import AT_ONCE, WordsFirst, WordStore
 
 
@@ -52,6 +53,56 @@ def test_a_damaged_file_is_no_fault_of_an_image(path: Path) -> None:
     assert store.get_many(["word/a"]) == [None]
     with pytest.raises(sqlite3.DatabaseError):
         store.set_many({"word/a": b"1"})
+
+
+def test_a_damaged_value_is_not_known(path: Path) -> None:
+    store = WordStore(path)
+    vectors = {f"word/{number}": bytes([number]) * 1536 for number in range(20)}
+    store.set_many(vectors)
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    content = path.read_bytes()
+    assert content.count(b"\x07" * 1536) == 1
+    path.write_bytes(content.replace(b"\x07" * 1536, b"\x07" * 800 + b"\x87" + b"\x07" * 735))
+    assert WordStore(path).get_many(list(vectors)) == [
+        None if key == "word/7" else vector for key, vector in vectors.items()
+    ]
+
+
+def test_a_value_of_another_type_is_not_known(path: Path) -> None:
+    store = WordStore(path)
+    store.set_many({"word/a": b"1", "word/b": b"2"})
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE checked SET value = 7 WHERE key = 'word/a'")
+    assert store.get_many(["word/a", "word/b"]) == [None, b"2"]
+
+
+def test_an_image_waits_for_nobody_who_writes(path: Path) -> None:
+    store = WordStore(path)
+    store.set_many({"word/a": b"1"})
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")  # such as a stack with the same home whose disk is slow
+    writer = threading.Thread(target=store.set_many, args=({"word/b": b"2"},))
+    writer.start()
+    eventually(store._writing._lock.locked, 5)
+    assert store.get_many(["word/a"]) == [b"1"]
+    assert writer.is_alive()
+    assert WordStore(path).get_many(["word/a"]) == [b"1"]
+    other.execute("COMMIT")
+    writer.join()
+    assert store.get_many(["word/b"]) == [b"2"]
+
+
+def test_a_file_that_is_busy_is_read_later(path: Path) -> None:
+    path.parent.mkdir()
+    with sqlite3.connect(path.parent / "words", isolation_level=None) as other:
+        other.execute("CREATE TABLE x (y)")
+        other.execute("BEGIN EXCLUSIVE")  # no write-ahead log yet
+        store = WordStore(path.parent / "words")
+        assert store.get_many(["word/a"]) == [None]
+        other.execute("COMMIT")
+    WordStore(path.parent / "words").set_many({"word/a": b"1"})
+    assert store.get_many(["word/a"]) == [b"1"]
 
 
 def test_threads_may_use_it_at_once(path: Path) -> None:

@@ -91,6 +91,15 @@ def test_without_the_usual_plan_rates_are_compared() -> None:
     assert chosen(subject, found) == ONNX
 
 
+def test_a_usual_plan_that_loads_and_cannot_encode_ends_nothing() -> None:
+    world = World({EXACT: 0.1, ONNX: 0.05})  # there is no time for what FAST encodes: that raises
+    subject = world.subject(FAST, EXACT, ONNX, usual=FAST)
+    found = world.measured(subject)
+    assert found[0].refused.startswith("failed: KeyError")
+    assert [one.times for one in found] == [0, 0, 0]
+    assert chosen(subject, found) == ONNX
+
+
 def test_a_slow_plan_is_measured_in_fewer_rounds() -> None:
     world = World({EXACT: 5.0, ONNX: 1.0})
     found = world.measured(world.subject(EXACT, ONNX), replace(LIMITS, rounds=9, most=40.0))

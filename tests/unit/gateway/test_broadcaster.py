@@ -36,7 +36,7 @@ class Stored:
         return "0-0"
 
     def feed(self, _after: str, _block_ms: int) -> list[FeedItem]:
-        time.sleep(0.005)
+        time.sleep(0.005)  # as a read that waits for entries
         coming, self.coming = self.coming, []
         return coming
 
@@ -52,10 +52,10 @@ async def states(stored: Stored, changes: Sequence[Any], *, each: bool) -> list[
     met = []
     left = list(changes)
     async with made.running():
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.02)  # until the feed is read
         async for progress in made.steps("b/a.jpg", stored.look, 10, each=each):
             met.append(progress.state)
-            await asyncio.sleep(2.5 * module.LOOK_EVERY_S)
+            await asyncio.sleep(2.5 * module.LOOK_EVERY_S)  # looks that a change would need
             if left:
                 left.pop(0)()
     return met

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from tests.eventually import eventually
 from vectordb.captions import Caption
 from vectordb.errors import Transient
 from workers.captions.word_store import WordStore
 from workers.redis.words_progress import WordsProgress
+from workers.stages import words_ahead
 from workers.stages.words_ahead import LOOK_S, QUIET_S, REST_S, SLICE, WordsAhead
 
 
@@ -115,17 +116,31 @@ def test_it_rests_as_long_as_it_has_worked(machine: Machine) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [sqlite3.OperationalError("database or disk is full"), PermissionError("read-only")]
-)
-def test_a_store_that_cannot_be_written_ends_it_and_is_reported(machine: Machine, fault: Exception) -> None:
+    "fault",
+    [
+        sqlite3.OperationalError("database or disk is full"), PermissionError("read-only"),
+        RuntimeError("the model has no memory"),
+    ],
+)  # fmt: skip
+def test_what_ends_it_is_reported(machine: Machine, fault: Exception) -> None:
     machine.fault = fault
     machine.now += QUIET_S
     machine.ahead.start()
-    until = time.monotonic() + 10
-    while not (machine.reports and machine.reports[-1].fault):
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    eventually(lambda: machine.reports and machine.reports[-1].fault)
     assert str(machine.reports[-1]) == f"stopped: {fault}"
+
+
+def test_a_full_store_is_not_reported_as_complete(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(words_ahead, "MOST", 12)
+    machine.store.set_many({f"word/{number}": b"1" for number in range(12)})
+    for _ in range(2):
+        machine.ahead = machine.started()
+        machine.work()
+        assert machine.ahead.step() == REST_S
+        assert not machine.reports[-1].finished
+        assert str(machine.reports[-1]).startswith("stopped: 12 words are kept at most")
+    assert machine.encoded == []
+    assert not machine.store.is_finished("recipe/starter@1")
 
 
 def test_a_fault_loses_no_word(machine: Machine) -> None:

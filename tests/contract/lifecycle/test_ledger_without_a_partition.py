@@ -8,9 +8,9 @@ import pytest
 
 from tests.contract.redis.cluster_objects import REVISION, record, ref
 from vectordb.errors import Transient
-from workers.lifecycle.ledger import Arrival
+from workers.lifecycle.ledger import Arrival, Overdue
 from workers.lifecycle.outcomes import Before
-from workers.lifecycle.tolerant_ledger import TolerantLedger
+from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.redis.connection import Client, StoreUnavailable, connect
 from workers.redis.keys import Keys
 from workers.redis.partition_faults import PartitionFaults
@@ -47,13 +47,15 @@ class Outages:
         return self._returns
 
 
-def ledger_of(redis_client: Client, partitions: Partitions, outages: Outages) -> tuple[TolerantLedger, list[Client]]:
+def ledger_of(
+    redis_client: Client, partitions: Partitions, outages: Outages
+) -> tuple[PartitionedLedger, list[Client]]:
     clients = [redis_client] * COUNT
-    made = TolerantLedger(partitions, redis_client, clients, 1000, outages.faults)
+    made = PartitionedLedger(partitions, redis_client, clients, 1000, outages.faults)
     made.enter([Arrival(one) for one in REFS], REVISION, 1.0, 60.0)
     dead = connect("redis://127.0.0.1:1", tries=1)
     clients[AWAY] = dead
-    return TolerantLedger(partitions, redis_client, clients, 1000, outages.faults), clients
+    return PartitionedLedger(partitions, redis_client, clients, 1000, outages.faults), clients
 
 
 @pytest.fixture
@@ -77,7 +79,7 @@ def test_objects_of_a_partition_that_is_away_are_not_wanted(single: Client, part
     assert ledger.finish([record(one, "cat") for one in REFS], 3.0) == there
     assert ledger.in_flight() == ledger.waiting().queued == 0
     assert len(outages.waits) >= 1
-    intact = TolerantLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
+    intact = PartitionedLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
     assert intact.in_flight() == there.count(False)
     assert {one.ref.id for one in intact.overdue(100.0, 200.0)} == {
         one.id for one, here in zip(REFS, there, strict=True) if not here
@@ -94,7 +96,7 @@ def test_what_must_not_be_left_out_names_the_partition(single: Client, partition
         with pytest.raises(StoreUnavailable) as fault:
             change()
         assert fault.value.service == f"redis/{AWAY}"
-    intact = TolerantLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
+    intact = PartitionedLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
     assert intact.in_flight() == sum(partitions.of(one.id) == AWAY for one in REFS)  # the others were removed
 
 
@@ -113,3 +115,36 @@ def test_a_single_fault_is_raised(single: Client, partitions: Partitions) -> Non
     ledger, _ = ledger_of(single, partitions, outages)
     with pytest.raises(StoreUnavailable):
         ledger.finish([record(one, "cat") for one in REFS], 3.0)
+
+
+def test_what_was_claimed_is_sent_though_a_call_to_another_partition_fails(
+    single: Client, partitions: Partitions
+) -> None:
+    outages = Outages()
+    outages.faults = PartitionFaults(COUNT)  # the server answers the probe
+    ledger, _ = ledger_of(single, partitions, outages)
+    there = sorted(one.id for one in REFS if partitions.of(one.id) != AWAY)
+    assert sorted(one.ref.id for one in ledger.overdue(100.0, 200.0, 100)) == there
+    assert sorted(one.ref.id for one in ledger.overdue_by(200.0, 300.0)) == there
+    with pytest.raises(StoreUnavailable):  # nothing was claimed
+        ledger.overdue(100.0, 200.0, 100)
+
+
+def test_a_partition_that_fails_in_a_later_round_takes_back_no_claim(single: Client, partitions: Partitions) -> None:
+    ledger = PartitionedLedger(partitions, single, [single] * COUNT, 1000, PartitionFaults(COUNT))
+    mine = [one for one in REFS if partitions.of(one.id) == AWAY]
+    ledger.enter([Arrival(one) for one in mine], REVISION, 1.0, 60.0)
+    part, asked = ledger._parts.adapters[AWAY], []
+    claim = part.overdue
+
+    def overdue(now: float, deadline: float, limit: int = 100) -> list[Overdue]:
+        asked.append(limit)
+        if len(asked) > 1:
+            raise StoreUnavailable("the connection was dropped")
+        return claim(now, deadline, limit)
+
+    part.overdue = overdue  # type: ignore[method-assign]  # fails once
+    found = ledger.overdue(100.0, 200.0, 8)
+    assert len(asked) == 2
+    assert {one.ref.id for one in found} <= {one.id for one in mine}
+    assert len(found) == asked[0]

@@ -12,8 +12,8 @@ from workers.dispatch.partitioned_batch_objects import PartitionedBatchObjects
 from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.inbox import Inbox
-from workers.lifecycle.inbox_parts import InboxPart, PartitionedInbox
 from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.partitioned_inbox import InboxPart, PartitionedInbox
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_progress import PartitionedProgress
 from workers.lifecycle.partitioned_records import PartitionedDamagedRecords, PartitionedHeads, PartitionedRecords
@@ -37,7 +37,7 @@ BASE = {  # read or write what belongs to no object, or call only methods that a
     "Records": {"feed_end", "feed_begin", "feed_page", "feed"},
     "Statements": {"restored", "mark_restored"},
 }
-TWINS: list[tuple[type, type]] = [
+ADAPTERS: list[tuple[type, type]] = [
     (Ledger, PartitionedLedger),
     (Records, PartitionedRecords),
     (DamagedRecords, PartitionedDamagedRecords),
@@ -56,14 +56,14 @@ TWINS: list[tuple[type, type]] = [
 ]
 
 
-@pytest.mark.parametrize(("one", "twin"), TWINS, ids=lambda it: it.__name__)
-def test_no_method_that_uses_redis_is_inherited(one: type, twin: type) -> None:
+@pytest.mark.parametrize(("one", "all_"), ADAPTERS, ids=lambda it: it.__name__)
+def test_no_method_that_uses_redis_is_inherited(one: type, all_: type) -> None:
     """It would read the wrong partition, in silence."""
     inherited = {
         name
-        for name, method in inspect.getmembers(twin, inspect.isfunction)
+        for name, method in inspect.getmembers(all_, inspect.isfunction)
         if not name.startswith("__") and "self._redis" in inspect.getsource(method)
-        and method.__qualname__.split(".")[0] != twin.__name__
+        and method.__qualname__.split(".")[0] != all_.__name__
     }  # fmt: skip
     assert inherited - BASE.get(one.__name__, set()) <= PRIVATE.get(one.__name__, set())
 

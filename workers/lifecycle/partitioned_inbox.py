@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from itertools import chain
 
@@ -88,7 +88,7 @@ class InboxPart(Inbox):
         return [(f"{entry}@{self.partition}", event) for entry, event in read]
 
 
-class Arrivals:
+class InboxSignal:
     """Which partitions may have new events, as their watches report. Thread-safe."""
 
     def __init__(self) -> None:
@@ -116,7 +116,7 @@ class Arrivals:
 class PartitionedInbox(Inbox):
     """The inboxes of all partitions, as one. ``held``: stores events of a partition that is away, see ``HeldEvents``.
 
-    Readers take from each in turn, and from none that is away. ``arrivals``: set it if something reports which to
+    Readers take from each in turn, and from none that is away. ``signal``: set it if something reports which to
     read; without it all are looked at, often.
     """
 
@@ -132,7 +132,7 @@ class PartitionedInbox(Inbox):
         self._parts = tuple(InboxPart(inner, n, self._faults) for n, inner in enumerate(inboxes))
         self._scatter = Scatter(partitions, self._parts)
         self._held = held
-        self.arrivals: Arrivals | None = None
+        self.signal: InboxSignal | None = None
         self._first = 0
         self._look_at_all = 0.0
 
@@ -141,7 +141,7 @@ class PartitionedInbox(Inbox):
         """See ``Inbox``."""
         return self._parts
 
-    def parts_of(self, ids: Iterable[str]) -> set[Inbox]:
+    def parts_of(self, ids: Collection[str]) -> set[Inbox]:
         """See ``Inbox``."""
         return {self._parts[_partition(entry)] for entry in ids}
 
@@ -185,9 +185,9 @@ class PartitionedInbox(Inbox):
             left = until - time.monotonic()
             if events or block_ms is None or left <= 0:
                 return events
-            if self.arrivals is None:
+            if self.signal is None:
                 time.sleep(min(left, LOOK_S))
-            elif not self.arrivals.wait(left):
+            elif not self.signal.wait(left):
                 self._look_at_all = 0.0
 
     def again(self, consumer: str, count: int, after: str) -> Read:
@@ -214,8 +214,8 @@ class PartitionedInbox(Inbox):
         self.done(ids)
 
     def _candidates(self) -> Collection[int]:
-        noted = self.arrivals.take() if self.arrivals is not None else set()
-        if self.arrivals is None or time.monotonic() >= self._look_at_all:
+        noted = self.signal.take() if self.signal is not None else set()
+        if self.signal is None or time.monotonic() >= self._look_at_all:
             self._look_at_all = time.monotonic() + LOOK_AT_ALL_S
             return range(self._partitions.count)
         return noted
@@ -235,9 +235,9 @@ class PartitionedInbox(Inbox):
                 if not self._faults.begun(fault):
                     raise fault
             turn = [partition for partition, page in pages.items() if len(page) == share]
-        if self.arrivals is not None:
+        if self.signal is not None:
             for partition in (*turn, *later):
-                self.arrivals.note(partition)
+                self.signal.note(partition)
         return found
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from tasks.encoders.protocols import Floats, Space, TextEncoder
 
 
-class OneAtATime:
+class LockedTextEncoder:
     """A ``TextEncoder`` around another one, whose calls wait for each other. Tokenizers are not thread-safe."""
 
     def __init__(self, encoder: TextEncoder) -> None:

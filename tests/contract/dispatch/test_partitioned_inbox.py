@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from workers.dispatch.feed_relay import FeedRelay
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
-from workers.lifecycle.inbox_parts import Arrivals, PartitionedInbox
+from workers.lifecycle.partitioned_inbox import InboxSignal, PartitionedInbox
 from workers.processes.partition_watch import PartitionWatch
 from workers.redis.connection import Client, StoreUnavailable
 from workers.redis.keys import Keys
@@ -131,7 +133,7 @@ def test_what_was_not_finished_is_read_again_from_each_part(inbox: PartitionedIn
     inbox.done([entry for entry, _ in read[:10]])
     again = [one for part in inbox.parts for one in part.again("me", 100, "0")]
     assert sorted(again) == sorted(read[10:])
-    parts = inbox.parts_of(entry for entry, _ in again)
+    parts = inbox.parts_of([entry for entry, _ in again])
     assert parts == {part for part in inbox.parts if part.again("me", 100, "0")}
     for part in inbox.parts:
         part.finish([entry for entry, _ in part.recover("another", 0, 100)])
@@ -153,6 +155,37 @@ def test_events_of_a_partition_that_is_away_wait_for_it(
     found = taken(inbox)
     assert [event.key for event in found] == [event.key for event in theirs]
     assert {event.etag for event in found} == {""}  # the store says which version there is now
+
+
+def test_events_of_a_partition_that_stays_away_are_read_once(
+    client: Client, partitions: Partitions, inbox: PartitionedInbox, held: HeldEvents, away: Away
+) -> None:
+    """There may be hundreds of thousands, and the dispatcher looks twice a second."""
+    away.begin(2)
+    inbox.append(events(100))
+    assert held.step() == 0
+    pages: list[int] = []
+    read = client.xrange
+
+    def counted(*args: Any, **options: Any) -> Any:
+        page: Any = read(*args, **options)
+        pages.append(len(page))
+        return page
+
+    held._redis = SimpleNamespace(xrange=counted, xdel=client.xdel)
+    assert held.step() == held.step() == 0
+    assert pages == [0, 0]
+    away.begin(3)
+    inbox.append(events(200))  # others join them
+    assert held.step() == 0
+    taken(inbox)
+    away.services.discard(service_of(3))
+    away.known.discard(service_of(3))  # one comes back
+    mine = [event for event in events(200) if partitions.of(event.id) == 3]
+    assert held.step() == len(mine)
+    away.end()
+    assert held.step() == len([event for event in (*events(100), *events(200)) if partitions.of(event.id) == 2])
+    assert client.xlen(partitions.base.inbox) == 0
 
 
 def test_a_partition_that_goes_away_does_not_stop_the_others(
@@ -179,11 +212,11 @@ def test_low_priority_events_of_an_object_are_added_once(client: Client, partiti
 
 
 def test_a_watch_ends_the_wait_and_relays(client: Client, partitions: Partitions, inbox: PartitionedInbox) -> None:
-    inbox.arrivals, stop = Arrivals(), threading.Event()
+    inbox.signal, stop = InboxSignal(), threading.Event()
 
     def watch(n: int, keys: Keys) -> None:
         relay = FeedRelay(client, partitions.base, client, keys, n, 1000)
-        one = PartitionWatch(client, keys, n, relay, inbox.arrivals)  # type: ignore[arg-type]  # set above
+        one = PartitionWatch(client, keys, n, relay, inbox.signal)  # type: ignore[arg-type]  # set above
         while not stop.is_set():
             one.step(block_ms=200)
 

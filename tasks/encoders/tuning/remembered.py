@@ -52,7 +52,7 @@ class Measured(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Tuning(msgspec.Struct, frozen=True, kw_only=True):
-    """All measurements of an encoder. ``key``: what they depend on. ``plans``: of each side, the fastest or usual one."""
+    """All measurements of an encoder. ``key``: what they depend on. ``plans``: the fastest or usual ones."""
 
     key: dict[str, str]
     measured: list[Measured]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
@@ -28,14 +28,37 @@ T = TypeVar("T")
 CHUNK = 2048  # captions encoded together: enough to sort them by length, and one or two seconds of work
 
 
+UNUSABLE = "unusable_vector"  # a reason to leave a row out
+UNUSABLE_SHARE = 0.01  # of the vectors of a source; if more are unusable, the source is at fault
+
+
+class Skipped(Protocol):
+    """A row that is left out, and why."""
+
+    @property
+    def reason(self) -> str: ...
+
+    @property
+    def detail(self) -> str: ...
+
+
 class Rows(Protocol):
-    """A piece of a source: its texts, and their vectors if the source has some."""
+    """A piece of a source: its texts, and their vectors if the source has some.
+
+    ``skipped``: rows that are left out, by position; their texts are empty. ``notes``: for users.
+    """
 
     @property
     def texts(self) -> Sequence[str]: ...
 
     @property
     def vectors(self) -> Floats | None: ...
+
+    @property
+    def skipped(self) -> Mapping[int, Skipped]: ...
+
+    @property
+    def notes(self) -> Sequence[str]: ...
 
 
 @dataclass(frozen=True)
@@ -86,6 +109,7 @@ class Hooks:
     on_progress: Callable[[Progress], None] = lambda _: None  # after each chunk
     graph: Callable[[], None] = lambda: None  # before the graph is built
     consumed: Callable[[int], None] = lambda _: None  # bytes of the source read so far
+    note: Callable[[str], None] = lambda _: None  # what users should know of how the source is read
     wait: Callable[[Transient], None] | None = None
     # the thresholds of the complete index, before the version is published
     thresholds: Callable[[CaptionIndex], Mapping[str, object] | None] = lambda _: None
@@ -108,8 +132,9 @@ def build(
 ) -> Manifest:
     """Build a version from rows, which must be the same in every call with one ``draft.source``.
 
-    A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension, zero or not finite)
-    ends the reading. The captions read before it become the version, and its manifest contains the fault. If nothing
+    A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension) ends the reading. The
+    captions read before it become the version, and its manifest contains the fault. A row whose vector is zero or not
+    finite is left out and counted; if that is more than 1 % of the rows, it is a fault, too. If nothing
     was read, raises the fault, or ``NoCaptions`` without one, and leaves nothing behind. Also raises what
     ``ChangeableLibrary.building`` and ``prepare`` raise, and ``OtherSource``.
     """
@@ -133,7 +158,7 @@ def _built(
         # after a power failure the journal may exist without its captions
         if building.index.count() < journal.progress.count:
             journal.reset()
-        reading = _Reading(rows, clean, journal, draft.dimension, chunk)
+        reading = _Reading(rows, clean, journal, draft.dimension, chunk, hooks.note)
         under_way: deque[Chunk] = deque()
 
         def chunks() -> Iterator[Chunk]:
@@ -149,7 +174,7 @@ def _built(
             reading.forget(done)
             hooks.on_progress(done.progress)
         journal.commit([], reading.progress)  # the part after the last new caption
-        progress, fault = reading.progress, reading.fault
+        progress, fault = reading.progress, reading.fault or _too_many(reading.progress)
         if not progress.count:
             return None, fault
         thresholds = retrying(partial(hooks.thresholds, building.index), hooks.wait)
@@ -157,7 +182,7 @@ def _built(
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
             draft.created.astimezone().isoformat(), draft.origin, progress.read, progress.empty, progress.duplicate,
-            draft.profile, draft.source, str(fault or ""), thresholds,
+            draft.profile, draft.source, str(fault or ""), thresholds, progress.skipped, progress.examples,
         )  # fmt: skip
         retrying(partial(building.finish, manifest), hooks.wait)
         return manifest, fault
@@ -167,13 +192,15 @@ class _Reading:
     """Reads the rows from the journal's position and groups new captions into chunks."""
 
     def __init__(
-        self, rows: Iterable[Rows], clean: Callable[[str], str], journal: Journal, dimension: int, chunk: int
-    ) -> None:
+        self, rows: Iterable[Rows], clean: Callable[[str], str], journal: Journal, dimension: int, chunk: int,
+        note: Callable[[str], None],
+    ) -> None:  # fmt: skip
         self._rows = rows
         self._clean = clean
         self._journal = journal
         self._dimension = dimension
         self._chunk = chunk
+        self._note = note
         self._under_way: set[int] = set()  # ids that are not in the journal yet
         self.progress = journal.progress
         self.fault: Permanent | None = None
@@ -182,14 +209,15 @@ class _Reading:
         """Yield chunks of at least ``chunk`` captions; the last may be smaller. Never yields an empty one."""
         captions: list[Caption] = []
         vectors: list[Floats] = []
-        for texts, given in self._remaining():
-            usable = len(texts) if given is None else self._usable(given)
-            fresh = self._fresh(texts[:usable])
+        for texts, given, skipped in self._remaining():
+            if given is not None:
+                skipped = {**self._unusable(given), **skipped}
+                if self.fault is not None:
+                    break
+            fresh = self._fresh(texts, skipped)
             captions += fresh.values()
             if given is not None:
                 vectors.append(given[list(fresh)])
-            if self.fault is not None:
-                break
             if len(captions) >= self._chunk:
                 yield Chunk(captions, np.concatenate(vectors) if vectors else None, self.progress)
                 captions, vectors = [], []
@@ -200,24 +228,29 @@ class _Reading:
         """Remove a committed chunk from the pending ids."""
         self._under_way.difference_update(caption.id for caption in chunk.captions)
 
-    def _remaining(self) -> Iterator[tuple[Sequence[str], Floats | None]]:
+    def _remaining(self) -> Iterator[tuple[Sequence[str], Floats | None, Mapping[int, Skipped]]]:
         """Yield the rows after the journal's position."""
         skip = self.progress.read
         try:
             for rows in self._rows:
+                for note in rows.notes:
+                    self._note(note)
                 if skip >= len(rows.texts):
                     skip -= len(rows.texts)
                     continue
-                yield rows.texts[skip:], None if rows.vectors is None else rows.vectors[skip:]
+                left_out = {at - skip: one for at, one in rows.skipped.items() if at >= skip}
+                yield rows.texts[skip:], None if rows.vectors is None else rows.vectors[skip:], left_out
                 skip = 0
         except Permanent as exc:
             self.fault = exc
 
-    def _fresh(self, texts: Sequence[str]) -> dict[int, Caption]:
+    def _fresh(self, texts: Sequence[str], skipped: Mapping[int, Skipped]) -> dict[int, Caption]:
         """The new captions of these texts by position; updates all counts."""
         found: dict[int, Caption] = {}
         empty = 0
         for position, text in enumerate(texts):
+            if position in skipped:
+                continue
             kept = self._clean(text)
             if kept:
                 found[position] = Caption.of(kept)
@@ -230,27 +263,45 @@ class _Reading:
                 known.add(caption.id)
                 fresh[position] = caption
         self._under_way.update(caption.id for caption in fresh.values())
-        self.progress = self.progress.plus(len(texts), empty, len(found) - len(fresh))
+        left_out = [(one.reason, one.detail) for _, one in sorted(skipped.items())]
+        self.progress = self.progress.plus(len(texts), empty, len(found) - len(fresh), left_out)
         return fresh
 
-    def _usable(self, vectors: Floats) -> int:
-        """The number of usable vectors before the first invalid one; sets the fault if there is one."""
+    def _unusable(self, vectors: Floats) -> dict[int, Skipped]:
+        """The rows whose vectors have no direction; sets the fault if they have another dimension."""
         if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
             self.fault = WrongDimension(
                 f"the source's vectors have {vectors.shape[-1]} dimensions, but this space has"
                 f" {self._dimension}: another model made them. Choose that model as encoder,"
                 " or ignore the vectors with --no-vectors"
             )
-            return 0
+            return {}
         with np.errstate(over="ignore", invalid="ignore"):
             lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
-        usable = np.isfinite(lengths) & (lengths > 0)
-        if usable.all():
-            return len(vectors)
-        first = int(np.argmin(usable))
-        number = self.progress.read + first + 1
-        self.fault = UnusableVectors(f"the vector of caption {number:,} of the source is zero or not finite")
-        return first
+        found: dict[int, Skipped] = {}
+        for at in np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0))).tolist():
+            row = vectors[at]
+            what = "has no number (NaN)" if np.isnan(row).any() else "is zero" if not row.any() else "is infinite"
+            found[at] = _Unusable(detail=f"its vector {what} (caption {self.progress.read + at + 1:,} of the source)")
+        return found
+
+
+@dataclass(frozen=True)
+class _Unusable:
+    detail: str
+    reason: str = UNUSABLE
+
+
+def _too_many(progress: Progress) -> UnusableVectors | None:
+    """The fault of a source of which too many vectors cannot be used."""
+    count = progress.skipped.get(UNUSABLE, 0)
+    if count <= progress.read * UNUSABLE_SHARE:
+        return None
+    told = next((one for one in progress.examples if one.startswith("its vector")), "")
+    return UnusableVectors(
+        f"{count:,} of {progress.read:,} vectors of the source cannot be used, more than {UNUSABLE_SHARE:.0%}; the first"
+        f" one: {told}. Whatever made them failed: make them again, or ignore them with --no-vectors"
+    )
 
 
 def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, object]]) -> Sequence[Caption]:
@@ -289,6 +340,8 @@ class Texts:
 
     texts: Sequence[str]
     vectors: Floats | None = None
+    skipped: Mapping[int, Skipped] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 def rows_of(texts: Iterable[str], size: int = 1024) -> Iterator[Texts]:

@@ -19,6 +19,8 @@ from vectordb.readers import Source
 from vectordb.starter import NAME
 from workers.captions.encoding_backends import in_a_pool, in_this_process
 
+READING = 2  # increase the number when the readers find other rows in the same files
+
 
 @dataclass(frozen=True)
 class Import:
@@ -41,7 +43,9 @@ class Import:
     def identity(self) -> str:
         """Identifies the source and how it is read. A build is resumed only with the same identity."""
         source = self.source
-        return json.dumps([source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK])
+        return json.dumps(
+            [source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK, READING]
+        )
 
     @property
     def captions_version(self) -> str:
@@ -78,7 +82,7 @@ def run(
     """Build the version. Raises what ``vectordb.building.build`` raises."""
     rows: Iterable[Rows] = what.source.read(hooks.consumed)
     if not what.vectors:
-        rows = (Texts(piece.texts) for piece in rows)
+        rows = (Texts(piece.texts, None, piece.skipped, piece.notes) for piece in rows)
     return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, resume=resume)
 
 

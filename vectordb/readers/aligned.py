@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vectordb.index import Floats
-from vectordb.readers.columns import caption_of, opened, single, text_pieces
+from vectordb.readers.caption_columns import caption_of, single
+from vectordb.readers.columns import opened, text_pieces
 from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 # returns the vectors of rows a to b as a copy

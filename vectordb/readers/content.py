@@ -13,11 +13,11 @@ from collections.abc import Sequence
 CAPTIONS, EMPTY = "captions", "nothing"
 
 _PICTURE = r"jpe?g|jpe|jfif|png|gif|webp|tiff?|bmp|svg|heic|heif|avif|jxl|jp2|ico|raw|cr2|cr3|nef|arw|dng|psd|eps"
-_OTHER = r"mp4|mov|avi|mkv|webm|m4v|mp3|wav|flac|pdf|txt|json|jsonl|csv|tsv|xml|html?|php|aspx?|zip|tar|gz|parquet|npy"
+_OTHER = r"mp4|mov|avi|mkv|webm|m4v|mp3|wav|flac|pdf|txt|json|jsonl|csv|tsv|xml|html?|php|aspx?|zip|tar|gz|npy"
 _HOSTS = r"com|org|net|edu|gov|info|io|co|uk|de|fr|it|es|nl|ru|jp|cn|br|pl|eu|ch|at|se|us|ca|au|in"
 _LICENCE = (
-    r"cc[ -]?(0|by|zero|pd|sa|nc|nd)\b.*|creative commons.*|public[ _-]?domain.*|all rights reserved.*|pdm?|gpl.*|mit|"
-    r"(apache|bsd|gfdl|odbl|cdla|mpl|lgpl|agpl)\b.*|attribution(-\w+)*( license)?|"
+    r"cc[ -]?(0|by|zero|pd|sa|nc|nd)\b.*|creative commons.*|public[ _-]?domain.*|all rights reserved.*|pdm?|"
+    r"mit|gpl.*|(apache|bsd|gfdl|odbl|cdla|mpl|lgpl|agpl)\b.*|attribution(-\w+)*( license)?|"
     r"no known copyright.*|royalty[ -]free|proprietary|unlicensed"
 )
 _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
@@ -30,7 +30,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("file names", r"(?:[a-z]:)?[^\s/\\]*[/\\](?:[^\s/\\]+[/\\])*[^\s/\\]*"),
         ("dates", r"\d{4}[-/.:]\d{1,2}[-/.:]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T ,].*)?"),
         ("dates", r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"),
-        ("numbers", r"[-+]?[$€£¥]?\s?(?:\d[\d.,' ]*|\.\d+)(?:e[-+]?\d+)?\s?(?:%|px|kb|mb|gb|bytes|[$€£¥])?|nan|[-+]?inf"),
+        ("numbers", r"[-+]?[$€£¥]?\s?(?:\d[\d.,' ]*|\.\d+)(?:e[-+]?\d+)?\s?(?:%|px|[kmg]b|[$€£¥])?|nan|[-+]?inf"),
         ("numbers", r"\d+\s?[x×:]\s?\d+(?:\s?px)?|[(\[{]\s*-?\d[\d\s.,;:e+-]*[)\]}]"),
         ("hashes", r"(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:sha\d+|md5)[:-]\S+"),
         ("hashes", r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_-]{20,}={0,2}"),
@@ -39,7 +39,7 @@ _KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("licences", _LICENCE),
         ("media types", r"(?:image|video|audio|text|application)/[\w.+-]+"),
         ("truth values", r"true|false|yes|no|none|null|n/?a|nil|success|failed\w*|error|ok|0|1"),
-        ("parts of a data set", r"train(?:ing)?\d*|val(?:id(?:ation)?)?\d*|restval|test(?:ing)?\d*|dev|minival|unlabeled"),
+        ("parts of a data set", r"train(?:ing)?\d*|val(?:id(?:ation)?)?\d*|(?:rest|mini)val|test(?:ing)?\d*|dev"),
         ("structures", r"[\[{(]\s*[\[{\"']?.*[:,].*[\]})]"),
     )
 )  # fmt: skip
@@ -95,7 +95,9 @@ def words(values: Sequence[str]) -> float:
     there = [value for value in values if value.strip()]
     if not there:
         return 0.0
-    return sum(len(value.split()) + sum(char > "\u2e7f" for char in value[:LOOKED_AT]) for value in there) / len(there)
+    return sum(len(value.split()) + sum(char > "\u2e7f" for char in value[:LOOKED_AT]) for value in there) / len(
+        there
+    )
 
 
 def is_prose(values: Sequence[str]) -> bool:

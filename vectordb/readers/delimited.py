@@ -26,7 +26,7 @@ from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, 
 # lines to detect the dialect by, and rows to choose the column by
 _LINES, _ROWS = 1000, 500
 _LENGTH = 1 << 20  # characters of these lines
-_SHARE = 0.5  # of the first rows that may be left out
+_SHARE, _FEW = 0.5, 3  # of the first rows that may be left out; with fewer rows, as long as one is left
 _JSON_STARTS = ('{"', "{ ", '["', "[{", "[ ")
 
 
@@ -142,9 +142,7 @@ def _failing(fault: BadSource) -> Iterator[Block]:
 class _Table:
     """Rows of a table, and the choice of their caption column."""
 
-    def __init__(
-        self, path: Path, dialect: Dialect, column: str | None, notes: list[str], *, plain: bool
-    ) -> None:
+    def __init__(self, path: Path, dialect: Dialect, column: str | None, notes: list[str], *, plain: bool) -> None:
         self._path = path
         self._dialect = dialect
         self._column = column
@@ -160,21 +158,7 @@ class _Table:
 
     def texts(self, rows: Iterator[Record]) -> Iterator[str | Skipped]:
         """The captions of all rows, in order."""
-        sample: list[Record] = []
-        fault: BadSource | None = None
-        try:
-            for number, row in islice(rows, _ROWS):
-                if row:
-                    sample.append((number, row))  # keeps the rows before a fault
-                if len(row) > FIELDS_MAX if isinstance(row, list) else False:
-                    raise BadSource(
-                        self._path, f"it has more than {FIELDS_MAX:,} fields: this is no list of captions",
-                        f"line {number}",
-                    )  # fmt: skip
-        except BadSource as exc:
-            if not sample:
-                raise
-            fault = exc
+        sample, fault = self._sample(rows)
         good = [row for _, row in sample if isinstance(row, list) and self._readable(row, 0) is None]
         if not good:
             yield from (self._tally.skipped(row) for _, row in sample if isinstance(row, Skipped))
@@ -186,21 +170,33 @@ class _Table:
             self._notes.append(f"{self._path.name}: a table with the delimiter {self._delimiter}")
         every = chain(sample, _none(fault) if fault else rows)
         for number, row in every:
-            if isinstance(row, list):
-                if not row:
-                    continue
-                if header:
-                    header = False
-                    continue
-                fault_of = self._readable(row, number) or self._length(row, width, number)
-                if fault_of is None:
-                    self._tally.row()
-                    for place in at:
-                        yield from texts_in(row[place], f"line {number}", written=written)
-                    continue
-                row = fault_of  # noqa: PLW2901 -- left out like the others
-            yield self._tally.skipped(row)
+            if isinstance(row, Skipped):
+                yield self._tally.skipped(row)
+            elif row and header:
+                header = False
+            elif bad := self._readable(row, number) or self._length(row, width, number):
+                yield self._tally.skipped(bad)
+            elif row:
+                self._tally.row()
+                for place in at:
+                    yield from texts_in(row[place], f"line {number}", written=written)
         self._tally.finish()
+
+    def _sample(self, rows: Iterator[Record]) -> tuple[list[Record], BadSource | None]:
+        """The first rows that are not blank, and the fault after them. Raises it if there are none."""
+        sample: list[Record] = []
+        try:
+            for number, row in islice(rows, _ROWS):
+                if row:
+                    sample.append((number, row))  # keeps the rows before a fault
+                if isinstance(row, list) and len(row) > FIELDS_MAX:
+                    wide = f"it has more than {FIELDS_MAX:,} fields: this is no list of captions"
+                    return sample, BadSource(self._path, wide, f"line {number}")
+        except BadSource as exc:
+            if not sample:
+                raise
+            return sample, exc
+        return sample, None
 
     def _readable(self, row: list[str], number: int) -> Skipped | None:
         """Why a row cannot be read, if so. Undecodable bytes are rare, so the fields are joined to look for them."""
@@ -208,29 +204,36 @@ class _Table:
         return None if text.isprintable() else unreadable(text, f"line {number}")
 
     def _length(self, row: list[str], width: int, number: int) -> Skipped | None:
-        if len(row) == width:
+        if len(row) == width or not row:
             return None
-        fields = f"{len(row)} field{'s' * (len(row) != 1)} separated by {self._delimiter}, but the other rows have {width}"
+        fields = (
+            f"{len(row)} field{'s' * (len(row) != 1)} separated by {self._delimiter}, but the other rows have {width}"
+        )
         return skip(RAGGED, fields, f"line {number}")
 
     def _shape(self, good: list[list[str]]) -> tuple[bool, int]:
         """Whether the first row is a header, and the number of fields of the rows."""
         first = good[0]
         widths = Counter(map(len, good[1:])) or Counter([len(first)])
-        usual, count = widths.most_common(1)[0]
+        usual, _ = widths.most_common(1)[0]
         body = [row for row in good[1:] if len(row) == len(first)]
         wanted = self._column is not None and self._column in [name.strip() for name in first]
         header = wanted or is_header(first) or (len(first) == usual and _differs(first, body))
-        width = len(first) if header and (widths[len(first)] or len(good) == 1) else usual
-        if header and len(first) == usual - 1:
-            width = usual
-        if (widths.total() - widths[width]) > widths.total() * _SHARE and widths.total() > 3:
-            often = ", ".join(f"{n:,} with {fields}" for fields, n in widths.most_common(3))
+        width = len(first) if header else usual
+        if header and len(first) == usual - 1 and not any(row[-1].strip() for row in good[1:] if len(row) == usual):
+            width = usual  # a delimiter at the end of each row
+        if (
+            (widths.total() - widths[width]) > widths.total() * _SHARE
+            and (widths.total() > 3 or not widths[width])
+            and len(good) > 1
+        ):
+            often = ", ".join(f"{n:,} rows have {fields}" for fields, n in widths.most_common(3))
+            names = f"the first line names {width} columns, but " if header else ""
             raise BadSource(
                 self._path,
-                f"the rows do not agree on the number of fields separated by {self._delimiter}: {often}. Quote the"
-                " fields that contain it, or name another one with --delimiter; if every line is one caption, run with"
-                " --format text",
+                f"the numbers of fields separated by {self._delimiter} do not agree: {names}{often}. Quote the"
+                " fields that contain it, or name another delimiter with --delimiter; if every line is one caption, run"
+                " with --format text",
                 "line 1",
             )
         return header, width
@@ -271,6 +274,11 @@ def _differs(first: list[str], body: list[list[str]]) -> bool:
         kind = kind_of(values)
         if kind != CAPTIONS and kind_of([name]) != kind:
             return True
-        if kind == CAPTIONS and words(values) >= 3 and len(name.split()) == 1 and not any(v.strip() == name for v in values):
+        if (
+            kind == CAPTIONS
+            and words(values) >= 3
+            and len(name.split()) == 1
+            and not any(v.strip() == name for v in values)
+        ):
             return all(len(other.split()) == 1 for other in first)
     return False

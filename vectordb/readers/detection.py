@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from vectordb.readers import clip_retrieval, faiss_folder, img2dataset, wordnet
@@ -79,12 +80,8 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         if not (folder / wordnet.DATA).is_file():
             raise BadSource(folder, f"there is no {wordnet.DATA} in it")
         return layout, (folder / wordnet.DATA,)
-    if layout == CLIP_RETRIEVAL:
-        return layout, clip_retrieval.files(folder)
-    if layout == FAISS:
-        return layout, faiss_folder.files(folder, natural)
-    if layout == IMG2DATASET:
-        return layout, img2dataset.files(folder)
+    if layout is not None:
+        return layout, _LAYOUTS[layout](folder)
     there = sorted((p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._"), key=natural)
     by_format: dict[str | None, list[Path]] = {}
     for file in there:
@@ -103,6 +100,13 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         raise BadSource(folder, f"there are {inside}")
     files = by_format[known[0]]
     return (_of_file(files[0]) if known[0] == COCO else known[0]), tuple(files)
+
+
+_LAYOUTS: dict[str, Callable[[Path], tuple[Path, ...]]] = {
+    CLIP_RETRIEVAL: clip_retrieval.files,
+    FAISS: lambda folder: faiss_folder.files(folder, natural),
+    IMG2DATASET: img2dataset.files,
+}
 
 
 def _layout(folder: Path) -> str | None:

@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from vectordb.readers.content import CAPTIONS, kind_of, leads_with_other
+from vectordb.readers.content import CAPTIONS, example, kind_of, leads_with_other
 from vectordb.readers.names import CAPTION_NAMES, is_header
 from vectordb.readers.rows import Skipped
 
@@ -24,6 +24,7 @@ _BY_NAME = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": "
 _AGREE = 0.8  # share of the rows with the same number of fields
 _SINGLE = 0.05  # share of the lines with a delimiter of a file that still counts as one column
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
+_NO_CAPTIONS = {"file names", "addresses", "e-mail addresses", "hashes", "numbers", "dates", "ids", "structures"}
 _DECIMAL = re.compile(r"(?<=\d),(?=\d)")
 
 
@@ -65,8 +66,8 @@ def shown(delimiter: str) -> str:
 def named(delimiter: str) -> str:
     """The delimiter that a user means: one character, or a name such as ``tab``. Raises ``ValueError``."""
     found = _BY_NAME.get(delimiter.lower(), delimiter)
-    if len(found) == 4 and found.startswith("\\x"):
-        found = chr(int(found[2:], 16))
+    if re.fullmatch(r"\\x[0-9a-fA-F]{2}", found):
+        found = chr(int(found[2:], base=16))
     if len(found) != 1 or found in '\n\r"\0':
         raise ValueError(f"the delimiter must be one character or one of {', '.join(_BY_NAME)}, not {delimiter!r}")
     return found
@@ -118,7 +119,7 @@ class _Trial:
         there = len(self.rows) - self.header or 1
         self.share = (widths[self.width] - self.header) / there
         if self.header and self.share < _AGREE and widths.most_common(1)[0][1] / len(self.rows) >= _AGREE:
-            self.width = widths.most_common(1)[0][0]
+            self.width = widths.most_common(1)[0][0]  # the reader compares it with the header
             self.share = widths[self.width] / there
         body = [row for row in self.rows[self.header :] if len(row) == self.width]
         self.columns = list(zip(*body, strict=True))
@@ -145,7 +146,9 @@ class _Trial:
         """The greater, the better it explains the lines."""
         captions = CAPTIONS in self.kinds if self.kinds else False
         clean = captions and not any(
-            leads_with_other(column) for column, kind in zip(self.columns, self.kinds, strict=True) if kind == CAPTIONS
+            leads_with_other(column)
+            for column, kind in zip(self.columns, self.kinds, strict=True)
+            if kind == CAPTIONS
         )
         return (
             self.header, not self._decimal(), captions, clean, not self._like_prose(), round(self.share, 1),
@@ -179,25 +182,31 @@ def _one_column(lines: Sequence[str], trials: Sequence[_Trial]) -> Dialect:
         widths = Counter(map(len, trial.rows or parsed(lines, _quoted(lines, mark))))
         often = ", ".join(f"{n:,} with {width}" for width, n in widths.most_common(3))
         raise Undecided(
-            f"the delimiter cannot be determined. {shown(mark)} occurs in {count:,} of the first {len(lines):,} lines,"
-            f" but the numbers of fields differ: {often}. If it separates columns, quote the fields that contain it, or"
-            f" run with --delimiter {_option(mark)}; if every line is one caption, run with --format text"
+            f"the delimiter cannot be determined: {shown(mark)} occurs in {count:,} of the first {len(lines):,} lines."
+            f" As the delimiter it gives these numbers of fields: {often}. If it separates columns, quote the fields"
+            f" that contain it, or run with --delimiter {_option(mark)}; if every line is one caption, run with"
+            " --format text"
         )
     _check_lines(texts[alone:])
     return quoted
 
 
 def _check_lines(texts: Sequence[str]) -> None:
-    """Raise ``Undecided`` for lines that are rows of a table with an unknown delimiter."""
+    """Raise ``Undecided`` for lines that are no captions, or rows of a table with an unknown delimiter."""
+    if (kind := kind_of(texts)) in _NO_CAPTIONS:
+        raise Undecided(
+            f"most lines hold {kind}, not captions, such as {example(texts)!r}; if every line is one caption, run"
+            " with --format text"
+        )
     if not leads_with_other(texts):
         return
-    marks = Counter(char for line in texts for char in set(line) if not char.isalnum() and char not in " .'\"_-/")
+    marks = Counter(char for line in texts for char in set(line) if not char.isalnum() and not char.isspace() and char not in ".'\"_-/")
     agreed = next((mark for mark, count in marks.most_common() if count * 10 >= len(texts) * 9), None)
     what = f"a delimiter such as {shown(agreed)}" if agreed else "an unknown delimiter"
     raise Undecided(
         f"most lines begin with a file name or an address, so they are rows with {what}, not captions. Run with"
-        f" --delimiter {_option(agreed) if agreed else 'CHARACTER'} and --column NUMBER; if every line is one caption,"
-        " run with --format text"
+        f" --delimiter {_option(agreed) if agreed else 'CHARACTER'} and --column NUMBER; if every line is one"
+        " caption, run with --format text"
     )
 
 

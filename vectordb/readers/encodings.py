@@ -32,7 +32,9 @@ def encoding_of(path: Path, head: bytes, wanted: str | None = None) -> tuple[str
             name = codecs.lookup(wanted).name
             "".encode(name)  # raises for codecs that are not encodings of text
         except (LookupError, ValueError) as exc:
-            raise BadSource(path, f"there is no encoding {wanted!r}; examples: utf-8, cp1252, utf-16, gb18030") from exc
+            raise BadSource(
+                path, f"there is no encoding {wanted!r}; examples: utf-8, cp1252, utf-16, gb18030"
+            ) from exc
         mark = next((mark for mark, _ in _MARKS if head.startswith(mark)), b"")
         ends = {"utf-16": "utf-16-le", "utf-32": "utf-32-le", "utf-8-sig": UTF8}
         marked = next((kind for mark, kind in _MARKS if head.startswith(mark)), None)

@@ -1,7 +1,7 @@
 """The output folder of img2dataset: shards ``00000`` …, each a table of its rows and their pictures.
 
-Of each shard, ``00000.parquet`` has all rows with their captions; without it, ``00000.tar`` (WebDataset) or the ``.txt``
-and ``.json`` files beside the pictures in the folder ``00000`` have those of the pictures that were downloaded.
+Of each shard, ``00000.parquet`` has all rows with their captions. Without it, ``00000.tar`` (WebDataset) or the
+``.txt`` and ``.json`` files beside the pictures in the folder ``00000`` have those of the downloaded pictures.
 ``00000_stats.json`` has no captions.
 """
 
@@ -70,7 +70,11 @@ def _sidecars(folder: Path) -> list[Path]:
     """The files beside pictures that have captions: the ``.txt`` of a sample, or its ``.json``."""
     samples: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix in {".txt", ".json"} and path.is_file() and (path.suffix == ".txt" or path.stem not in samples):
+        if (
+            path.suffix in {".txt", ".json"}
+            and path.is_file()
+            and (path.suffix == ".txt" or path.stem not in samples)
+        ):
             samples[path.stem] = path
     return [samples[stem] for stem in sorted(samples)]
 

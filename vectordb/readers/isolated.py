@@ -47,7 +47,7 @@ class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answer: rows with the bytes consumed so far, or the end with ``done``.
 
     ``vectors``: float32, row by row. ``fault``: path, reason and position of a ``BadSource``, which is the end;
-    ``columns``: those of a ``ChooseColumn``, and its reason. ``skipped``: position, reason and detail of each such row.
+    ``columns``: those of a ``ChooseColumn``, and its reason. ``skipped``: position, reason and detail of such rows.
     ``spent``: the process met its limit of memory, and is not used again.
     """
 

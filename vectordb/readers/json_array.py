@@ -1,8 +1,8 @@
 """JSON files with one value.
 
-The captions are in a list of objects, of texts, or of lists of texts: the value itself (``[{"caption": …}]``), or one
-that a key of it holds (COCO's ``annotations``, ``images`` of Karpathy's splits with their ``sentences``). Or the value
-maps file names to captions (``{"1.jpg": ["a cat", "a kitten"]}``). Reads the file as a stream, with only some objects
+The captions are in a list of objects, of texts, or of lists of texts: the value itself (``[{"caption": …}]``), or
+one that a key of it holds (COCO's ``annotations``, ``images`` of Karpathy's splits with their ``sentences``). Or the
+value maps file names to captions (``{"1.jpg": ["a cat", "a kitten"]}``). Reads the file as a stream, with only some objects
 in memory at a time.
 """
 
@@ -110,9 +110,7 @@ class _File:
         """Whether the keys are names of images, and not words for what the values hold."""
         return key.lower() not in _LISTS and kind_of([*(name for name, _ in others), key]) not in {CAPTIONS, EMPTY}
 
-    def _map(
-        self, begin: Sequence[tuple[str, Any]], events: Iterator[tuple[str, Any]]
-    ) -> Iterator[str | Skipped]:
+    def _map(self, begin: Sequence[tuple[str, Any]], events: Iterator[tuple[str, Any]]) -> Iterator[str | Skipped]:
         """The captions of an object whose keys are images."""
         if self._doubts:
             raise self._doubts[0]
@@ -120,7 +118,7 @@ class _File:
         if not keys or kind_of(keys) in {CAPTIONS, EMPTY}:
             raise BadSource(
                 self._path,
-                "no list of captions was found in this object (such as COCO's \"annotations\"); for one object per"
+                'no list of captions was found in this object (such as COCO\'s "annotations"); for one object per'
                 f" line use the format jsonl. Its keys are: {', '.join(keys[:20]) or 'none'}",
             )
         for number, (_, value) in enumerate(begin, 1):
@@ -177,9 +175,7 @@ class _File:
         objects = [row for row in begin if isinstance(row, dict)]
         if not isinstance(begin[0], dict):
             self._count = 1
-            texts = texts_of(begin if key is None else [one for one in begin if one is not None]) if _flat(begin) else [
-                text for one in begin for text in texts_of(one)
-            ]  # fmt: skip
+            texts = [text for one in begin for text in texts_of(one)]
             if kind_of(texts) == CAPTIONS and (key is None or key.lower() in _LISTS):
                 return [], False
             if key is None:
@@ -210,10 +206,6 @@ class _File:
         if written:
             return chain.from_iterable(texts_in(text, f"item {self._count}", written=True) for text in texts or ("",))
         return iter(texts or [""])
-
-
-def _flat(begin: Sequence[Any]) -> bool:
-    return not any(isinstance(one, list) for one in begin)
 
 
 def _failing(fault: Exception) -> Iterator[Any]:

@@ -122,10 +122,10 @@ def _bare(path: Path, column: str | None, value: object, position: str) -> Calla
     """The reader of lines that are texts or lists themselves."""
     try:
         texts = texts_of(value)
-        if column is not None or kind_of(texts) != CAPTIONS:
-            raise NotListed(type(value).__name__)
     except NotListed as exc:
         raise BadSource(path, f"this is not a JSON object but {exc}", position) from exc
+    if column is not None or kind_of(texts) != CAPTIONS:
+        raise BadSource(path, f"this is not a JSON object but {type(value).__name__}", position)
 
     def captions(line: str) -> list[str]:
         return _listed(_value(line), "line")

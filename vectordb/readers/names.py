@@ -15,8 +15,8 @@ CAPTION_NAMES = (
 )  # fmt: skip
 # other frequent names in headers of caption files; such a word in the first row marks it as a header
 _OTHER_NAMES = {
-    "url", "image_url", "image_path", "image_name", "image", "images", "img", "filename", "file_name", "file", "filepath",
-    "file_path", "path", "image_id", "img_id", "imgid", "id", "key", "similarity", "score", "split", "license",
+    "url", "image_url", "image_path", "image_name", "image", "images", "img", "filename", "file_name", "file",
+    "filepath",    "file_path", "path", "image_id", "img_id", "imgid", "id", "key", "similarity", "score", "split", "license",
     "licence", "language", "lang", "width", "height", "sentids", "comment_number", "caption_number", "date", "author",
     "source", "hash", "md5", "sha256", "tags", "label", "labels", "category", "name",
 }  # fmt: skip

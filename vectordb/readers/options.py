@@ -15,3 +15,6 @@ class TextOptions:
     delimiter: str | None = None
     encoding: str | None = None
     sure: bool = False
+
+
+DETECTED = TextOptions()

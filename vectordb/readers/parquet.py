@@ -10,18 +10,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from vectordb.readers.columns import (
-    VECTOR,
-    Captions,
-    Columns,
-    caption_of,
-    listed_pieces,
-    opened,
-    single,
-    text_pieces,
-    vectors_of,
-)
-from vectordb.readers.rows import BadSource, FAILED, OnProgress, Rows, Skipped, packed, skip
+from vectordb.readers.caption_columns import Captions, caption_of, listed_pieces, single
+from vectordb.readers.columns import VECTOR, Columns, opened, text_pieces, vectors_of
+from vectordb.readers.rows import FAILED, BadSource, OnProgress, Rows, Skipped, packed, skip
 
 # of a picture's download, in the tables of img2dataset
 _STATUS, _SUCCESS = "status", "success"

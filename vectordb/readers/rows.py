@@ -27,6 +27,7 @@ _FEW = 64  # texts between two looks at their length
 # receives the number of bytes consumed so far
 OnProgress = Callable[[int], None]
 
+
 @dataclass(frozen=True, slots=True)
 class Skipped:
     """A row that is left out. ``reason``: one of the constants below; ``detail``: which row, and what is wrong."""

@@ -21,12 +21,12 @@ from vectordb.readers import (
     webdataset,
     wordnet,
 )
-from vectordb.readers.options import TextOptions
+from vectordb.readers.options import DETECTED, TextOptions
 from vectordb.readers.rows import BadSource, OnProgress, Rows, is_stdin
 
 FORMATS: tuple[str, ...] = detection.FORMATS
 
-_TEXTS: dict[str, Callable[[Path, str | None, OnProgress, TextOptions], Iterator[Rows]]] = {
+_TEXTS: dict[str, Callable[..., Iterator[Rows]]] = {
     detection.TEXT: delimited.read_text,
     detection.CSV: delimited.read_csv,
     detection.TSV: delimited.read_tsv,
@@ -59,7 +59,7 @@ class Source:
     files: tuple[Path, ...]
     format: str
     column: str | None
-    options: TextOptions = TextOptions()
+    options: TextOptions = DETECTED
 
     @property
     def has_vectors(self) -> bool:
@@ -108,7 +108,7 @@ def read_here(
     format: str,  # noqa: A002 -- the usual name
     column: str | None,
     report: OnProgress,
-    options: TextOptions = TextOptions(),
+    options: TextOptions = DETECTED,
 ) -> Iterator[Rows]:
     """As ``Source.read``, in this process whatever the format."""
     if format in _FILES_TOGETHER:
@@ -122,7 +122,9 @@ def read_here(
             report(before + consumed)
 
         pieces = (
-            _TEXTS[format](file, column, so_far, options) if format in _TEXTS else _ONE_FILE[format](file, column, so_far)
+            _TEXTS[format](file, column, so_far, options)
+            if format in _TEXTS
+            else _ONE_FILE[format](file, column, so_far)
         )
         for rows in pieces:
             if vectors not in {None, rows.vectors is not None}:

@@ -12,10 +12,11 @@ from pathlib import Path
 
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.extraction.phrases import BY
-from vectordb.building import CHUNK, Draft, Hooks, Prepare, Rows, Texts, build
+from vectordb.building import CHUNK, Draft, Hooks, Prepare, build
 from vectordb.cleaning import cleaned
 from vectordb.library import ChangeableLibrary, Manifest, UnsafeName, safe
 from vectordb.readers import Source
+from vectordb.source_rows import Rows, Texts
 from vectordb.starter import NAME
 from workers.captions.encoding_backends import in_a_pool, in_this_process
 

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectordb.building import Chunk, Draft, Hooks, NoCaptions, Prepare, Prepared, Texts, build, encoding, rows_of
+from vectordb.building import Draft, Hooks, NoCaptions, Prepare, Prepared, build, encoding
 from vectordb.captions import Caption, normalise
 from vectordb.errors import Permanent, Transient
 from vectordb.folder import FolderLibrary
 from vectordb.index import Floats, IndexFault, WrongDimension
 from vectordb.journal import OtherSource, Progress
 from vectordb.library import Manifest, VersionExists
+from vectordb.source_rows import Chunk, Texts, rows_of
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DRAFT = Draft("mine", "v1", "mini", 8, NOON, source="one")

@@ -155,7 +155,9 @@ def _chosen(doubt: ChooseColumn) -> str:
     messages.print(f"{escape(str(doubt.path))}: {escape(doubt.why)}:", soft_wrap=True)
     for number, (_, line) in enumerate(doubt.columns, 1):
         messages.print(f"  {number}  {escape(line)}", soft_wrap=True, highlight=False)
-    chosen = typer.prompt("Number of the column that holds the captions", type=IntRange(1, len(doubt.columns)), err=True)
+    chosen = typer.prompt(
+        "Number of the column that holds the captions", type=IntRange(1, len(doubt.columns)), err=True
+    )
     return str(chosen)
 
 

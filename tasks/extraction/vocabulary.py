@@ -17,8 +17,8 @@ def _words(text: str) -> frozenset[str]:
 # words about how an image was made, not what it shows
 ABOUT_PICTURES = frozenset(PICTURE_WORDS) | _words(
     """
-    artwork background clip closeup drawing footage foreground graphic photograph photography pic rendering
-    screenshot shot silhouette sketch snapshot stock vector view wallpaper
+    artwork background clip close-up closeup drawing footage foreground graphic photograph photography pic rendering
+    screenshot shot silhouette sketch snapshot stock vector view wallpaper watermark
     """
 )
 

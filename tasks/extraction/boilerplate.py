@@ -16,8 +16,8 @@ _PICTURE = (
 )
 _TYPES = r"(?:jpe?g|jpe|png|gif|webp|tiff?|bmp|svg|heic|heif|avif|cr2|cr3|nef|arw|dng|psd|eps|mp4|mov)"
 _AGENCIES = (
-    r"(?:shutterstock|getty ?images|istock(?:photo)?|alamy|adobe ?stock|depositphotos|dreamstime|123rf|fotolia|bigstock|"
-    r"can ?stock ?photo|unsplash|pexels|pixabay|freepik|vecteezy|stocksy|rawpixel|wikimedia commons|deviantart|"
+    r"(?:shutterstock|getty ?images|istock(?:photo)?|alamy|adobe ?stock|depositphotos|dreamstime|123rf|fotolia|"
+    r"bigstock|can ?stock ?photo|unsplash|pexels|pixabay|freepik|vecteezy|stocksy|rawpixel|wikimedia commons|deviantart|"
     r"shutter ?stock|gettyimages|colou?rbox|pond5|corbis|magnum photos)"
 )
 # words of their own, but not at the end of a caption, behind a separator
@@ -173,7 +173,7 @@ _CREDIT = re.compile(
     r"(?:@\w+|[A-Z][\w.'’-]*)(?:\s+(?:[A-Z][\w.'’-]*|de|van|von|di|da|al))*(?:\s*[/|,]\s*[A-Z][\w.'’-]*)*\)?"
 )
 _TAG = re.compile(r"#(\w+)")
-# words between nouns in German, Spanish, French, Italian, Portuguese and Dutch; in lower case, because names have them
+# words between nouns in German, Spanish, French, Italian, Portuguese and Dutch; in lower case: names have them, too
 _FOREIGN = re.compile(
     r"\b(?:ein|eine|einen|einem|einer|der|dem|den|und|im|mit|auf|vor|unter|un|una|une|uno|unos|el|los|las|la|en|del|"
     r"con|contra|le|les|des|du|et|dans|sur|avec|il|gli|di|della|nel|sul|per|um|uma|os|com|na|het|een|van|op|met|bij|"

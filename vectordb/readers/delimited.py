@@ -232,8 +232,8 @@ class _Table:
             raise BadSource(
                 self._path,
                 f"the numbers of fields separated by {self._delimiter} do not agree: {names}{often}. Quote the"
-                " fields that contain it, or name another delimiter with --delimiter; if every line is one caption, run"
-                " with --format text",
+                " fields that contain it, or name another delimiter with --delimiter; if every line is one caption,"
+                " run with --format text",
                 "line 1",
             )
         return header, width

@@ -22,6 +22,7 @@ FIELDS_MAX = 1000  # of a row
 _NAMES = {"\t": "tab", " ": "space", "\x01": "\\x01", "\x1f": "\\x1f", "\x1e": "\\x1e"}
 _BY_NAME = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":"}
 _AGREE = 0.8  # share of the rows with the same number of fields
+_LINES_OF_ROW = 20  # at most, on average, where fields are quoted
 _SINGLE = 0.05  # share of the lines with a delimiter of a file that still counts as one column
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NO_CAPTIONS = {"file names", "addresses", "e-mail addresses", "hashes", "numbers", "dates", "ids", "structures"}
@@ -67,7 +68,7 @@ def named(delimiter: str) -> str:
     """The delimiter that a user means: one character, or a name such as ``tab``. Raises ``ValueError``."""
     found = _BY_NAME.get(delimiter.lower(), delimiter)
     if re.fullmatch(r"\\x[0-9a-fA-F]{2}", found):
-        found = chr(int(found[2:], base=16))
+        found = bytes.fromhex(found[2:]).decode("latin-1")
     if len(found) != 1 or found in '\n\r"\0':
         raise ValueError(f"the delimiter must be one character or one of {', '.join(_BY_NAME)}, not {delimiter!r}")
     return found
@@ -109,7 +110,8 @@ class _Trial:
         self.share = self.quoted_share = 0.0
         self.width = 1
         self.rows: list[list[str]] = []
-        if sum(delimiter in line for line in lines) * 2 < len(lines):
+        quoted = any('"' in line for line in lines)  # a row may then have several lines
+        if sum(delimiter in line for line in lines) * (_LINES_OF_ROW if quoted else 2) < len(lines):
             return
         self.dialect = _quoted(lines, delimiter)
         self.rows = parsed(lines, self.dialect)
@@ -182,7 +184,7 @@ def _one_column(lines: Sequence[str], trials: Sequence[_Trial]) -> Dialect:
         widths = Counter(map(len, trial.rows or parsed(lines, _quoted(lines, mark))))
         often = ", ".join(f"{n:,} with {width}" for width, n in widths.most_common(3))
         raise Undecided(
-            f"the delimiter cannot be determined: {shown(mark)} occurs in {count:,} of the first {len(lines):,} lines."
+            f"the delimiter cannot be determined: {shown(mark)} is in {count:,} of the first {len(lines):,} lines."
             f" As the delimiter it gives these numbers of fields: {often}. If it separates columns, quote the fields"
             f" that contain it, or run with --delimiter {_option(mark)}; if every line is one caption, run with"
             " --format text"
@@ -200,7 +202,9 @@ def _check_lines(texts: Sequence[str]) -> None:
         )
     if not leads_with_other(texts):
         return
-    marks = Counter(char for line in texts for char in set(line) if not char.isalnum() and not char.isspace() and char not in ".'\"_-/")
+    marks = Counter(char for line in texts for char in set(line) if not (char.isalnum() or char.isspace()))
+    for mark in ".'\"_-/":
+        marks.pop(mark, None)
     agreed = next((mark for mark, count in marks.most_common() if count * 10 >= len(texts) * 9), None)
     what = f"a delimiter such as {shown(agreed)}" if agreed else "an unknown delimiter"
     raise Undecided(

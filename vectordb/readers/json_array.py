@@ -2,8 +2,8 @@
 
 The captions are in a list of objects, of texts, or of lists of texts: the value itself (``[{"caption": …}]``), or
 one that a key of it holds (COCO's ``annotations``, ``images`` of Karpathy's splits with their ``sentences``). Or the
-value maps file names to captions (``{"1.jpg": ["a cat", "a kitten"]}``). Reads the file as a stream, with only some objects
-in memory at a time.
+value maps file names to captions (``{"1.jpg": ["a cat", "a kitten"]}``). Reads the file as a stream, with only some
+objects in memory at a time.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ _PICTURE = (
 _TYPES = r"(?:jpe?g|jpe|png|gif|webp|tiff?|bmp|svg|heic|heif|avif|cr2|cr3|nef|arw|dng|psd|eps|mp4|mov)"
 _AGENCIES = (
     r"(?:shutterstock|getty ?images|istock(?:photo)?|alamy|adobe ?stock|depositphotos|dreamstime|123rf|fotolia|"
-    r"bigstock|can ?stock ?photo|unsplash|pexels|pixabay|freepik|vecteezy|stocksy|rawpixel|wikimedia commons|deviantart|"
-    r"shutter ?stock|gettyimages|colou?rbox|pond5|corbis|magnum photos)"
+    r"bigstock|can ?stock ?photo|unsplash|pexels|pixabay|freepik|vecteezy|stocksy|rawpixel|wikimedia commons|"
+    r"deviantart|shutter ?stock|gettyimages|colou?rbox|pond5|corbis|magnum photos)"
 )
 # words of their own, but not at the end of a caption, behind a separator
 _SITES = (

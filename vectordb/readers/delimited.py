@@ -16,12 +16,13 @@ from pathlib import Path
 from vectordb.readers import dialect as dialects
 from vectordb.readers.choice import Column, choose, column_of, texts_in
 from vectordb.readers.content import CAPTIONS, kind_of, words
-from vectordb.readers.dialect import FIELDS_MAX, Dialect, Undecided, shown
+from vectordb.readers.dialect import Undecided, shown
 from vectordb.readers.lines import Block, blocks, split, unreadable
 from vectordb.readers.names import is_header, may_be_header
 from vectordb.readers.options import TextOptions
 from vectordb.readers.records import Record, records
 from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, packed, skip
+from vectordb.readers.table_format import FIELDS_MAX, Dialect
 
 # lines to detect the dialect by, and rows to choose the column by
 _LINES, _ROWS = 1000, 500

@@ -6,19 +6,19 @@ and if one of the columns then holds captions. What cannot be decided raises ``U
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from vectordb.readers.content import CAPTIONS, example, kind_of, leads_with_other
 from vectordb.readers.names import CAPTION_NAMES, is_header
+from vectordb.readers.records import records
 from vectordb.readers.rows import Skipped
+from vectordb.readers.table_format import FIELDS_MAX, Dialect
 
 DELIMITERS = (",", "\t", ";", "|")
 RARE = ("\x01", "\x1f", "\x1e", "^", "~", "¦", "§")  # rare in prose: their counts agree only if they separate
-FIELDS_MAX = 1000  # of a row
 _NAMES = {"\t": "tab", " ": "space", "\x01": "\\x01", "\x1f": "\\x1f", "\x1e": "\\x1e"}
 _BY_NAME = {"tab": "\t", "\\t": "\t", "space": " ", "comma": ",", "semicolon": ";", "pipe": "|", "colon": ":"}
 _AGREE = 0.8  # share of the rows with the same number of fields
@@ -27,32 +27,6 @@ _SINGLE = 0.05  # share of the lines with a delimiter of a file that still count
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)
 _NO_CAPTIONS = {"file names", "addresses", "e-mail addresses", "hashes", "numbers", "dates", "ids", "structures"}
 _DECIMAL = re.compile(r"(?<=\d),(?=\d)")
-
-
-@dataclass(frozen=True)
-class Dialect:
-    """``delimiter``: ``None`` for one column. ``escaped``: a backslash stands before quotes within quotes.
-
-    ``spaced``: a space may follow a delimiter. ``skip``: lines before the table.
-    """
-
-    delimiter: str | None
-    quote: str | None = None
-    escaped: bool = False
-    spaced: bool = False
-    skip: int = 0
-
-    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
-        """Python's reader of this dialect."""
-        options: dict[str, object] = {
-            "delimiter": self.delimiter or "\x1f", "strict": True, "skipinitialspace": self.spaced,
-            "quoting": csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
-        }  # fmt: skip
-        if self.quote is not None:
-            options |= {"quotechar": self.quote, "doublequote": not self.escaped}
-        if self.escaped:
-            options["escapechar"] = "\\"
-        return csv.reader(lines, **options)  # type: ignore[arg-type]  # the options are those of a dialect
 
 
 class Undecided(ValueError):
@@ -267,6 +241,4 @@ def parsed(lines: Sequence[str], dialect: Dialect) -> list[list[str]]:
 
 
 def _records(lines: Sequence[str], dialect: Dialect) -> Iterator[tuple[int, list[str] | Skipped]]:
-    from vectordb.readers.records import records  # noqa: PLC0415 -- it uses the dialects of this module
-
     return records(iter(enumerate(lines, 1)), dialect)

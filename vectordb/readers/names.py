@@ -17,8 +17,8 @@ CAPTION_NAMES = (
 _OTHER_NAMES = {
     "url", "image_url", "image_path", "image_name", "image", "images", "img", "filename", "file_name", "file",
     "filepath", "file_path", "path", "image_id", "img_id", "imgid", "id", "key", "similarity", "score", "split",
-    "license", "licence", "language", "lang", "width", "height", "sentids", "comment_number", "caption_number", "date",
-    "author", "source", "hash", "md5", "sha256", "tags", "label", "labels", "category", "name",
+    "license", "licence", "language", "lang", "width", "height", "sentids", "comment_number", "caption_number",
+    "date", "author", "source", "hash", "md5", "sha256", "tags", "label", "labels", "category", "name",
 }  # fmt: skip
 _NAME = re.compile(r"[^\W\d][\w .:#()/-]{0,40}|#[\w .:-]{0,40}|_[\w .:-]{0,40}")
 _NUMBERED = re.compile(r"(?P<stem>.*?[^\W\d_])[ _.-]?(?P<number>\d{1,2})")

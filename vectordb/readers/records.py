@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 
-from vectordb.readers.dialect import FIELDS_MAX, Dialect
 from vectordb.readers.rows import OPEN_QUOTE, Skipped, skip
+from vectordb.readers.table_format import FIELDS_MAX, Dialect
 
 ROW_LINES, ROW_LENGTH = 200, 1 << 16  # lines and characters of a row: a quote that is open for longer is not closed
 _SUSPECT = 3  # lines of a row, from which on they are compared with rows

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from click import IntRange
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from workers.captions.importing import Import
     from workers.wiring.wiring import Wiring
 
+TOLD_S = 30.0  # between two reports of the progress where there is no terminal
 _REASONS = {
     "ragged": "another number of fields",
     "undecodable": "not in the encoding of the file",
@@ -94,7 +94,11 @@ def import_(
     warn_of_skipped(made)
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
-        messages.print("The captions before this fault are imported.")
+        messages.print(
+            "What could be read is imported, but not in use. To use it in spite of this, run: wildtag captions use"
+            f" {escape(made.captions_version)}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
         raise typer.Exit(FAULTY)
     if use:
         put_in_use(wiring, made)
@@ -155,10 +159,10 @@ def _chosen(doubt: ChooseColumn) -> str:
     messages.print(f"{escape(str(doubt.path))}: {escape(doubt.why)}:", soft_wrap=True)
     for number, (_, line) in enumerate(doubt.columns, 1):
         messages.print(f"  {number}  {escape(line)}", soft_wrap=True, highlight=False)
-    chosen = typer.prompt(
-        "Number of the column that holds the captions", type=IntRange(1, len(doubt.columns)), err=True
-    )
-    return str(chosen)
+    while True:
+        chosen: int = typer.prompt("Number of the column that holds the captions", type=int, err=True)
+        if 0 < chosen <= len(doubt.columns):
+            return str(chosen)
 
 
 def put_in_use(wiring: Wiring, made: Manifest) -> None:
@@ -207,12 +211,16 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
     with _bar() as progress:
         bar = progress.add_task("reading", total=what.source.size() or None, rate="")
         began = time.monotonic()
+        told = _Told(began)
         first: list[int] = []  # captions that an interrupted import had finished
 
         def on_progress(done: ImportProgress) -> None:
             first.append(done.count) if not first else None
             rate = (done.count - first[0]) / max(time.monotonic() - began, 0.001)
-            progress.update(bar, description="importing", rate=f"{done.count:,} captions, {rate:,.0f}/s")
+            shown = f"{done.count:,} captions, {rate:,.0f}/s"
+            progress.update(bar, description="importing", rate=shown)
+            if not messages.is_terminal and told.due(time.monotonic()):  # a bar is shown at terminals only
+                messages.print(f"importing: {shown}", highlight=False)
 
         def wait(fault: Transient) -> None:
             progress.update(bar, description=f"waiting: {escape(str(fault))}")
@@ -248,6 +256,20 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             note=lambda text: messages.print(f"[dim]{escape(text)}[/]", soft_wrap=True, highlight=False),
         )  # fmt: skip
         return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, resume=resume)
+
+
+class _Told:
+    """When progress is reported where there is no terminal."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+
+    def due(self, now: float) -> bool:
+        """Whether the last report was long ago; the next one is then counted from now."""
+        if now - self._last < TOLD_S:
+            return False
+        self._last = now
+        return True
 
 
 @contextmanager

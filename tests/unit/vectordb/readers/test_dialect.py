@@ -107,7 +107,8 @@ def test_a_column_of_other_things_is_not_taken_for_captions(tmp_path: Path) -> N
     """The values decide, the name is a hint: in doubt, the columns are shown, each with an example."""
     others = {
         "jpg": "{i}.jpg", "url": "https://x.org/{i}", "sha": "d41d8cd98f00b204e9800998ecf8427e", "n": "{i}",
-        "day": "2020-01-{i:02}", "lang": "en", "right": "CC BY-SA 4.0", "key": "COCO_train_{i:08}", "part": "train", "size": "640x480",
+        "day": "2020-01-{i:02}", "lang": "en", "right": "CC BY-SA 4.0",
+        "key": "COCO_train_{i:08}", "part": "train", "size": "640x480",
     }  # fmt: skip
     for name, value in others.items():
         table = "caption,remark\n" + "".join(f"{value.format(i=i)},{text}\n" for i, text in enumerate(PLAIN))

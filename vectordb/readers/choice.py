@@ -9,7 +9,7 @@ from pathlib import Path
 from vectordb.readers.content import CAPTIONS, EMPTY, example, is_prose, kind_of, words
 from vectordb.readers.listed import NotListed, are_written_lists, texts_of, written_list
 from vectordb.readers.names import CAPTION_NAMES, numbered_captions
-from vectordb.readers.rows import BAD_LIST, BadSource, Skipped, skip
+from vectordb.readers.rows import BAD_LIST, BadSource, Skipped, name_of, skip
 
 _SHOWN = 40  # columns in a message
 LISTS = "lists of captions"
@@ -143,7 +143,7 @@ def _wanted(
         raise ChooseColumn(path, described(columns), f"there is no {noun} {wanted!r}; the {noun}s are", position)
     kind = columns[at].kind
     doubt = None if columns[at].usable or kind == EMPTY else kind
-    return [at], doubt and f"{path.name}: the column {names[at]!r} holds {doubt}, by its values"
+    return [at], doubt and f"{name_of(path)}: the column {names[at]!r} holds {doubt}, by its values"
 
 
 def _are_sentences(texts: Sequence[str]) -> bool:

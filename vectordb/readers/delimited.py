@@ -21,12 +21,13 @@ from vectordb.readers.lines import Block, blocks, split, unreadable
 from vectordb.readers.names import is_header, may_be_header
 from vectordb.readers.options import TextOptions
 from vectordb.readers.records import Record, records
-from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, packed, skip
+from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, name_of, packed, skip
 from vectordb.readers.table_format import FIELDS_MAX, Dialect
 
 # lines to detect the dialect by, and rows to choose the column by
 _LINES, _ROWS = 1000, 500
 _LENGTH = 1 << 20  # characters of these lines
+_TITLES = 5  # lines in which a header is looked for
 _SHARE, _FEW = 0.5, 3  # of the first rows that may be left out; with fewer rows, as long as one is left
 _JSON_STARTS = ('{"', "{ ", '["', "[{", "[ ")
 
@@ -166,15 +167,15 @@ class _Table:
             self._tally.finish()
             return
         header, width = self._shape(good)
-        at, written = self._chosen(good, width, header=header)
+        at, written = self._chosen(good, width, header)
         if self._plain or self._dialect.delimiter not in {None, ","}:
-            self._notes.append(f"{self._path.name}: a table with the delimiter {self._delimiter}")
+            self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
         every = chain(sample, _none(fault) if fault else rows)
         for number, row in every:
             if isinstance(row, Skipped):
                 yield self._tally.skipped(row)
-            elif row and header:
-                header = False
+            elif row is header:
+                continue
             elif bad := self._readable(row, number) or self._length(row, width, number):
                 yield self._tally.skipped(bad)
             elif row:
@@ -212,12 +213,17 @@ class _Table:
         )
         return skip(RAGGED, fields, f"line {number}")
 
-    def _shape(self, good: list[list[str]]) -> tuple[bool, int]:
-        """Whether the first row is a header, and the number of fields of the rows."""
+    def _shape(self, good: list[list[str]]) -> tuple[list[str] | None, int]:
+        """The header, if there is one, and the number of fields of the rows.
+
+        The header is the first row, or the first one below lines of another kind, such as a title.
+        """
         first = good[0]
         widths = Counter(map(len, good[1:])) or Counter([len(first)])
         usual, _ = widths.most_common(1)[0]
-        body = [row for row in good[1:] if len(row) == len(first)]
+        if len(first) == 1 < usual:
+            first = next((row for row in good[:_TITLES] if len(row) == usual), first)
+        body = [row for row in good if len(row) == len(first) and row is not first]
         wanted = self._column is not None and self._column in [name.strip() for name in first]
         header = wanted or is_header(first) or (len(first) == usual and _differs(first, body))
         width = len(first) if header else usual
@@ -237,13 +243,13 @@ class _Table:
                 " run with --format text",
                 "line 1",
             )
-        return header, width
+        return first if header else None, width
 
-    def _chosen(self, good: list[list[str]], width: int, *, header: bool) -> tuple[list[int], bool]:
+    def _chosen(self, good: list[list[str]], width: int, header: list[str] | None) -> tuple[list[int], bool]:
         """The positions of the caption fields, and whether they hold written lists."""
-        names = [name.strip().strip("\"'") for name in good[0]] if header else []
+        names = [name.strip().strip("\"'") for name in header or ()]
         names += [str(number + 1) for number in range(len(names), width)]
-        body = [row for row in good[header:] if len(row) == width]
+        body = [row for row in good if len(row) == width and row is not header]
         columns: list[Column] = [column_of(name, [row[i] for row in body]) for i, name in enumerate(names[:width])]
         if not header and self._column is not None and not self._column.isdecimal():
             held = ", ".join(value[:40] for value in good[0])

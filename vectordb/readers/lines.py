@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from vectordb.readers.encodings import UTF8, WINDOWS, as_utf8, encoding_of
-from vectordb.readers.rows import LONGEST, UNDECODABLE, ZERO, BadSource, OnProgress, Skipped, skip
+from vectordb.readers.rows import LONGEST, UNDECODABLE, ZERO, BadSource, OnProgress, Skipped, name_of, skip
 from vectordb.readers.stream import Stream, opened
 
 _BLOCK = 1 << 18
@@ -45,7 +45,7 @@ def blocks(
         found, mark = encoding_of(path, head, encoding)
         if notes is not None and encoding is None and found != UTF8:
             shown = f"{found.upper()} (Windows-1252, Latin-1)" if found == WINDOWS else found.upper()
-            notes.append(f"{path.name}: the text is read as {shown}; --encoding names another one")
+            notes.append(f"{name_of(path)}: the text is read as {shown}; --encoding names another one")
         pieces = as_utf8(_pieces(stream, head[mark:], fault, on_progress), found)
         first = next(pieces, b"")
         old = b"\r" in first[:-1] and b"\n" not in first

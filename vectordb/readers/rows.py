@@ -69,13 +69,18 @@ class BadSource(Permanent):
         self.position = position
 
     def __str__(self) -> str:
-        name = "standard input" if is_stdin(self.path) else str(self.path)
+        name = name_of(self.path) if is_stdin(self.path) else str(self.path)
         return f"{name}, {self.position}: {self.fault}" if self.position else f"{name}: {self.fault}"
 
 
 def is_stdin(path: Path) -> bool:
     """Whether a path means standard input, ``-``."""
     return str(path) == "-"
+
+
+def name_of(path: Path) -> str:
+    """A file's name for messages."""
+    return "standard input" if is_stdin(path) else path.name
 
 
 def packed(texts: Iterable[str | Skipped], notes: Iterable[str] = ()) -> Iterator[Rows]:

@@ -165,6 +165,10 @@ def source_of(
             raise BadSource(path, f"only one {one} can be read at a time")
         found = one
         files += inside
+    if delimiter is not None and found not in {detection.TEXT, detection.CSV, detection.TSV}:
+        raise BadSource(files[0], f"a delimiter has no meaning for the format {found}")
+    if encoding is not None and found not in _TEXTS:
+        raise BadSource(files[0], f"an encoding has no meaning for the format {found}")
     return Source(tuple(files), str(found), column, TextOptions(delimiter, encoding, sure=format is not None))
 
 

@@ -187,10 +187,14 @@ class _Table:
     def _sample(self, rows: Iterator[Record]) -> tuple[list[Record], BadSource | None]:
         """The first rows that are not blank, and the fault after them. Raises it if there are none."""
         sample: list[Record] = []
+        length = 0
         try:
             for number, row in islice(rows, _ROWS):
                 if row:
                     sample.append((number, row))  # keeps the rows before a fault
+                length += sum(map(len, row)) if isinstance(row, list) else 0
+                if length > _LENGTH:
+                    break
                 if isinstance(row, list) and len(row) > FIELDS_MAX:
                     wide = f"it has more than {FIELDS_MAX:,} fields: this is no list of captions"
                     return sample, BadSource(self._path, wide, f"line {number}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import msgspec
@@ -19,7 +19,8 @@ from vectordb.readers.listed import NotListed, texts_of
 from vectordb.readers.options import TextOptions
 from vectordb.readers.rows import BadSource, OnProgress, Rows, Skipped, Tally, packed
 
-_SAMPLE = 100  # objects to choose the field by
+_SAMPLE, _LENGTH = 100, 1 << 20  # objects to choose the field by, and their characters
+_NAMES_MAX = 1000  # fields that are looked at
 
 Line = tuple[int, str]
 
@@ -38,11 +39,13 @@ def _texts(path: Path, column: str | None, source: Iterator[Block], notes: list[
     tally = Tally(path, "Name the encoding of the file with --encoding")
     begin: list[Line | Skipped] = []
     fault: BadSource | None = None
+    length = 0
     lines = _lines(source, tally)
     try:
         for one in lines:
             begin.append(one)
-            if len(begin) == _SAMPLE:
+            length += len(one[1]) if isinstance(one, tuple) else 0
+            if len(begin) == _SAMPLE or length > _LENGTH:
                 break
     except BadSource as exc:
         if not begin:
@@ -114,7 +117,7 @@ def _chosen(
 
 def columns_of(rows: Sequence[dict[str, object]]) -> list[Column]:
     """The fields of objects, in the order of their first appearance."""
-    names = dict.fromkeys(chain.from_iterable(rows))
+    names = islice(dict.fromkeys(chain.from_iterable(rows)), _NAMES_MAX)
     return [column_of(name, [row.get(name) for row in rows]) for name in names]
 
 

@@ -10,7 +10,7 @@ import re
 import unicodedata
 from urllib.parse import unquote
 
-from tasks.extraction.boilerplate_rules import MARKUP, PICTURE, RULES, SITES, TYPES
+from tasks.extraction.boilerplate_rules import MARKUP, PICTURE, RULES, SITES, TRIGGERS, TYPES
 
 _CAMERA = re.compile(
     r"(?<![A-Za-z])_*(?:(?:IMG|DSC[NF]?)[-_ ]?|(?:FB_IMG|_?MG|PXL|MVIMG|MVI|IMAG|PANO|VID|GOPR|DJI|SAM|SDC|PICT|CIMG|"
@@ -124,6 +124,11 @@ _SCREENSHOT = re.compile(r"^\s*(?:screen ?shot|whatsapp (?:image|video)|bildschi
 
 _NAME_START = re.compile(r"^_?(?:img|dsc[nf]?|mg|image|photo|pic|screenshot|download)(?=[-_\d])", re.IGNORECASE)
 _SCREENSHOT = re.compile(r"^\s*(?:screen ?shot|whatsapp (?:image|video)|bildschirmfoto)\s+[\d-]+.*", re.IGNORECASE)
+# letters and the signs of sentences, and no letter five times: then most captions need no rule
+_PLAIN = re.compile(r"(?!.*(.)\1{4})[A-Za-zÀ-ÿ\s.,;'’!?()\"-]*", re.DOTALL)
+_WORD = re.compile(r"[a-zà-ÿ]+")
+_FEW = 2  # words of captions that may be a placeholder, the name of a file or a date as a whole
+_SHORTER = 80  # characters of placeholders
 _ACRONYM = 4  # letters from which on capitals in the name of a file may be a word
 _TAG = re.compile(r"#(\w+)")
 # words between nouns in German, Spanish, French, Italian, Portuguese and Dutch; in lower case: names have them, too
@@ -137,6 +142,10 @@ _ENGLISH = re.compile(r"\b(?:an?|the|of|on|in|with|and|at|is|are|by|for|from|to|
 
 def described(caption: str) -> str:
     """The part of a caption that describes; '' if nothing does. A plain sentence is returned unchanged."""
+    if len(caption) < _SHORTER and (_STAMPED.fullmatch(caption.strip()) or _NOTHING.fullmatch(caption.strip())):
+        return ""
+    if is_plain(caption):
+        return _native(caption)
     text = unicodedata.normalize("NFKC", caption) if _WIDE.search(caption) else caption
     for rule in MARKUP:
         text = rule(text)
@@ -151,6 +160,14 @@ def described(caption: str) -> str:
         return ""
     text = _TAG.sub(_hashtag, text)
     return _native(text)
+
+
+def is_plain(caption: str) -> bool:
+    """Whether a caption is a sentence to which no rule applies: by its signs and words, which is quick to see."""
+    if not _PLAIN.fullmatch(caption):
+        return False
+    words = _WORD.findall(caption.lower())
+    return len(words) > _FEW and TRIGGERS.isdisjoint(words)
 
 
 def _labels(text: str) -> str:

@@ -32,6 +32,10 @@ _CREDIT = re.compile(
 )
 
 
+def _words(text: str) -> list[str]:
+    return text.split()
+
+
 def _rule(pattern: str, instead: str = " ") -> Callable[[str], str]:
     compiled = re.compile(pattern, re.IGNORECASE)
     return lambda text: compiled.sub(instead, text)
@@ -143,6 +147,26 @@ RULES = (
     _rule(r"\b\d{4}[-/.]\d{1,2}[-/.]\d{1,2}\b|\b\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}\b"),
     _rule(rf"^\s*(?:{_DAY}|{_MONTH})\s*$"),
     # names on the web
-    _rule(r"\b(?:[\w-]+\.)+(?:com|org|net|de|co\.uk|io|info)(?:/\S*)?\b"),
+    _rule(r"(?<![\w.-])(?:[\w-]+\.)+(?:com|org|net|de|co\.uk|io|info)(?:/\S*)?\b"),
     _rule(r"(?<!\w)@\w+"),
+)
+
+# each rule needs one of these words, a digit, or a sign that plain sentences do not have; a test compares
+TRIGGERS = frozenset(
+    _words(
+        """
+        photo photos photograph photographs photography image images picture pictures pic pics illustration
+        illustrations vector vectors footage video videos clip clipart cliparts wallpaper wallpapers stock free
+        premium royalty shot shutterstock getty gettyimages istock istockphoto alamy adobe depositphotos
+        dreamstime fotolia bigstock canstock canstockphoto unsplash pexels pixabay freepik vecteezy stocksy
+        rawpixel wikimedia deviantart shutter colorbox colourbox pond corbis magnum amazon ebay etsy aliexpress
+        walmart pinterest flickr wikipedia youtube facebook instagram twitter tumblr reddit linkedin tiktok
+        imgur behance dribbble google reuters afp ap epa bbc cnn nasa copyright rights credit credits source
+        courtesy follow posted share save pin post tweet may text click tap press hover touch double view see
+        show open read learn load new scroll thumbnail comments download sale price buy shop order add cart
+        brand best bestseller bestsellers hd hdr hq uhd isolated transparent hand drone cover profile banner
+        header aerial file handout undated jpg jpeg jpe png gif webp tif tiff bmp svg heic heif avif dng psd eps
+        mov arw nef com org net io info rt omg lol lmao rofl wtf foto bild fotograf
+        """
+    )
 )

@@ -75,3 +75,11 @@ def test_a_plain_sentence_is_left_as_it_is(caption: str) -> None:
 def test_long_captions_take_no_longer_than_they_are(piece: str) -> None:
     """No rule takes quadratic time that shows: 6,000 characters, the longest that is parsed."""
     assert isinstance(described(piece * (6000 // len(piece))), str)
+
+
+def test_a_caption_that_is_taken_for_plain_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The quick check lets no caption pass to which a rule applies."""
+    captions = [cleaned(row["caption"]) for row in ROWS]
+    quick = [described(caption).split() for caption in captions]
+    monkeypatch.setattr("tasks.extraction.boilerplate.is_plain", lambda _: False)
+    assert quick == [described(caption).split() for caption in captions]

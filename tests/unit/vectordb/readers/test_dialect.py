@@ -106,7 +106,7 @@ def test_a_delimiter_can_be_named(tmp_path: Path) -> None:
 def test_a_column_of_other_things_is_not_taken_for_captions(tmp_path: Path) -> None:
     """The values decide, the name is a hint: in doubt, the columns are shown, each with an example."""
     others = {
-        "jpg": "{i}.jpg", "url": "https://x.org/{i}", "sha": "d41d8cd98f00b204e9800998ecf8427e", "n": "{i}",
+        "jpg": "{i}.jpg", "url": "https://x.org/{i}", "sha": "{i:032x}", "n": "{i}",
         "day": "2020-01-{i:02}", "lang": "en", "right": "CC BY-SA 4.0",
         "key": "COCO_train_{i:08}", "part": "train", "size": "640x480",
     }  # fmt: skip

@@ -37,8 +37,8 @@ def caption_of(path: Path, columns: Columns, wanted: str | None) -> Captions:
     looked_at = plain or textual  # pictures are binary, too
     if wanted is not None:
         lowered = wanted.strip().lower()
-        at = int(wanted) - 1 if wanted.isdecimal() and wanted not in names else -1
-        asked = [name for i, name in enumerate(names) if name.strip().lower() == lowered or i == at]
+        number = int(wanted) - 1 if wanted.isdecimal() and wanted not in names else -1
+        asked = [name for i, name in enumerate(names) if name.strip().lower() == lowered or i == number]
         looked_at = [name for name in asked if name in textual]
         if asked and not looked_at:
             raise BadSource(path, f"the column {asked[0]!r} holds {kinds[names.index(asked[0])]}, not text")
@@ -46,9 +46,9 @@ def caption_of(path: Path, columns: Columns, wanted: str | None) -> Captions:
         batch = (
             next(columns.batches(looked_at, _SAMPLE), None) if looked_at and len(set(names)) == len(names) else None
         )
-    known = {}
-    for name in looked_at if batch is not None else ():
-        known[name] = column_of(name, _sample(batch.column(name)))
+    known: dict[str, Column] = {}
+    if batch is not None:
+        known = {name: column_of(name, _sample(batch.column(name))) for name in looked_at}
     described = [
         known.get(name) or Column(name, EMPTY if name in textual else str(kind), ())
         for name, kind in zip(names, kinds, strict=True)
@@ -133,7 +133,7 @@ def _sample(column: Any) -> list[object]:
 
 def _is_list_of_texts(kind: Any) -> bool:
     """Whether a column holds lists of texts, or of objects with texts."""
-    import pyarrow as pa  # noqa: PLC0415 -- heavy
+    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 -- no annotations; heavy
 
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         return False

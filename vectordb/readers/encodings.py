@@ -45,8 +45,8 @@ def encoding_of(path: Path, head: bytes, wanted: str | None = None) -> tuple[str
         if head.startswith(mark):
             return name, len(mark)
     head = head[:_LOOKED_AT]
-    if name := _without_mark(head):
-        return name, 0
+    if unmarked := _without_mark(head):
+        return unmarked, 0
     return (WINDOWS if _is_windows(head) else UTF8), 0
 
 

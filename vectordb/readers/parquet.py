@@ -67,6 +67,6 @@ def _texts(
 
 
 def _is_float(kind: Any) -> bool:
-    import pyarrow as pa  # noqa: PLC0415 -- heavy
+    import pyarrow as pa  # type: ignore[import-untyped]  # noqa: PLC0415 -- no annotations; heavy
 
     return bool(pa.types.is_floating(kind) or pa.types.is_null(kind))

@@ -133,7 +133,7 @@ def _unpacked(path: Path, raw: BinaryIO, begin: bytes) -> Stream | None:
                 f" {most >> 20:,} MiB may be taken here: unpack it first, with zstd -d --long=31, or pack it again"
                 " without --long",
             )
-        options = {zstd.DecompressionParameter.window_log_max: max(27, (window - 1).bit_length())}
+        options = {int(zstd.DecompressionParameter.window_log_max): max(27, (window - 1).bit_length())}
         return Stream(path, counted, cast("BinaryIO", zstd.ZstdFile(counted, options=options)))
     return None
 

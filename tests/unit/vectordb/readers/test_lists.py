@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa  # type: ignore[import-untyped]  # no annotations
 import pytest
@@ -85,11 +86,12 @@ def test_lists_that_were_written_as_text_in_a_table(tmp_path: Path, write: objec
 @pytest.mark.parametrize("kind", ["texts", "objects", "written"])
 def test_parquet(tmp_path: Path, kind: str) -> None:
     """Lists of texts or of objects, and lists that were written as text; an empty list is an empty caption."""
-    values = {
+    kinds: dict[str, list[Any]] = {
         "texts": [*FIVES, [], None],
         "objects": [*([{"raw": text, "id": 1} for text in five] for five in FIVES), [], None],
         "written": [*map(json.dumps, FIVES), "[]", None],
-    }[kind]  # fmt: skip
+    }  # fmt: skip
+    values = kinds[kind]
     names = [f"{i}.jpg" for i in range(len(values))]
     path = table(tmp_path / "a.parquet", {"filename": names, "image": [b"\xff\xd8"] * len(values), "raw": values})
     assert read(path) == [*CAPTIONS, "", ""]

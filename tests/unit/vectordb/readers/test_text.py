@@ -137,7 +137,8 @@ def test_bzip2_and_xz_are_unpacked_too(tmp_path: Path, name: str) -> None:
 
 def test_a_long_window_is_unpacked_where_the_memory_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Elsewhere the window is named, before anything is read."""
-    options = {zstd.CompressionParameter.window_log: 28, zstd.CompressionParameter.enable_long_distance_matching: 1}
+    parameter = zstd.CompressionParameter
+    options = {int(parameter.window_log): 28, int(parameter.enable_long_distance_matching): 1}
     packer = zstd.ZstdCompressor(options=options)
     data = packer.compress(LINES.encode()) + packer.flush()
     path = written(tmp_path / "a.txt.zst", data)

@@ -41,6 +41,7 @@ class Command:
             "WILDTAG_HOME": str(home), "WILDTAG_REDIS_URL": redis_url, "WILDTAG_KEY_PREFIX": keys.prefix,
             "WILDTAG_NOTIFY_URL": receiver.url, "WILDTAG_NOTIFY_SECRET": SECRET, "WILDTAG_NOTIFY_TIMEOUT_S": "2",
             "WILDTAG_NOTIFY_ATTEMPTS": "1", "WILDTAG_OUTGOING_ALLOW": "127.0.0.1",
+            "WILDTAG_NOTIFY_FROM_BEGINNING": "true",  # of what is finished before it runs
         }  # fmt: skip
 
     def run(self, *arguments: str, **settings: str) -> tuple[int, str]:

@@ -49,8 +49,7 @@ COMMANDS = (
         "Run Flower, which monitors the workers. Default of WILDTAG_FLOWER_AUTH: the file flower.auth in the home."),
     Command("writer", "bucket", RUN, "Run the writer, which stores tags beside the images."),
     Command("notifier", "webhooks", RUN,
-        "Run the notifier, which delivers what happens to all receivers. New ones begin with what happens from now on."
-    ),
+        "Run the notifier, which delivers events to all receivers. New ones begin with now."),
     Command("listen", "processes", RUN, "Consume bucket notifications."),
     Command("tag", "one_process", TAG,
         "Tag files in this process, without a running stack. Nothing is stored. Exit status 1: a file failed."),

@@ -1,4 +1,4 @@
-"""``webhooks list``, ``pause``, ``resume``, ``rename`` and ``forget``: the receivers of webhooks and how they stand."""
+"""``webhooks list``, ``pause``, ``resume``, ``rename``, ``forget``: the receivers of webhooks and how they stand."""
 
 from __future__ import annotations
 
@@ -128,7 +128,8 @@ def forget(
     if found and not yes:
         one = found[0]
         typer.confirm(
-            f"Drop {one.waiting:,} waiting deliveries and {one.dead_letters:,} dead letters of {one.name}?", abort=True
+            f"Drop {one.waiting:,} waiting deliveries and {one.dead_letters:,} dead letters of {one.name}?",
+            abort=True,
         )
     waited = receivers.forget(receiver)
     messages.print(f"{clean(receiver)} is forgotten; {waited:,} deliveries that waited were dropped.")

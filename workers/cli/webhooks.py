@@ -37,7 +37,7 @@ def notifier(
         bool, typer.Option(help="Send new receivers also what the feed has stored before they were added.")
     ] = False,
 ) -> None:
-    """Run the notifier, which delivers what happens to all receivers. New ones begin with what happens from now on."""
+    """Run the notifier, which delivers events to all receivers. New ones begin with now."""
     from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.notifier import run_notifier  # noqa: PLC0415 -- keeps the command line quick
 
@@ -119,18 +119,17 @@ def counts(json: Json = False, receiver: Only = None) -> None:
 
 @app.command("test")
 def try_out(
-    receiver: Annotated[str | None, typer.Argument(help="Name of a receiver. Default: all, one after the other.")] = None,
+    receiver: Annotated[str | None, typer.Argument(help="Name of a receiver. Default: all.")] = None,
     json: Json = False,
 ) -> None:
     """Send receivers one signed delivery of type webhook.test and print the response.
 
     Exit status 1 unless all are 2xx. JSON: one line for each receiver.
     """
+    from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
     from workers.settings.webhook_receivers import chosen, receivers_of  # noqa: PLC0415 -- as above
     from workers.wiring.notifying import poster as poster_of  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
-
-    from workers.notifying.delivery import trial  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     receivers = chosen(receivers_of(settings), receiver)

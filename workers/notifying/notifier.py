@@ -140,8 +140,8 @@ class Notifier:
         full = load.waiting >= self._waiting_most or load.size >= self._waiting_bytes
         if full and not self._full:
             log.warning(
-                "too many queued deliveries, reading of the feed paused", receiver=self.receiver, waiting=load.waiting,
-                bytes=load.size,
+                "too many queued deliveries, reading of the feed paused", receiver=self.receiver,
+                waiting=load.waiting, bytes=load.size,
             )  # fmt: skip
         self._full = full
         return full

@@ -49,7 +49,7 @@ class Outbox:
     def accept(
         self, deliveries: Sequence[Delivery], stream: str, group: str, entries: Sequence[Any], lost: int = 0
     ) -> None:
-        """Queue deliveries, due at once, and acknowledge the entries of a stream. ``lost``: number to count as lost."""
+        """Queue deliveries, due at once, and acknowledge the entries of a stream. ``lost``: to be counted as lost."""
         since = deliveries[0].since if deliveries else 0
         args: list[Any] = [group, lost, since, len(entries), *entries]
         for one in deliveries:

@@ -24,7 +24,7 @@ from workers.settings.webhook_kinds import DEFAULT_RECEIVER, RESULTS
 
 SERVED_S = 15.0  # after its last report a notifier counts as stopped; it reports every two seconds
 PARTS = ("waiting", "due", "dead", "counts")
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
+NAME = "^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -158,10 +158,10 @@ class Receivers:
         """
         self._require(old)
         self._require_stopped(old)
-        if not _NAME.fullmatch(new):
+        if re.fullmatch(NAME, new) is None:
             raise Permanent(f"{new!r} is not a name: use up to 40 of the characters a-z, 0-9, _ and -")
         if new in self.names():
-            raise InUse(f"there is already a receiver {new}: `wildtag webhooks forget {new}` first, or use another name")
+            raise InUse(f"there is already a receiver {new}: first `wildtag webhooks forget {new}`")
         for stream in self._streams:
             self._copy_group(stream, group_of(old), group_of(new))
         with translated():

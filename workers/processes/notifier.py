@@ -115,6 +115,6 @@ def _warn_of_others(wiring: Wiring, receivers: Sequence[Receiver]) -> None:
             log.warning(
                 "a receiver is not configured any more", receiver=one.name, waiting=one.waiting,
                 dead_letters=one.dead_letters,
-                then=f"drop what is left: wildtag webhooks forget {one.name}; or give it another name: wildtag webhooks"
-                f" rename {one.name} NEW",
+                then=f"drop what is left: wildtag webhooks forget {one.name}; or go on under another name: wildtag"
+                f" webhooks rename {one.name} NEW",
             )  # fmt: skip

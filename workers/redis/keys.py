@@ -9,8 +9,8 @@ With several partitions (``workers.redis.partitions``) the keys of objects are u
 ``inbox:low-priority`` and its ``once``, ``segmentation-queue`` and ``forced``, ``interrupted``, ``ledger``,
 ``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``,
 ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
-``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``. All others are under ``P``, with a feed
-of all objects, and inboxes of what waits for a partition.
+``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``. All others are under ``P``, with a
+feed of all objects, and inboxes of what waits for a partition.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
@@ -102,8 +102,8 @@ key                              type        holds
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
-``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``; of a
-                                             removed one also ``removed``: what its record said of it (JSON)
+``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``;
+                                             of a removed one also ``removed``: what its record said of it (JSON)
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is

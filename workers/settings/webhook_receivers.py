@@ -65,13 +65,13 @@ def receivers_of(settings: Settings) -> list[Receiver]:
     if settings.notify_url is not None and settings.notify_secret is not None:
         if any(one.name == DEFAULT_RECEIVER for one in found):
             raise BadReceivers(
-                f"the receiver {DEFAULT_RECEIVER} is in {settings.notify_file} and in WILDTAG_NOTIFY_URL: unset the variable, or"
-                " rename the one in the file"
+                f"the receiver {DEFAULT_RECEIVER} is in {settings.notify_file} and in WILDTAG_NOTIFY_URL: unset the"
+                " variable, or rename the one in the file"
             )
         found.append(Receiver(
-            DEFAULT_RECEIVER, settings.notify_url, tuple(secrets_of(settings.notify_secret)), kinds_of(settings.notify_events),
-            settings.notify_timeout_s, settings.notify_attempts, settings.notify_at_once, settings.notify_ca_file,
-            settings.notify_from_beginning,
+            DEFAULT_RECEIVER, settings.notify_url, tuple(secrets_of(settings.notify_secret)),
+            kinds_of(settings.notify_events), settings.notify_timeout_s, settings.notify_attempts,
+            settings.notify_at_once, settings.notify_ca_file, settings.notify_from_beginning,
         ))  # fmt: skip
     return sorted(found, key=lambda one: one.name)
 
@@ -144,7 +144,9 @@ def _tables(path: Path) -> Mapping[str, Any]:
     except (tomllib.TOMLDecodeError, RecursionError) as exc:
         raise BadReceivers(f"{path} is not TOML: {exc}") from None
     if not isinstance(found, dict) or not found:
-        raise BadReceivers(f'{path} names no receiver: it needs a table for each, such as [shop] with url = "https://…"')
+        raise BadReceivers(
+            f'{path} names no receiver: it needs a table for each, such as [shop] with url = "https://…"'
+        )
     return found
 
 
@@ -152,7 +154,7 @@ def _receiver(name: str, table: object, folder: Path, settings: Settings) -> Rec
     if not _NAME.fullmatch(name):
         raise ValueError("a name has 1 to 40 of the characters a-z, 0-9, _ and -, and begins with a letter or number")
     if not isinstance(table, dict):
-        raise ValueError(f'not a table: write [{name}] and below it url = "https://…"')
+        raise ValueError(f'not a table: write [{name}] and below it url = "https://…"')  # noqa: TRY004 -- as others
     read = _Entry.model_validate(table)
     url = _one("url", read.url, read.url_file, folder)
     receiver_url(url)

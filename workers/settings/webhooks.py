@@ -32,13 +32,13 @@ class WebhookSettings(Topic):
     )
     notify_file: UserPath | None = Field(
         None,
-        description="TOML or JSON file with receivers, each with its own URL, secret and kinds of events; see the guide"
-        " to webhooks. They are served besides the one of WILDTAG_NOTIFY_URL, whose name is default.",
+        description="TOML or JSON file with receivers, each with its own URL, secret and kinds of events; see the"
+        " guide to webhooks. They are served besides the one of WILDTAG_NOTIFY_URL, whose name is default.",
     )
     notify_from_beginning: bool = Field(
-        False,
-        description="Send new receivers also what the feed has stored before they were added. Default: they begin with"
-        " what finishes from then on.",
+        default=False,
+        description="Send new receivers also what the feed has stored before they were added. Default: they begin"
+        " with what finishes from then on.",
     )
     notify_ca_file: UserPath | None = Field(
         None, description="CA certificates (PEM) for the receiver. Default: those of the system."

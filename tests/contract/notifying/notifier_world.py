@@ -47,12 +47,12 @@ class World:
         self.outbox = Outbox(client, keys, name)
         self.letters = DeadLetters(client, keys)
 
-    def finish(self, *names: str, state: State = "done") -> None:
+    def finish(self, *names: str, state: State = "done", **more: Any) -> None:
         refs = [ObjectRef("photos", name, "e") for name in names]
         self.ledger.enter([Arrival(ref, force=True) for ref in refs], Revision("s", "c@1"), 1.0, 9.0)
         records = [
             Record(bucket="photos", key=name, etag="e", state=state, space_id="s", captions_version="c@1",
-                   error=None if state == "done" else Error("not-an-image", "is no image"))
+                   error=None if state == "done" else Error("not-an-image", "is no image"), **more)
             for name in names
         ]  # fmt: skip
         assert self.ledger.finish(records, time.time()) == [True] * len(names)
@@ -60,7 +60,7 @@ class World:
     @contextmanager
     def notifier(
         self, timeout_s: float = 5.0, attempts: int = 3, wait: float = 0.05, at_once: int = 4,
-        from_beginning: bool = True, **rest: Any,
+        from_beginning: bool = True, prepared: bool = True, **rest: Any,
     ) -> Iterator[Notifier]:  # fmt: skip
         here = OutgoingClient(AddressPolicy.of(["127.0.0.1"]), timeout_s)
         with Poster(self.receiver.url, secrets_of(SECRET), here, time.time) as poster:
@@ -68,7 +68,8 @@ class World:
                 self.client, self.keys, self.outbox, poster.post, Plan(attempts, wait), at_once=at_once,
                 lease_s=60.0, consumer="me", clock=time.time, **rest,
             )  # fmt: skip
-            made.prepare(from_beginning=from_beginning)
+            if prepared:
+                made.prepare(from_beginning=from_beginning)
             yield made
             self.receiver.stopped.set()
             made.abandon(0)

@@ -47,7 +47,7 @@ def run_notifier(settings: Settings) -> None:
         stop = open_.enter_context(running(wiring, "notifier"))
         threads = [
             threading.Thread(
-                target=_serve, name=f"notifier {one.name}",
+                target=_serve, name=f"notifier {one.name}", daemon=True,
                 args=(wiring, one, notifier_of(wiring, one, poster.post, wiring.process_name), stop),
             )
             for one, poster in zip(receivers, posters, strict=True)
@@ -64,7 +64,7 @@ def run_notifier(settings: Settings) -> None:
         finally:
             stop.set()
             for thread in threads:
-                thread.join()
+                thread.join(DRAIN_S + 2)
             with suppress(Transient):
                 wiring.receivers.report(served, stopped=True)
 

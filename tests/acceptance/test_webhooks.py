@@ -44,10 +44,11 @@ def kinds(receiver: Receiver) -> list[tuple[str, str]]:
     return sorted((one["type"], one["data"].get("key") or one["data"].get("id") or "") for one in events.values())
 
 
+World = tuple[Stack, dict[str, Receiver], Path]
+
+
 @pytest.fixture(scope="module")
-def world(
-    prepared: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Stack, dict[str, Receiver], Path]]:
+def world(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     base = tmp_path_factory.mktemp("webhooks")
     file = base / "receivers.json"
     with ExitStack() as stack:
@@ -61,7 +62,7 @@ def world(
 
 
 def test_one_that_fails_and_a_killed_notifier_cost_the_other_nothing(
-    world: tuple[Stack, dict[str, Receiver], Path],
+    world: World,
 ) -> None:
     stack, receivers, _ = world
     shop = receivers["shop"]
@@ -106,7 +107,7 @@ def test_one_that_fails_and_a_killed_notifier_cost_the_other_nothing(
 
 
 def test_new_receivers_begin_with_now_or_the_beginning_and_old_ones_go_on(
-    world: tuple[Stack, dict[str, Receiver], Path],
+    world: World,
 ) -> None:
     stack, receivers, file = world
     before = len(receivers["shop"].seen)

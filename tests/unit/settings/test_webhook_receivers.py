@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from workers.diagnostics.webhook_checks import webhook_checks
 from workers.settings.settings import Settings
 from workers.settings.webhook_kinds import KINDS, RESULTS, kinds_of, receiver_url
 from workers.settings.webhook_receivers import BadReceivers, Receiver, chosen, receivers_of
@@ -122,3 +123,17 @@ def test_kinds_may_be_named_together() -> None:
 )  # fmt: skip
 def test_a_place_shows_nothing_that_may_be_secret(url: str, place: str) -> None:
     assert receiver_url(url) == place
+
+
+def test_the_doctor_names_receivers_and_a_file_that_others_can_read(tmp_path: Path) -> None:
+    file = tmp_path / "receivers.toml"
+    assert list(webhook_checks(Settings())) == []
+    file.write_text(f"[shop]\n{GOOD}")
+    file.chmod(0o600)
+    (passed,) = webhook_checks(Settings(notify_file=file))
+    assert (passed.ok, passed.detail) == (True, "shop (https://shop.example)")
+    file.chmod(0o644)
+    assert [check.ok for check in webhook_checks(Settings(notify_file=file))] == [True, None]
+    file.write_text("[shop]")
+    (failed, *_) = webhook_checks(Settings(notify_file=file))
+    assert failed.ok is False

@@ -14,8 +14,24 @@ from tests.contract.receiver import Receiver, Reply, receiving
 from tests.eventually import eventually
 from vectordb.errors import Permanent
 from workers.notifying.receivers import InUse, Receivers, Standing
+from workers.redis.connection import Client, connect
 from workers.redis.keys import Keys
 from workers.settings.webhook_kinds import KINDS, RESULTS
+
+
+@pytest.fixture(params=["server", "cluster"])
+def client(request: pytest.FixtureRequest) -> Client:
+    """A client to an empty Redis, or a Redis Cluster."""
+    on_cluster = request.param == "cluster"
+    url = request.getfixturevalue("cluster").url if on_cluster else request.getfixturevalue("redis_url")
+    made = connect(url, "{test}:")
+    made.flushall()
+    return made
+
+
+@pytest.fixture
+def keys() -> Keys:
+    return Keys("{test}:")
 
 
 @pytest.fixture
@@ -248,6 +264,7 @@ def test_the_receiver_of_an_older_version_is_known_and_renamed_where_it_was(worl
         receivers.rename("shop", "A b")
 
 
-def test_names_of_receivers_do_not_meet(keys: Keys) -> None:
+def test_names_of_receivers_do_not_meet() -> None:
+    keys = Keys("test:")
     parts = ("waiting", "due", "dead", "counts", "receivers", "paused")
     assert len({keys.notify(part, name) for part in parts for name in ("default", "x", *parts)}) == 6 * 8

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
-from rich.table import Table
 
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
@@ -27,35 +26,24 @@ def listed(json: Json = False) -> None:
 
     Also those that are not configured any more and of which something is left. JSON: one line for each receiver.
     """
+    from workers.notifying.receivers import not_served  # noqa: PLC0415 -- keeps the command line quick
+
     standing = connected().receivers.standing()
+    known = {one.name for one in standing}
     configured = {one.name: one for one in _configured()}
-    new = [one for name, one in configured.items() if all(known.name != name for known in standing)]
+    standing += [not_served(one.name, one.place, one.kinds) for name, one in configured.items() if name not in known]
     if json:
         for one in standing:
             console.out(msgspec.json.encode(one).decode(), highlight=False)
-        for receiver in new:
-            body = {"name": receiver.name, "place": receiver.place, "events": sorted(receiver.kinds), "served": False}
-            console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    if not standing and not new:
+    if not standing:
         messages.print(
             "There are no receivers. Set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET, or WILDTAG_NOTIFY_FILE."
         )
-        return
-    view = Table(
-        "receiver", "address", "state", "waiting", "delivered", "dead letters", "lost", "last answer",
-        pad_edge=False, box=None,
-    )  # fmt: skip
     for one in standing:
-        view.add_row(
-            clean(one.name), clean(one.place or "–"), clean(state_of(one)), f"{one.waiting:,}", f"{one.delivered:,}",
-            f"{one.dead_letters:,}", f"{one.lost:,}", clean(_answer(one)),
-        )  # fmt: skip
-    for receiver in new:
-        view.add_row(
-            receiver.name, clean(receiver.place), "no notifier has run for it", "–", "–", "–", "–", "–"
-        )  # fmt: skip
-    console.print(view)
+        console.print(f"[bold]{clean(one.name)}[/]  {clean(one.place)}", soft_wrap=True, highlight=False)
+        for line in _lines(one):
+            console.print(f"  {clean(line)}", soft_wrap=True, highlight=False)
     for one in standing:
         if not one.served and configured and one.name not in configured:
             messages.print(
@@ -64,6 +52,20 @@ def listed(json: Json = False) -> None:
                 f" {clean(one.name)} NEW`.",
                 soft_wrap=True,
             )
+
+
+def _lines(one: Standing) -> Iterator[str]:
+    """What is shown of a receiver, below its name."""
+    yield state_of(one)
+    if one.last_at is not None:
+        held = f"; waits until {one.held_until}, as it asked" if one.held_until else ""
+        yield f"last answer {one.last_at}: {one.last_answer}{held}"
+    unread = f", {one.unread:,} to be read" if one.unread else ""
+    yield (
+        f"{one.waiting:,} waiting{unread}, {one.delivered:,} delivered, {one.dead_letters:,} dead letters,"
+        f" {one.lost:,} lost"
+    )
+    yield f"gets {', '.join(one.events)}"
 
 
 def state_of(one: Standing) -> str:
@@ -75,13 +77,6 @@ def state_of(one: Standing) -> str:
     if one.failing_since is not None:
         return f"failing since {one.failing_since}"
     return "working"
-
-
-def _answer(one: Standing) -> str:
-    if one.last_at is None:
-        return "–"
-    held = f"; waits until {one.held_until}, as it asked" if one.held_until else ""
-    return f"{one.last_at} {one.last_answer}{held}"
 
 
 def _configured() -> Iterable[Receiver]:

@@ -230,9 +230,15 @@ class Receivers:
             noted = _served(self._redis.hget(self._keys.receivers, name))
         if noted is not None and self._clock() - noted.at < SERVED_S:
             raise InUse(
-                f"a notifier runs for {name}: take it out of the configuration and restart the notifier, or stop it;"
-                f" {SERVED_S:.0f} seconds later try again"
+                f"a notifier runs for {name}: take it out of the configuration and restart the notifier, or stop it,"
+                f" and try again {SERVED_S:.0f} seconds later"
             )
+
+
+def not_served(name: str, place: str, kinds: Collection[str]) -> Standing:
+    """A receiver that no notifier has served yet."""
+    noted = msgspec.json.encode(Served(place, sorted(kinds), 0.0))
+    return _standing(name, noted, None, 0, 0, {}, None, SERVED_S)
 
 
 def _served(noted: bytes | None) -> Served | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from workers.diagnostics.check import Check
 from workers.diagnostics.webhook_checks import webhook_checks
 from workers.settings.settings import Settings
 from workers.settings.webhook_kinds import KINDS, RESULTS, kinds_of, receiver_url
@@ -127,13 +128,18 @@ def test_a_place_shows_nothing_that_may_be_secret(url: str, place: str) -> None:
 
 def test_the_doctor_names_receivers_and_a_file_that_others_can_read(tmp_path: Path) -> None:
     file = tmp_path / "receivers.toml"
-    assert list(webhook_checks(Settings())) == []
+
+    def checks(file: Path | None = file) -> list[Check]:
+        settings = Settings(notify_file=file)
+        return list(webhook_checks(lambda: receivers_of(settings), file))
+
+    assert checks(None) == []
     file.write_text(f"[shop]\n{GOOD}")
     file.chmod(0o600)
-    (passed,) = webhook_checks(Settings(notify_file=file))
+    (passed,) = checks()
     assert (passed.ok, passed.detail) == (True, "shop (https://shop.example)")
     file.chmod(0o644)
-    assert [check.ok for check in webhook_checks(Settings(notify_file=file))] == [True, None]
+    assert [check.ok for check in checks()] == [True, None]
     file.write_text("[shop]")
-    (failed, *_) = webhook_checks(Settings(notify_file=file))
+    (failed,) = checks()
     assert failed.ok is False

@@ -102,7 +102,7 @@ class Notifier:
             time.sleep(GLANCE if self._sent else block_ms / 1000)
         else:
             self._take_in(None if self._sent else block_ms)
-        if not load.paused:
+        if not load.paused and self._clock() >= load.held_until:
             self._begin()
         return self.settle(GLANCE)
 

@@ -22,11 +22,15 @@ OUTCOMES = ("delivered", "retried", "dead", "lost")
 
 @dataclass(frozen=True)
 class Load:
-    """What waits for a receiver: number and bytes. ``paused``: by an operator."""
+    """What waits for a receiver: number and bytes. ``paused``: by an operator.
+
+    ``held_until``: the receiver asked for this pause (Unix seconds), maybe of another notifier.
+    """
 
     waiting: int
     size: int
     paused: bool
+    held_until: float
 
 
 class Outbox:
@@ -82,10 +86,10 @@ class Outbox:
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.hlen(self._keys.notify("waiting", self.receiver))
-            pipe.hget(self._keys.notify("counts", self.receiver), "bytes")
+            pipe.hmget(self._keys.notify("counts", self.receiver), "bytes", "held_until")
             pipe.hexists(self._keys.paused_receivers, self.receiver)
-            waiting, size, paused = pipe.execute()
-        return Load(int(waiting), int(size or 0), bool(paused))
+            waiting, (size, held), paused = pipe.execute()
+        return Load(int(waiting), int(size or 0), bool(paused), float(held or 0))
 
     def waiting(self) -> int:
         """Number of deliveries that are neither delivered nor dead."""

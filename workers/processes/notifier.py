@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import structlog
 
-from vectordb.errors import Transient
+from vectordb.errors import Permanent, Transient
 from workers.notifying.notifier import Notifier
 from workers.processes.logs import configure
-from workers.processes.loops import Periodic, Step, run_steps, running
+from workers.processes.loops import Periodic, Step, Stop, run_steps, running
 from workers.settings.settings import Settings
 from workers.settings.webhook_receivers import Receiver, chosen, receivers_of
 from workers.wiring.notifying import notifier as notifier_of
@@ -33,22 +33,70 @@ AGAIN_S = 5.0  # after a fault that is no outage, until this receiver is tried a
 
 
 def run_notifier(settings: Settings) -> None:
-    """Deliver what happens to all receivers.
+    """Deliver what happens to all receivers. A change of their file is followed.
 
-    A new receiver begins with what happens since this process was started, or with the beginning of the feed if its
-    settings say so. Raises ``Permanent`` if no receiver is configured, or a setting is wrong.
+    A new receiver begins with what happens since this process was started or the file was changed, or with the
+    beginning of the feed if its settings say so. Raises ``Permanent`` if no receiver is configured, or a setting is
+    wrong; after a wrong change of the file, it goes on with the receivers of before.
     """
     configure()
     receivers = chosen(receivers_of(settings), None)
     wiring = Wiring(settings)
+    with ExitStack() as unused:
+        for one in receivers:  # a wrong setting is reported even while Redis is away
+            unused.enter_context(poster_of(wiring, one))
+    with running(wiring, "notifier") as stop:
+        age_ms = _age_ms
+        while not stop.is_set():
+            try:
+                _serve_all(wiring, receivers, stop, age_ms)
+            except _Changed as changed:
+                receivers, age_ms = changed.receivers, _since(time.monotonic())
+
+
+class _Changed(Exception):
+    """The file has other receivers now."""
+
+    def __init__(self, receivers: list[Receiver]) -> None:
+        super().__init__()
+        self.receivers = receivers
+
+
+class _FileWatch:
+    """Raises ``_Changed`` when the receivers are other ones, and logs once why a change is not followed."""
+
+    def __init__(self, wiring: Wiring, receivers: Sequence[Receiver]) -> None:
+        self._wiring = wiring
+        self._receivers = receivers
+        self._fault = ""
+
+    def __call__(self) -> None:
+        try:
+            found = chosen(receivers_of(self._wiring.settings), None)
+            if found == self._receivers:
+                self._fault = ""
+                return
+            for one in found:
+                poster_of(self._wiring, one)
+        except Permanent as exc:
+            if str(exc) != self._fault:
+                log.warning("change of receivers not followed", reason=str(exc))
+                self._fault = str(exc)
+            return
+        log.info("receivers changed", receivers=[one.name for one in found])
+        raise _Changed(found)
+
+
+def _serve_all(wiring: Wiring, receivers: Sequence[Receiver], stop: Stop, age_ms: Callable[[], int]) -> None:
+    """Serve receivers until ``stop``. Raises ``_Changed``."""
     served = [(one.name, one.place, one.kinds) for one in receivers]
+    halt = threading.Event()
     with ExitStack() as open_:
         posters = [open_.enter_context(poster_of(wiring, one)) for one in receivers]
-        stop = open_.enter_context(running(wiring, "notifier"))
         threads = [
             threading.Thread(
                 target=_serve, name=f"notifier {one.name}", daemon=True,
-                args=(wiring, one, notifier_of(wiring, one, poster.post, wiring.process_name), stop),
+                args=(wiring, one, notifier_of(wiring, one, poster.post, wiring.process_name), halt, age_ms),
             )
             for one, poster in zip(receivers, posters, strict=True)
         ]  # fmt: skip
@@ -60,23 +108,26 @@ def run_notifier(settings: Settings) -> None:
                 Periodic(REPORT_EVERY_S, lambda: wiring.receivers.report(served)),
                 Periodic(WARN_EVERY_S, lambda: _warn_of_others(wiring, receivers)),
                 Periodic(1.0, lambda: wiring.health.beat("notifier")),
+                Periodic(REPORT_EVERY_S, _FileWatch(wiring, receivers)),
             )  # fmt: skip
         finally:
-            stop.set()
+            halt.set()
             for thread in threads:
                 thread.join(DRAIN_S + 2)
             with suppress(Transient):
                 wiring.receivers.report(served, stopped=True)
 
 
-def _serve(wiring: Wiring, receiver: Receiver, notifier: Notifier, stop: threading.Event) -> None:
+def _serve(
+    wiring: Wiring, receiver: Receiver, notifier: Notifier, stop: threading.Event, age_ms: Callable[[], int]
+) -> None:
     """Serve one receiver until ``stop``. A fault of its own, such as a bug, holds up no other receiver."""
     ready = False
 
     def prepare() -> None:
         nonlocal ready
         if not ready:
-            notifier.prepare(from_beginning=receiver.from_beginning, age_ms=_age_ms())
+            notifier.prepare(from_beginning=receiver.from_beginning, age_ms=age_ms())
             ready = True
 
     recover = Periodic(RECOVER_EVERY, lambda: notifier.recover(RECOVER_IDLE_MS))
@@ -96,6 +147,11 @@ def _serve(wiring: Wiring, receiver: Receiver, notifier: Notifier, stop: threadi
             stop.wait(AGAIN_S)
     with suppress(Transient):  # then they are sent again
         notifier.abandon(DRAIN_S)
+
+
+def _since(began: float) -> Callable[[], int]:
+    """Counts the milliseconds since a time of ``time.monotonic``."""
+    return lambda: int(1000 * (time.monotonic() - began))
 
 
 def _age_ms() -> int:

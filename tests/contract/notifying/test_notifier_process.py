@@ -23,6 +23,7 @@ from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.eventually import eventually_while
 from tests.warm import wildtag
 from workers.cli.main import app
+from workers.notifying.receivers import Receivers
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
@@ -218,3 +219,35 @@ def test_a_wrong_file_is_refused_in_one_line_without_its_secrets(command: Comman
     file.write_text(f'[shop]\nurl = "ftp://x"\nsecret = "{SECRET}"\n')
     code, said = command.end("notifier", WILDTAG_NOTIFY_FILE=str(file))
     assert (code, "receiver shop: not a URL" in said, SECRET in said) == (1, True, False)
+
+
+def test_a_change_of_the_file_is_followed_unless_it_is_wrong(world: World, command: Command, tmp_path: Path) -> None:
+    """A receiver that is added begins with now, and the others go on."""
+    with receiving() as first, receiving() as second:
+        file = tmp_path / "receivers.json"
+
+        def tables(**receivers: Receiver) -> str:
+            return json.dumps({name: {"url": one.url, "secret": SECRET} for name, one in receivers.items()})
+
+        def served() -> list[str]:
+            return [one.name for one in Receivers(world.client, world.keys).standing() if one.served]
+
+        file.write_text(tables(first=first))
+        settings = {"WILDTAG_NOTIFY_FILE": str(file), "WILDTAG_NOTIFY_URL": "",
+                    "WILDTAG_NOTIFY_FROM_BEGINNING": "false"}  # fmt: skip
+        with command.notifier(**settings) as process:
+            eventually_while(process, lambda: served() == ["first"], PATIENCE_S)
+            eventually_while(process, lambda: world.client.exists(world.keys.feed), PATIENCE_S)  # with a group
+            world.finish("a.jpg")
+            eventually_while(process, lambda: first.taken, PATIENCE_S)
+            file.write_text("{")
+            world.finish("b.jpg")
+            eventually_while(process, lambda: len(first.taken) == 2, PATIENCE_S)
+            file.write_text(tables(first=first, second=second))
+            eventually_while(process, lambda: served() == ["first", "second"], PATIENCE_S)
+            eventually_while(process, lambda: len(world.client.xinfo_groups(world.keys.feed)) == 2, PATIENCE_S)
+            world.finish("c.jpg")
+            eventually_while(process, lambda: len(first.taken) == 3 and second.taken, PATIENCE_S)
+            file.write_text(tables(second=second))
+            eventually_while(process, lambda: served() == ["second"], PATIENCE_S)
+        assert (first.keys(), second.keys()) == (["a.jpg", "b.jpg", "c.jpg"], ["c.jpg"])

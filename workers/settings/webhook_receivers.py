@@ -138,7 +138,7 @@ def _tables(path: Path) -> Mapping[str, Any]:
     except (OSError, UnicodeDecodeError) as exc:
         raise BadReceivers(f"the file of WILDTAG_NOTIFY_FILE cannot be read: {_why(exc, path)}") from None
     try:
-        found = json.loads(content) if path.suffix == ".json" else tomllib.loads(content)
+        found = json.loads(content) if content.lstrip().startswith("{") else tomllib.loads(content)
     except json.JSONDecodeError as exc:
         raise BadReceivers(f"{path} is not JSON: line {exc.lineno}: {exc.msg}") from None
     except (tomllib.TOMLDecodeError, RecursionError) as exc:

@@ -64,8 +64,9 @@ def test_a_file_has_several_and_the_variables_fill_what_they_lack(tmp_path: Path
     assert [one.name for one in chosen(found, "shop")] == ["shop"]
 
 
-def test_a_file_may_be_json(tmp_path: Path) -> None:
-    (one,) = read(tmp_path, json.dumps({"shop": {"url": URL, "secret": [ONE, TWO]}}), "receivers.json")
+@pytest.mark.parametrize("name", ["receivers.json", "receivers"])
+def test_a_file_may_be_json(tmp_path: Path, name: str) -> None:
+    (one,) = read(tmp_path, json.dumps({"shop": {"url": URL, "secret": [ONE, TWO]}}), name)
     assert (one.name, len(one.keys)) == ("shop", 2)
 
 
@@ -75,7 +76,7 @@ GOOD = f'url = "{URL}"\nsecret = "{ONE}"\n'
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "names no receiver"), ("[shop", "is not TOML"), ("shop = 1", "not a table"),
+        ("", "names no receiver"), ("[shop", "is not TOML"), ('{"shop": ', "is not JSON: line 1"), ("shop = 1", "not a table"),
         (f"[Shop]\n{GOOD}", "a name has"), (f'["a b"]\n{GOOD}', "a name has"),
         (f'["{"x" * 41}"]\n{GOOD}', "a name has"),
         (f'[shop]\nsecret = "{ONE}"', "either url or url_file"),

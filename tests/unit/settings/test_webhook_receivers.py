@@ -76,7 +76,8 @@ GOOD = f'url = "{URL}"\nsecret = "{ONE}"\n'
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        ("", "names no receiver"), ("[shop", "is not TOML"), ('{"shop": ', "is not JSON: line 1"), ("shop = 1", "not a table"),
+        ("", "names no receiver"), ("[shop", "is not TOML"), ("shop = 1", "not a table"),
+        ('{"shop": ', "is not JSON: line 1"),
         (f"[Shop]\n{GOOD}", "a name has"), (f'["a b"]\n{GOOD}', "a name has"),
         (f'["{"x" * 41}"]\n{GOOD}', "a name has"),
         (f'[shop]\nsecret = "{ONE}"', "either url or url_file"),

@@ -19,6 +19,7 @@ from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack, started
 from tests.contract.receiver import Receiver, Reply, receiving
 from tests.eventually import eventually
+from workers.gateway.home_key import FILE as HOME_KEY_FILE
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -77,7 +78,8 @@ def test_one_that_fails_and_a_killed_notifier_cost_the_other_nothing(
         eventually(lambda: ("batch.finished", batch) in kinds(shop), PATIENCE_S, stack.said)
         assert http.delete(f"/v1/images/{sent['id']}").is_success
         eventually(lambda: ("object.removed", sent["key"]) in kinds(shop), PATIENCE_S, stack.said)
-        listed = {one["name"]: one for one in http.get("/v1/webhooks").json()["receivers"]}
+        admin = {"Authorization": f"Bearer {(stack.home / HOME_KEY_FILE).read_text().strip()}"}
+        listed = {one["name"]: one for one in http.get("/v1/webhooks", headers=admin).json()["receivers"]}
         status = {one["name"]: one for one in http.get("/v1/status").json()["webhooks"]}
         metrics = http.get("/metrics").text
     assert kinds(shop) == sorted([

@@ -33,7 +33,8 @@ class WebhookSettings(Topic):
     notify_file: UserPath | None = Field(
         None,
         description="TOML or JSON file with receivers, each with its own URL, secret and kinds of events; see the"
-        " guide to webhooks. They are served besides the one of WILDTAG_NOTIFY_URL, whose name is default.",
+        " guide to webhooks. They are served besides the one of WILDTAG_NOTIFY_URL, whose name is default. Default:"
+        " none.",
     )
     notify_from_beginning: bool = Field(
         default=False,

@@ -103,6 +103,14 @@ class BatchObjects:
                 pipe.expire(name(batch, part), LIFETIME_S)
             pipe.execute()
 
+    def keep(self, batch: str) -> None:
+        """Have the objects of an unfinished batch stay for another ``LIFETIME_S``."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for part in ("open", "counts", "failed", "gone"):
+                pipe.expire(self._keys.batch(batch, part), LIFETIME_S)
+            pipe.execute()
+
     def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
         """The number of objects that have ended in each state, and some of those that have failed, in order."""
         with translated():

@@ -43,6 +43,7 @@ LOOKS = 20  # batches at once
 PROBE = 20  # objects of each that are looked at
 REST_SHARE, LONGEST_REST_S = 0.02, 10.0  # between two looks at a batch: of its age, at most
 SETTLE_S, SETTLE_SOON_S = 600.0, 20.0  # between two counts of all that has finished; soon: if there are many batches
+KEPT_S = 30 * 86_400.0  # age up to which the lifetime of an unfinished batch is renewed
 ABANDONED_S = 600.0  # after which a batch of keys that is still being made was left so by a killed process
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 
@@ -162,6 +163,10 @@ class Batches:
             about["complete"] = b"1"
         soon = self.room.number() > UNFINISHED / 10
         due = self._count_again.setdefault(batch, now + (SETTLE_SOON_S if soon else SETTLE_S))
+        if now >= due and age < KEPT_S:
+            with translated():
+                self._redis.expire(self._keys.batch(batch), LIFETIME_S)
+            self._objects.keep(batch)
         if now >= due or (about["complete"] == b"1" and not self._last_are_open(batch)):
             self._count_again.pop(batch, None)
             self.status(batch)

@@ -63,6 +63,10 @@ class PartitionedBatchObjects(BatchObjects):
             lambda part, places: part.move(batch, [ended[place] for place in places]),
         )
 
+    def keep(self, batch: str) -> None:
+        """See ``BatchObjects``."""
+        self._parts.each(lambda part: part.keep(batch))
+
     def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
         """See ``BatchObjects``. Reads the failed ones from the first one on."""
         total: Counter[str] = Counter()

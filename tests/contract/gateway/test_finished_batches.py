@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 from tests.contract.gateway.running import Json, Running, running, wired
 from tests.contract.gateway.test_batches import begun, dispatch, finish, stands
 from tests.eventually import eventually
-from workers.dispatch.object_batches import ABANDONED_S, Batches
+from workers.dispatch.object_batches import ABANDONED_S, KEPT_S, SETTLE_S, Batches
 from workers.redis.connection import Client
 from workers.wiring.gateway import services
 from workers.wiring.wiring import Wiring
@@ -137,3 +138,25 @@ def test_batches_of_before_are_not_reported_when_somebody_asks(
         assert status is not None
         assert status.finished
         assert reports(wiring) == []
+
+
+def test_a_batch_that_takes_long_is_kept(redis_url: str, client: Client, tmp_path: Path) -> None:
+    """Its keys have a lifetime, which is renewed while it is not finished."""
+    with alone(tmp_path, redis_url, client) as (wiring, keys):
+        now = time.time()
+        wiring.clock = lambda: now
+        batches = batches_of(wiring)
+        batch = batches.of_keys(keys, announce=False)
+        names = [wiring.keys.batch(batch, part) for part in ("", "open")]
+        now += 2
+        batches.look()
+        for name in names:
+            client.expire(name, 60)
+        now += SETTLE_S
+        batches.look()
+        assert [client.ttl(name) > 86_400 for name in names] == [True, True]
+        for name in names:
+            client.expire(name, 60)
+        now += KEPT_S
+        batches.look()
+        assert [client.ttl(name) > 86_400 for name in names] == [False, False]

@@ -87,8 +87,10 @@ class Notifier:
         """
         begin = None if from_beginning else age_ms
         sources = (self._batches, self._feed)  # if it is interrupted, the feed still shows that the receiver is new
-        if [source.prepare(begin) for source in sources][-1]:
-            log.info("new receiver", receiver=self.receiver, begins="with the feed" if from_beginning else "now")
+        earlier = [source.prepare(begin) for source in sources][-1]
+        if earlier is not None:
+            begins = "with the feed" if from_beginning else "now"
+            log.info("new receiver", receiver=self.receiver, begins=begins, older_entries_not_sent=earlier)
         elif from_beginning:
             log.info("not from the beginning: the receiver goes on where it was", receiver=self.receiver)
 

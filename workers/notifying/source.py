@@ -59,21 +59,22 @@ class Source:
         self._leftovers = Leftovers()
         self._begin_group = self._redis.register_script(scripts.source("begin_group"))
 
-    def prepare(self, begin: int | None) -> bool:
-        """Create the group, unless it exists. Returns whether it is new.
+    def prepare(self, begin: int | None) -> int | None:
+        """Create the group, unless it exists. Returns how many older entries it does not read; ``None``: it exists.
 
         ``begin``: how many milliseconds ago the first entry that it reads may have been added; ``None``: reads all.
         """
         with translated():
-            gone = int(self._begin_group(
-                keys=[self._stream], args=[self._group, "first" if begin is None else begin]
-            ))  # fmt: skip
+            found = self._begin_group(keys=[self._stream], args=[self._group, "first" if begin is None else begin])
+        if not found:
+            return None
+        earlier, gone = map(int, found)
         if gone > 0:
             log.warning(
                 "the feed has not all that there was", receiver=self._outbox.receiver, stream=self._stream,
                 no_longer_stored=gone,
             )  # fmt: skip
-        return gone >= 0
+        return earlier
 
     def take_in(self, block_ms: int | None) -> None:
         """Queue new entries. Waits up to ``block_ms`` for the first; ``None``: does not wait."""

@@ -1,7 +1,8 @@
 -- Create a group that begins with now, or with the first entry, unless there is one, which goes on where it was.
 -- The group knows how many entries were before it (from Redis 7.0 on), so that a loss is counted exactly.
 -- KEYS: stream. ARGV: group, begin ('first', or how many ms ago now was)
--- Returns: -1 if there was a group, otherwise the number of entries that are not in the stream any more
+-- Returns: nothing if there was a group; otherwise how many entries it does not read, of those that are in the stream,
+--          and of those that are not in it any more (0 if it begins with now)
 local key, name, begin = KEYS[1], ARGV[1], ARGV[2]
 local function map(list)
     local found = {}
@@ -10,16 +11,16 @@ local function map(list)
 end
 if redis.call('EXISTS', key) == 0 then
     redis.call('XGROUP', 'CREATE', key, name, '0', 'MKSTREAM')
-    return 0
+    return {0, 0}
 end
 for _, one in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-    if map(one)['name'] == name then return -1 end
+    if map(one)['name'] == name then return {} end
 end
 local stream = map(redis.call('XINFO', 'STREAM', key))
 local added, length = stream['entries-added'], stream['length']
 if begin == 'first' then
     redis.call('XGROUP', 'CREATE', key, name, '0')
-    return added and added - length or 0
+    return {0, added and added - length or 0}
 end
 local time = redis.call('TIME')
 local since = string.format('%.0f', time[1] * 1000 + math.floor(time[2] / 1000) - begin)
@@ -35,4 +36,4 @@ if added then
 else
     redis.call('XGROUP', 'CREATE', key, name, id)
 end
-return 0
+return {length - #new, 0}

@@ -20,7 +20,7 @@ PUBLIC = {
     ("GET", "/healthz"), ("GET", "/readyz"), ("POST", "/v1/session"), ("DELETE", "/v1/session"),
     ("POST", "/v1/uploads/{token}"),  # the token is the key
 }  # fmt: skip
-OF_ADMIN = {("GET", "/v1/webhooks/dead"), ("POST", "/v1/webhooks/dead/{id}:replay")}
+OF_ADMIN = {("GET", "/v1/webhooks"), ("GET", "/v1/webhooks/dead"), ("POST", "/v1/webhooks/dead/{id}:replay")}
 READS_BY_POST = {("POST", "/v1/search")}
 SHAPES = [
     "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", "\"><svg onload=alert(1)>", "javascript:alert(1)",

@@ -49,7 +49,7 @@ COMMANDS = (
         "Run Flower, which monitors the workers. Default of WILDTAG_FLOWER_AUTH: the file flower.auth in the home."),
     Command("writer", "bucket", RUN, "Run the writer, which stores tags beside the images."),
     Command("notifier", "webhooks", RUN,
-        "Run the notifier, which delivers every finished object to WILDTAG_NOTIFY_URL."),
+        "Run the notifier, which delivers events to all receivers. New ones begin with now."),
     Command("listen", "processes", RUN, "Consume bucket notifications."),
     Command("tag", "one_process", TAG,
         "Tag files in this process, without a running stack. Nothing is stored. Exit status 1: a file failed."),
@@ -91,7 +91,7 @@ COMMANDS = (
         "Bring the Redis keys of an older wildtag to the current layout. Stop all its processes first."),
     Command("images", "images", OPERATE, "Verify, repair and describe the index of images."),
     Command("keys", "api_keys", OPERATE, "Create, list and revoke API keys of the gateway."),
-    Command("webhooks", "webhooks", OPERATE, "Inspect, replay and test deliveries to WILDTAG_NOTIFY_URL."),
+    Command("webhooks", "webhooks", OPERATE, "Inspect, pause and test receivers of webhooks, and replay deliveries."),
 )  # fmt: skip
 """In the order of the help. A test compares them with the commands of the modules."""
 

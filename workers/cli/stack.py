@@ -120,12 +120,14 @@ def prepare() -> None:
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
+    from workers.settings.webhook_receivers import receivers_of  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     def say(event: Event) -> None:
         messages.print(f"[dim]{escape(str(event))}[/]")
 
+    receivers_of(settings)  # a wrong file is reported before anything is started
     require_device(settings, [SEGMENTATION])
     devices = embedding_devices(settings)
     os.umask(0o077)  # of this process and all that it starts

@@ -16,6 +16,7 @@ from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
+from workers.cli.webhook_receivers import state_of
 from workers.settings.dependencies import BROKER, REDIS
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from workers.images.coverage import Coverage
     from workers.images.findings import Standing
     from workers.lifecycle.losses import Lost
+    from workers.notifying.receivers import Standing as Receiver
     from workers.outages.board import Outage
     from workers.redis.models_in_use import ModelInUse
     from workers.wiring.wiring import Wiring
@@ -54,13 +56,15 @@ def status(json: Json = False) -> None:
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
+    receivers = wiring.receivers.standing()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
     models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
                 "outages": standing, "models": models, "words_ahead": words,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
-                "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
+                "image_index": images, "coverage": found.row(), "webhooks": receivers,
+                "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -76,6 +80,7 @@ def status(json: Json = False) -> None:
     if words is not None:
         view.add_row("words ahead", clean(str(words)))
     _add_sources(view, sources)
+    _add_receivers(view, receivers)
     console.print(view)
     _show_outages(standing, now)
     _show_loss(lost, refilling, now)
@@ -128,6 +133,12 @@ def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) 
         view.add_row(
             "index last checked", f"{seconds:.0f} s ago, with {last.indexed:,} of {last.records:,} images then"
         )
+
+
+def _add_receivers(view: Table, receivers: Iterable[Receiver]) -> None:
+    """Rows of the receivers of webhooks."""
+    for one in receivers:
+        view.add_row(f"webhook {clean(one.name)}", clean(f"{state_of(one)}, {one.waiting:,} waiting"))
 
 
 def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:

@@ -160,7 +160,7 @@ class FeedEntry(msgspec.Struct, frozen=True):
     """An event of the feed. ``id``: pass it to ``Client.feed`` to resume after this event.
 
     ``state``: the state of a record; ``removed`` if the object was deleted; ``gap`` if earlier events are no longer
-    stored.
+    stored. ``file_name``, ``client_id``: of an object that was deleted, if they are known.
     """
 
     id: str = ""
@@ -168,3 +168,5 @@ class FeedEntry(msgspec.Struct, frozen=True):
     bucket: str = ""
     key: str = ""
     record: Record | None = None
+    file_name: str | None = None
+    client_id: str | None = None

@@ -18,9 +18,11 @@ from vectordb.errors import WildtagError
 from workers.diagnostics.check import Check
 from workers.diagnostics.packages import EMBEDDED, packages, torch_check
 from workers.diagnostics.python_release import advice
+from workers.diagnostics.webhook_checks import webhook_checks
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
+from workers.settings.webhook_receivers import receivers_of
 from workers.supervision.supervisor import phase_of, read_stack
 
 GB = 2**30
@@ -46,6 +48,7 @@ def examine(
         *packages(settings),
         *_home(settings),
         *_captions(settings, captions_ready),
+        *webhook_checks(lambda: receivers_of(settings), settings.notify_file),
         _stack(settings, beats),
         *_addresses(settings),
     ]

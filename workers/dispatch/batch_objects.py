@@ -15,6 +15,9 @@ from workers.redis.keys import Keys
 LIFETIME_S = 7 * 86_400
 PAGE = 500
 FAILED = ("failed", "dead")
+GONE = "gone"
+LISTED = {**dict.fromkeys(FAILED, "failed"), GONE: "gone"}
+"""State → the part of the batch that lists the objects in it."""
 
 Page = list[tuple[bytes, float]]
 """Open objects, and when they joined the batch (Unix ms)."""
@@ -79,6 +82,13 @@ class BatchObjects:
         for start in range(0, len(members), PAGE):
             yield members[start : start + PAGE], told_until
 
+    def newest(self, batch: str, count: int) -> list[tuple[Page, float]]:
+        """The open objects that joined a batch last, at most ``count``, as a page of ``open``."""
+        told_until = self._told_until()
+        with translated():
+            members = self._redis.zrange(self._keys.batch(batch, "open"), -count, -1, withscores=True)
+        return [(members, told_until)]
+
     def move(self, batch: str, ended: Sequence[tuple[bytes, str]]) -> None:
         """Count open objects that have ended in a state, once each."""
         name = self._keys.batch
@@ -86,12 +96,20 @@ class BatchObjects:
             pipe = self._redis.pipeline(transaction=False)
             for member, state in ended:
                 pipe.eval(
-                    MOVE, 3, name(batch, "open"), name(batch, "counts"), name(batch, "failed"),
-                    member, state, int(state in FAILED),
+                    MOVE, 3, name(batch, "open"), name(batch, "counts"), name(batch, LISTED.get(state, "failed")),
+                    member, state, int(state in LISTED),
                 )  # fmt: skip
+            for part in ("counts", "failed", "gone"):
+                pipe.expire(name(batch, part), LIFETIME_S)
             pipe.execute()
-            self._redis.expire(name(batch, "counts"), LIFETIME_S)
-            self._redis.expire(name(batch, "failed"), LIFETIME_S)
+
+    def keep(self, batch: str) -> None:
+        """Have the objects of an unfinished batch stay for another ``LIFETIME_S``."""
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for part in ("open", "counts", "failed", "gone"):
+                pipe.expire(self._keys.batch(batch, part), LIFETIME_S)
+            pipe.execute()
 
     def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
         """The number of objects that have ended in each state, and some of those that have failed, in order."""
@@ -101,6 +119,11 @@ class BatchObjects:
             pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
             counts, failed = pipe.execute()
         return Counter({text(state): int(n) for state, n in counts.items()}), list(failed)
+
+    def gone(self, batch: str, limit: int) -> list[bytes]:
+        """Some of the objects that are not in the bucket, in order."""
+        with translated():
+            return list(self._redis.zrange(self._keys.batch(batch, "gone"), 0, limit - 1))
 
     def _told_until(self) -> float:
         oldest = []

@@ -19,7 +19,7 @@ UNFINISHED = 1000  # batches
 PREFIXES = 50  # of these, batches over a prefix whose objects are not all listed
 OPEN = 100_000  # objects of all batches that are not known to be finished
 LEAST = 500  # objects that each owner may have if they are free
-SETTLE_S, SETTLE_SOON_S = 600.0, 20.0  # between two looks at a batch that nobody asks for; soon: if there are many
+LOOK_S = 1.0  # between two looks whether a batch is finished
 
 
 class BatchesFull(Permanent):
@@ -80,14 +80,21 @@ class BatchRoom:
         with translated():
             self._redis.zrem(self._keys.batches_unfinished, batch)
 
-    def due(self) -> str | None:
-        """The batch that was looked at longest ago, if that was long enough ago. It counts as looked at now."""
+    def has(self, batch: str) -> bool:
+        """Whether a batch is not known to be finished."""
+        with translated():
+            return self._redis.zscore(self._keys.batches_unfinished, batch) is not None
+
+    def due(self, limit: int) -> list[str]:
+        """Unfinished batches not looked at for ``LOOK_S``, longest ago first. They count as looked at now."""
         now = self._clock()
         with translated():
-            found = self._redis.zrange(self._keys.batches_unfinished, 0, 0, withscores=True)
-            count = self._redis.zcard(self._keys.batches_unfinished)
-        if not found or now - found[0][1] < (SETTLE_SOON_S if count > UNFINISHED / 10 else SETTLE_S):
-            return None
+            found = self._redis.zrangebyscore(self._keys.batches_unfinished, "-inf", now - LOOK_S, 0, limit)
+            if found:
+                self._redis.zadd(self._keys.batches_unfinished, dict.fromkeys(found, now), xx=True)
+        return [text(batch) for batch in found]
+
+    def number(self) -> int:
+        """The number of unfinished batches."""
         with translated():
-            self._redis.zadd(self._keys.batches_unfinished, {found[0][0]: now}, xx=True)
-        return text(found[0][0])
+            return int(self._redis.zcard(self._keys.batches_unfinished))

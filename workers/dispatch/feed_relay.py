@@ -93,7 +93,9 @@ class FeedRelay:
 
     def _append(self, fields: list[Any], last: str) -> None:
         """Append entries and move the position to ``last``, if it is where this relay has found it."""
-        values = chain.from_iterable((one[b"oid"], one[b"state"], one[b"body"]) for one in fields)
+        values = chain.from_iterable(
+            (one[b"oid"], one[b"state"], one[b"body"], one.get(b"removed", b"")) for one in fields
+        )
         try:
             with translated():
                 self._stored = text(

@@ -3,6 +3,10 @@
 A batch is a list of objects in Redis. Each object starts as ``open``. Every status request moves finished objects
 into the counters, so a request costs only what is still open and counts nothing twice. A batch over a prefix is
 listed page by page by ``list_page``, in any process, and resumes after an interruption.
+
+``look`` finds out soon that a batch is finished, without looking at all of its objects again and again: while one of
+those that joined it last is open, it is not. The end is reported in the script that takes the batch off the list of
+the unfinished ones, so each is reported once, whoever is killed meanwhile.
 """
 
 from __future__ import annotations
@@ -10,7 +14,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,13 +22,14 @@ import msgspec
 import structlog
 
 from tasks.message_parts import place_of
-from vectordb.errors import WildtagError
-from workers.dispatch.batch_objects import LIFETIME_S, PAGE, BatchObjects
-from workers.dispatch.batch_room import BatchRoom
+from vectordb.errors import Permanent, WildtagError
+from workers.dispatch.batch_objects import GONE, LIFETIME_S, PAGE, BatchObjects, Page, nothing
+from workers.dispatch.batch_reports import NAMED, BatchReports, Failure
+from workers.dispatch.batch_room import UNFINISHED, BatchRoom
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
-from workers.lifecycle.record import Error, decode
+from workers.lifecycle.record import decode
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.stores.store import ObjectError, ObjectStore
@@ -34,16 +39,13 @@ log = structlog.get_logger()
 AHEAD = 1000  # objects from prefix batches that may wait in the low-priority inbox at once
 OPEN_BY_PREFIX = 20_000  # objects of a batch over a prefix that wait, before more are listed
 SETTLE_AGAIN_S = 15.0  # between two looks at the objects of such a batch
+LOOKS = 20  # batches at once
+PROBE = 20  # objects of each that are looked at
+REST_SHARE, LONGEST_REST_S = 0.02, 10.0  # between two looks at a batch: of its age, at most
+SETTLE_S, SETTLE_SOON_S = 600.0, 20.0  # between two counts of all that has finished; soon: if there are many batches
+KEPT_S = 30 * 86_400.0  # age up to which the lifetime of an unfinished batch is renewed
+ABANDONED_S = 600.0  # after which a batch of keys that is still being made was left so by a killed process
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
-
-
-class Failure(msgspec.Struct, frozen=True):
-    """An object without tags, and the reason."""
-
-    bucket: str
-    key: str
-    state: str
-    error: Error | None
 
 
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,14 +88,23 @@ class Batches:
         self._followed = followed
         self._clock = clock
         self._settle_again: dict[str, float] = {}
+        self._look_again: dict[str, float] = {}
+        self._count_again: dict[str, float] = {}
         self._objects = objects or BatchObjects(client, keys)
         self.room = BatchRoom(client, keys, clock, objects)
+        self._reports = BatchReports(client, keys, clock)
 
     def of_keys(self, keys: Sequence[str], *, announce: bool, force: bool = False, owner: str = "") -> str:
         """Create a batch of these keys; returns its id. ``announce``: their events are not in the inbox yet."""
-        batch = self._new(owner, complete=True)
+        batch = self._new(owner)
+
+        def complete(pipe: Any) -> None:
+            pipe.hset(self._keys.batch(batch), "complete", 1)
+
         for start in range(0, len(keys), PAGE):
-            self._objects.enter(batch, self._events(keys[start : start + PAGE], force=force), announce=announce)
+            also = complete if start + PAGE >= len(keys) else nothing  # before, it would seem to be finished
+            events = self._events(keys[start : start + PAGE], force=force)
+            self._objects.enter(batch, events, announce=announce, also=also)
         return batch
 
     def of_prefix(self, prefix: str, *, force: bool = False, owner: str = "") -> str:
@@ -102,7 +113,7 @@ class Batches:
         Raises ``BatchesFull``.
         """
         self.room.check_prefix(owner)
-        batch = self._new(owner, complete=False, prefix=raw(prefix), after=b"", force=int(force))
+        batch = self._new(owner, prefix=raw(prefix), after=b"", force=int(force))
         with translated():
             self._redis.sadd(self._keys.batches, batch)
         return batch
@@ -128,37 +139,80 @@ class Batches:
                         self._redis.delete(lock)
         return False
 
-    def settle_next(self) -> None:
-        """Count what has finished of the batch that was looked at longest ago, and forget it if it is finished.
+    def look(self) -> None:
+        """Look at the unfinished batches that were looked at longest ago, and report those that are finished."""
+        for batch in self.room.due(LOOKS):
+            try:
+                self._look(batch)
+            except Permanent as exc:  # continue with the next batch
+                log.warning("batch not looked at", batch=batch, reason=str(exc))
 
-        So batches that nobody asks for do not fill Redis. Does nothing if that was a short time ago.
-        """
-        if (batch := self.room.due()) is not None:
+    def _look(self, batch: str) -> None:
+        now = self._clock()
+        if now < self._look_again.get(batch, 0.0):
+            return
+        about = self._about(batch)
+        if not about:
+            self._ended(batch)
+            return
+        age = now - float(about["created_at"])
+        self._look_again[batch] = now + min(LONGEST_REST_S, REST_SHARE * age)
+        if age > ABANDONED_S and "prefix" not in about and about["complete"] != b"1":
+            with translated():
+                self._redis.hset(self._keys.batch(batch), "complete", 1)
+            about["complete"] = b"1"
+        soon = self.room.number() > UNFINISHED / 10
+        due = self._count_again.setdefault(batch, now + (SETTLE_SOON_S if soon else SETTLE_S))
+        if now >= due and age < KEPT_S:
+            with translated():
+                self._redis.expire(self._keys.batch(batch), LIFETIME_S)
+            self._objects.keep(batch)
+        if now >= due or (about["complete"] == b"1" and not self._last_are_open(batch)):
+            self._count_again.pop(batch, None)
             self.status(batch)
+
+    def _last_are_open(self, batch: str) -> bool:
+        return any(self._settle_page(batch, *page) for page in self._objects.newest(batch, PROBE))
 
     def status(self, batch: str, start: int = 0, limit: int = 50) -> BatchStatus | None:
         """Status of a batch with its failures from ``start`` on; ``None`` if the batch does not exist."""
-        with translated():
-            about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
+        about = self._about(batch)
         if not about:
-            self.room.ended(batch)
+            self._ended(batch)
             return None
         open_ = self._settle(batch)
         ended, failed = self._objects.ended(batch, start, limit)
         total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
-        if complete and not open_:
-            self.room.ended(batch)
+        if complete and not open_ and self.room.has(batch):
+            self._report(batch, about, ended)
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
             finished=complete and not open_, total=total, counts=dict(ended + open_),
             failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
         )  # fmt: skip
 
-    def _new(self, owner: str, *, complete: bool, **more: Any) -> str:
+    def _report(self, batch: str, about: Mapping[str, bytes], ended: Counter[str]) -> None:
+        _, failed = self._objects.ended(batch, 0, NAMED)
+        prefix = text(about["prefix"]) if "prefix" in about else None
+        failures = self._failures(list(map(text, failed)))
+        gone = [place_of(text(oid))[1] for oid in self._objects.gone(batch, NAMED)]
+        self._reports.finished(batch, float(about["created_at"]), prefix, ended, failures, gone)
+        self._ended(batch)
+
+    def _ended(self, batch: str) -> None:
+        self.room.ended(batch)
+        for times in (self._settle_again, self._look_again, self._count_again):
+            times.pop(batch, None)
+
+    def _about(self, batch: str) -> dict[str, bytes]:
+        with translated():
+            return {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
+
+    def _new(self, owner: str, **more: Any) -> str:
         batch, name = secrets.token_hex(12), self._keys.batch
-        about = {"created_at": self._clock(), "complete": int(complete), "owner": owner, **more}
+        about = {"created_at": self._clock(), "complete": 0, "owner": owner, **more}
         with translated():
             pipe = self._redis.pipeline()
             pipe.hset(name(batch), mapping=about)
@@ -204,22 +258,27 @@ class Batches:
         """Count objects that have finished since the last call; returns the states of the others."""
         left: Counter[str] = Counter()
         for members, told_until in self._objects.open(batch):
-            oids = [text(member) for member, _ in members]
-            ended: list[tuple[bytes, str]] = []
-            for (member, at), progress in zip(members, self._reader.look(oids), strict=True):
-                if progress is None or progress.final:
-                    new = progress is not None and (progress.finished_at or 0.0) * 1000 > at
-                    if at >= told_until and not new:
-                        left["queued"] += 1  # the dispatcher has not processed its event: this record may be outdated
-                        continue
-                    if progress is None and self._there(text(member)):
-                        left["queued"] += 1  # its event is still to come
-                        continue
-                    ended.append((member, "gone" if progress is None else progress.state))
-                else:
-                    left[progress.state] += 1
-            if ended:
-                self._objects.move(batch, ended)
+            left += self._settle_page(batch, members, told_until)
+        return left
+
+    def _settle_page(self, batch: str, members: Page, told_until: float) -> Counter[str]:
+        left: Counter[str] = Counter()
+        oids = [text(member) for member, _ in members]
+        ended: list[tuple[bytes, str]] = []
+        for (member, at), progress in zip(members, self._reader.look(oids), strict=True):
+            if progress is None or progress.final:
+                new = progress is not None and (progress.finished_at or 0.0) * 1000 > at
+                if at >= told_until and not new:
+                    left["queued"] += 1  # the dispatcher has not processed its event: this record may be outdated
+                    continue
+                if progress is None and self._there(text(member)):
+                    left["queued"] += 1  # its event is still to come
+                    continue
+                ended.append((member, GONE if progress is None else progress.state))
+            else:
+                left[progress.state] += 1
+        if ended:
+            self._objects.move(batch, ended)
         return left
 
     def _there(self, oid: str) -> bool:

@@ -52,12 +52,20 @@ class PartitionedBatchObjects(BatchObjects):
         for pages in self._parts.each(lambda part: list(part.open(batch))):
             yield from pages
 
+    def newest(self, batch: str, count: int) -> list[tuple[Page, float]]:
+        """See ``BatchObjects``. Of each partition."""
+        return [page for pages in self._parts.each(lambda part: part.newest(batch, count)) for page in pages]
+
     def move(self, batch: str, ended: Sequence[tuple[bytes, str]]) -> None:
         """See ``BatchObjects``."""
         self._parts.divided(
             [text(member) for member, _ in ended],
             lambda part, places: part.move(batch, [ended[place] for place in places]),
         )
+
+    def keep(self, batch: str) -> None:
+        """See ``BatchObjects``."""
+        self._parts.each(lambda part: part.keep(batch))
 
     def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
         """See ``BatchObjects``. Reads the failed ones from the first one on."""
@@ -66,3 +74,7 @@ class PartitionedBatchObjects(BatchObjects):
         for counts, _ in parts:
             total.update(counts)
         return total, list(heapq.merge(*(failed for _, failed in parts)))[start : start + limit]
+
+    def gone(self, batch: str, limit: int) -> list[bytes]:
+        """See ``BatchObjects``."""
+        return list(heapq.merge(*self._parts.each(lambda part: part.gone(batch, limit))))[:limit]

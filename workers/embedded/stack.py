@@ -11,6 +11,7 @@ from typing import Any
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.process_environment import environment_of
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
+from workers.settings.webhook_receivers import any_configured
 from workers.supervision.supervisor import Service, read_stack
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
@@ -67,7 +68,7 @@ def services(
         Service("gateway", command("gateway", "--port", str(port)), _answers(port, "readyz"),
                 env=environment_of("gateway", settings), after=after, stop_timeout=5),
         *([member("writer", "writer", "writer")] if settings.write_back != "off" else []),
-        *([member("notifier", "notifier", "notifier")] if settings.notify_url is not None else []),
+        *([member("notifier", "notifier", "notifier")] if any_configured(settings) else []),
         Service("flower", command("flower", "--port", str(flower_port)), _answers(flower_port),
                 env=environment_of("flower", settings), after=after),
     ]  # fmt: skip

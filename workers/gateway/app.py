@@ -99,7 +99,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         search.router(services, options, where, doors),
         feed.router(services.records, broadcaster, doors, streams),
         captions.router(services.captions, doors),
-        deliveries.router(services.dead_letters, doors),
+        deliveries.router(services.dead_letters, services.receivers, doors),
         sign_in.router(doors),
         health.router(services, options, doors, metrics),
     )

@@ -56,12 +56,15 @@ class BatchRequest(BaseModel, extra="forbid"):
 
 
 async def listing(batches: Batches, outage_tracker: OutageTracker) -> None:
-    """List the objects of batches over prefixes, until cancelled."""
+    """List the objects of batches over prefixes, and report finished batches, until cancelled."""
+    clock = asyncio.get_running_loop().time
+    due = 0.0
     while True:
         try:
             worked = await anyio.to_thread.run_sync(batches.list_page, abandon_on_cancel=True)
-            if not worked:
-                await anyio.to_thread.run_sync(batches.settle_next, abandon_on_cancel=True)
+            if clock() >= due:
+                await anyio.to_thread.run_sync(batches.look, abandon_on_cancel=True)
+                due = clock() + REST_S
         except Transient as exc:
             if await outlast(outage_tracker, exc) is None:
                 log.warning("listing of batches failed", reason=str(exc))

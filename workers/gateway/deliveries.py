@@ -1,32 +1,43 @@
-"""The routes that list and replay failed webhook deliveries."""
+"""The routes of webhooks: how receivers stand, and failed deliveries, which can be replayed."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Depends, Response
+from typing import Annotated
 
-from workers.gateway import models, paging, responses
+from fastapi import APIRouter, Depends, Query, Response
+
+from workers.gateway import paging, responses, webhook_models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
 from workers.images.ranked_lists import INVALID_CURSOR
 from workers.notifying.dead_letters import DeadLetters, is_id
+from workers.notifying.receivers import NAME, Receivers
 
 
-def router(dead: DeadLetters, access: Access) -> APIRouter:
+def router(dead: DeadLetters, receivers: Receivers, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["webhooks"], dependencies=[Depends(access.needing(Scope.ADMIN))])
     usual = responses.problems(400, 404, 422, 429, 503)
 
-    @routes.get("/v1/webhooks/dead", response_model=models.DeadLetters, responses=usual,
+    @routes.get("/v1/webhooks", response_model=webhook_models.WebhookReceivers,
+                responses=responses.problems(429, 503), operation_id="listWebhookReceivers",
+                summary="List the receivers of webhooks")  # fmt: skip
+    def standing() -> Response:
+        """What waits for each receiver, what was delivered, since when it fails, and its last answer."""
+        return responses.json({"receivers": receivers.standing()})
+
+    @routes.get("/v1/webhooks/dead", response_model=webhook_models.DeadLetters, responses=usual,
                 operation_id="listDeadLetters", summary="List failed webhook deliveries")  # fmt: skip
     def listed(
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
+        receiver: Annotated[str | None, Query(pattern=NAME, description="Only of this receiver.")] = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
         if cursor is not None and not is_id(cursor):
             raise Problem("bad-request", INVALID_CURSOR)
-        found = dead.list(limit, cursor)
+        found = dead.list(limit, cursor, receiver)
         return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
 
     @routes.post("/v1/webhooks/dead/{id}:replay", status_code=202, responses=usual,

@@ -24,6 +24,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.event_streams import Streams
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
+from workers.gateway.webhook_metrics import of_receivers
 from workers.outages.board import Outage
 
 SILENT_S = 120.0  # seconds without progress while objects wait, after which the page reports a stage
@@ -62,7 +63,7 @@ class _Rest(Collector):
             counts, beats = self._services.records.counts(), self._services.health.beats()
             models_in_use = self._services.models_in_use.read()
             sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
-            holds = self._services.holds.active()
+            holds, receivers = self._services.holds.active(), self._services.receivers.standing()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
             return
@@ -99,6 +100,7 @@ class _Rest(Collector):
         for name, count in received.items():
             events.add_metric(list(name.partition(":")[::2]), count)
         yield events
+        yield from of_receivers(receivers, now)
 
     def _queues(self) -> Iterable[Metric]:
         depths = self._services.depths.read()
@@ -269,7 +271,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "queues": depths and msgspec.to_builtins(depths),
             "outages": described(standing, now), "held_removals": held_removals(services),
             "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
-            "coverage": covered(services),
+            "coverage": covered(services), "webhooks": services.receivers.standing(),
             "data_loss": services.losses.read(), "refilling_since": services.refill.since(),
         })  # fmt: skip
 

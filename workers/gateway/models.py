@@ -10,6 +10,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from workers.gateway.record_models import Error, Record
+from workers.gateway.webhook_models import WebhookReceiver
 
 
 class Problem(BaseModel):
@@ -135,27 +136,6 @@ class FoundCaptions(BaseModel):
     captions: list[FoundCaption]
 
 
-class DeadLetter(BaseModel):
-    """A webhook delivery that failed all attempts."""
-
-    id: str
-    delivery: str = Field(description="The delivery's id as the receiver got it.")
-    type: str
-    bucket: str
-    key: str
-    since: float = Field(description="When the first attempt was due.")
-    died_at: float
-    attempts: int
-    reason: str
-
-
-class DeadLetters(BaseModel):
-    """A page of failed webhook deliveries, newest first."""
-
-    deliveries: list[DeadLetter]
-    cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
-
-
 class Outage(BaseModel):
     """An unavailable service: `redis`, `broker`, `store`, `captions` (Qdrant), or a fault of one process."""
 
@@ -260,6 +240,7 @@ class Status(BaseModel):
     sources: dict[str, Source]
     image_index: ImageIndexStanding | None = Field(description="`null` until the first comparison.")
     coverage: Coverage
+    webhooks: list[WebhookReceiver] = Field(description="The receivers of webhooks, and how they stand.")
     data_loss: DataLoss | None = Field(description="The last loss of all keys of Redis, for a week.")
     refilling_since: float | None = Field(
         description="Redis was empty then, in Unix seconds, and the bucket was not compared completely since."

@@ -6,9 +6,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from pydantic import BaseModel
 
 from workers.gateway import models
 from workers.gateway.responses import problem
+from workers.gateway.webhook_models import BatchEvent, RecordEvent, RemovedEvent
+from workers.settings.webhook_kinds import BATCH, REMOVED, RESULTS
 
 WEBHOOK = "/v1/events/minio"
 
@@ -59,6 +62,40 @@ _WEBHOOK_OPERATION = {
 }  # fmt: skip
 
 
+def _webhooks(schemas: dict[str, Any]) -> dict[str, Any]:
+    """What receivers are sent, by kind of event. Adds the schemas of the bodies."""
+    headers = [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}, "description": described}
+        for name, described in (
+            ("webhook-id", "The same for all attempts, and no other event has it."),
+            ("webhook-timestamp", "The time of the attempt, in Unix seconds."),
+            ("webhook-signature", "Signatures as Standard Webhooks specifies, one for each secret."),
+        )
+    ]
+
+    def operation(name: str, model: type[BaseModel]) -> dict[str, Any]:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        for part, described in schema.pop("$defs", {}).items():
+            schemas.setdefault(part, described)
+        schemas[model.__name__] = schema
+        summary = (model.__doc__ or "").partition("\n")[0]
+        reference = {"$ref": f"#/components/schemas/{model.__name__}"}
+        return {"post": {
+            "tags": ["webhooks"], "operationId": name, "summary": summary, "parameters": headers,
+            "requestBody": {"required": True, "content": {"application/json": {"schema": reference}}},
+            "responses": {
+                "2XX": {"description": "The event was received. All other answers are tried again."},
+                "410": {"description": "The event is not tried again."},
+            },
+            "security": [],
+        }}  # fmt: skip
+
+    found = {kind: operation(f"on{kind.title().replace('.', '')}", RecordEvent) for kind in RESULTS}
+    found[REMOVED] = operation("onObjectRemoved", RemovedEvent)
+    found[BATCH] = operation("onBatchFinished", BatchEvent)
+    return found
+
+
 def specification(app: FastAPI) -> dict[str, Any]:
     """The OpenAPI document, built once."""
     if app.openapi_schema is not None:
@@ -72,5 +109,6 @@ def specification(app: FastAPI) -> dict[str, Any]:
     for name in ("HTTPValidationError", "ValidationError"):  # errors are problem documents
         schemas.pop(name, None)
     spec["paths"][WEBHOOK] = _WEBHOOK_OPERATION
+    spec["webhooks"] = _webhooks(schemas)
     app.openapi_schema = spec
     return spec

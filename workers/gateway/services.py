@@ -31,6 +31,7 @@ from workers.lifecycle.record_reader import Records
 from workers.lifecycle.spelling import Spellings
 from workers.lifecycle.statements import Statements
 from workers.notifying.dead_letters import DeadLetters
+from workers.notifying.receivers import Receivers
 from workers.outages.outage_report import OutageReport
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
@@ -106,6 +107,7 @@ class Services:
     captions: CaptionStore
     finder: Finder
     dead_letters: DeadLetters
+    receivers: Receivers
     segmentation_requests: SegmentationRequests
     statements: Statements
     teacher: Teacher

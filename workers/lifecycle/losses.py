@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 import structlog
 
 from vectordb.decoders import from_json
-from workers.redis.connection import Client, translated
+from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER
 
 log = structlog.get_logger()
 
@@ -71,17 +72,24 @@ class Losses:
             pipe.zcard(keys.ledger)
             pipe.xlen(keys.inbox)
             pipe.hlen(keys.api_keys)
-            pipe.hlen(keys.notify("waiting"))
-            pipe.xlen(keys.notify("dead"))
             pipe.zcard(keys.segmentation_queue)
-            data_id, records, ledger, inbox, api_keys, waiting, dead, segments = pipe.execute()
+            pipe.hkeys(keys.receivers)
+            data_id, records, ledger, inbox, api_keys, segments, receivers = pipe.execute()
+            deliveries = self._deliveries({DEFAULT_RECEIVER, *map(text, receivers)})
         if self._of_partitions is not None:
             counts = dict(self._of_partitions())
             ledger, inbox, segments = (counts.pop(name) for name in ("in_flight", "inbox", "segments"))
             records = sum(counts.values())
         # otherwise a loss is about to be noticed
         if data_id is not None and (self._counts is None or self._counts[0] == data_id):
-            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, waiting + dead, segments]
+            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, deliveries, segments]
+
+    def _deliveries(self, receivers: Iterable[str]) -> int:
+        pipe = self._redis.pipeline()
+        for receiver in receivers:
+            pipe.hlen(self._keys.notify("waiting", receiver))
+            pipe.xlen(self._keys.notify("dead", receiver))
+        return sum(pipe.execute())
 
     def report(self) -> None:
         """After a loss: log it and store it for ``read``."""

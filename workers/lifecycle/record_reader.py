@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, TypeVar
 
-from tasks.message_parts import place_of
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
 from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.record import STATES, Record, State
+from workers.lifecycle.removed import NOTHING, Removed, read_removed, removal
 from workers.lifecycle.stored_heads import StoredHeads
 from workers.lifecycle.stored_record import PLACES, STATE_SPAN, readable, state_range
 from workers.lifecycle.tag_entries import forms
@@ -32,12 +32,12 @@ class FeedItem:
     id: str
     oid: str
     record: Record | None
+    about: Removed = NOTHING
 
     @property
-    def removed(self) -> dict[str, str]:
+    def removed(self) -> dict[str, object]:
         """What is told of an object that was removed."""
-        bucket, key = place_of(self.oid)
-        return {"bucket": bucket, "key": key, "state": "removed"}
+        return removal(self.oid, self.about)
 
 
 @dataclass(frozen=True)
@@ -238,7 +238,7 @@ def _items(found: Entries) -> list[FeedItem]:
         oid, body = text(fields[b"oid"]), fields[b"body"]
         record = read_copy(oid, body) if body else None
         if record is not None or not body:
-            items.append(FeedItem(text(entry), oid, record))
+            items.append(FeedItem(text(entry), oid, record, read_removed(fields.get(b"removed"))))
     return items
 
 

@@ -13,6 +13,7 @@ from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
 from workers.lifecycle.record import Record
+from workers.lifecycle.removed import removed_bytes
 from workers.lifecycle.stored_record import packed_body, read_rows, score_of
 from workers.lifecycle.tag_entries import added, removed, tag_entries
 from workers.redis import scripts
@@ -125,7 +126,8 @@ class RecordWriter:
         args: list[Any] = [k.prefix, self._feed_length]
         for oid, before in zip(oids, self.before(oids), strict=True):
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
-            args += [raw(oid), before.record, removed(self._lost.rows(oid, before.record))]
+            rows = removed(self._lost.rows(oid, before.record))
+            args += [raw(oid), before.record, rows, removed_bytes(oid, before.record)]
         with translated():
             return [text(answer) for answer in self._remove(keys=keys, args=args)]
 

@@ -1,20 +1,24 @@
-"""A delivery: the body to POST for one feed entry, and the state of its attempts."""
+"""A delivery: the body to POST for one event, and the state of its attempts."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import msgspec
 
 from workers.lifecycle.damaged_records import record_in_feed
+from workers.lifecycle.removed import read_removed, removal
+from workers.redis.connection import text
+from workers.settings.webhook_kinds import BATCH, REMOVED
 
 
 class Delivery(msgspec.Struct, frozen=True):
     """One body to deliver. ``id`` is the same for all attempts, so receivers can detect repetitions.
 
     ``since``: when it was read from the feed (Unix seconds); ``attempts``: failed ones; ``reason``: of the last
-    failure.
+    failure. ``batch``: the id of a finished batch; then there is no ``bucket`` and ``key``.
     """
 
     id: str
@@ -25,12 +29,33 @@ class Delivery(msgspec.Struct, frozen=True):
     since: float
     attempts: int = 0
     reason: str = ""
+    batch: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What it is about, for people."""
+        return f"batch {self.batch}" if self.batch else f"{self.bucket}/{self.key}"
 
 
 class _Event(msgspec.Struct):
     type: str
     timestamp: datetime
     data: msgspec.Raw
+
+
+def kind_of(fields: Mapping[bytes, bytes]) -> str:
+    """The kind of event of an entry of the feed or of the finished batches."""
+    return f"object.{text(fields[b'state'])}" if b"state" in fields else BATCH
+
+
+def delivery_from(entry: str, fields: Mapping[bytes, bytes], now: float) -> Delivery:
+    """The delivery of an entry of the feed or of the finished batches. Raises ``DamagedRecord``."""
+    kind = kind_of(fields)
+    if kind == BATCH:
+        return batch_delivery(entry, text(fields[b"batch"]), fields[b"body"], now)
+    if kind == REMOVED:
+        return removal_delivery(entry, text(fields[b"oid"]), fields.get(b"removed", b""), now)
+    return delivery_of(entry, text(fields[b"oid"]), fields[b"body"], now)
 
 
 def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
@@ -41,16 +66,39 @@ def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
     """
     read = record_in_feed(oid, body)
     kind = f"object.{read.state}"
-    at = int(entry.partition("-")[0]) / 1000
+    at = _time(entry)
     # of what is stored: another version of wildtag may write the same record in other words
-    digest = hashlib.sha256(_body(kind, at, body) if body.startswith(b"{") else body).hexdigest()[:16]
-    body = _body(kind, at, read.json())
-    return Delivery(f"msg_{entry.replace('-', '_')}_{digest}", kind, read.bucket, read.key, body, now)
+    digested = _body(kind, at, body) if body.startswith(b"{") else body
+    return Delivery(_id(entry, digested), kind, read.bucket, read.key, _body(kind, at, read.json()), now)
+
+
+def removal_delivery(entry: str, oid: str, about: bytes, now: float) -> Delivery:
+    """The delivery of a feed entry about an object that was removed."""
+    told = removal(oid, read_removed(about))
+    body = _body(REMOVED, _time(entry), msgspec.json.encode(told))
+    return Delivery(
+        _id(entry, oid.encode("utf-8", "surrogateescape") + about), REMOVED, str(told["bucket"]), str(told["key"]),
+        body, now,
+    )  # fmt: skip
+
+
+def batch_delivery(entry: str, batch: str, data: bytes, now: float) -> Delivery:
+    """The delivery of a finished batch, whose id no other has, in any wildtag."""
+    return Delivery(f"msg_batch_{batch}", BATCH, "", "", _body(BATCH, _time(entry), data), now, batch=batch)
 
 
 def trial(entry: str, now: float) -> Delivery:
     """A test delivery, to check whether the receiver accepts any."""
     return Delivery(f"msg_test_{entry}", "webhook.test", "", "", _body("webhook.test", now, b"{}"), now)
+
+
+def _id(entry: str, digested: bytes) -> str:
+    return f"msg_{entry.replace('-', '_')}_{hashlib.sha256(digested).hexdigest()[:16]}"
+
+
+def _time(entry: str) -> float:
+    """Unix seconds."""
+    return int(entry.partition("-")[0]) / 1000
 
 
 def _body(kind: str, at: float, data: bytes) -> bytes:

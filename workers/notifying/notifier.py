@@ -1,44 +1,36 @@
-"""The notifier: reads the feed and delivers every finished object to the receiver at least once.
+"""The notifier of one receiver: reads the feed and delivers what the receiver wants, at least once.
 
-A feed entry is acknowledged in the transaction that queues its delivery. A delivery stays queued until the receiver
+A feed entry is acknowledged in the script that queues its delivery. A delivery stays queued until the receiver
 has answered 2xx, or it becomes a dead letter. While an attempt is running, the next one is already scheduled for
 after its time limit, so a notifier that is killed delays and loses nothing.
+
+Receivers share nothing but the feed: each has its own position in it, queue, attempts, pauses and dead letters.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from typing import Any
 
 import msgspec
 import structlog
 
-from workers.lifecycle.record import DamagedRecord
-from workers.notifying.delivery import Delivery, delivery_of
-from workers.notifying.outbox import Outbox
+from workers.notifying.delivery import Delivery
+from workers.notifying.outbox import Load, Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.redis.connection import Client, text
+from workers.notifying.source import Source
+from workers.redis.connection import Client
 from workers.redis.keys import Keys
-from workers.redis.streams import (
-    Entries,
-    Leftovers,
-    claim_idle,
-    create_group,
-    drop_forgotten,
-    read_again,
-    read_group,
-    skip_lost,
-)
+from workers.settings.webhook_kinds import RESULTS
 
 log = structlog.get_logger()
 
-GROUP = "notifier"
-READ = 100  # entries per read
-WAITING_MOST = 50_000  # deliveries; above this number no further entries are read from the feed
+WAITING_MOST = 50_000  # deliveries to a receiver; above this number no further entries are read from the feed
+WAITING_BYTES = 64 * 2**20  # as before, of what Redis keeps of them
 GLANCE = 0.05  # seconds to wait for an attempt before the feed is read again
+BATCHES_EVERY_S = 0.5  # between two looks at the finished batches
 
 Post = Callable[[Delivery], "Future[Answer]"]
 
@@ -47,7 +39,7 @@ class Notifier:
     """Runs one round per ``step``. Raises ``StoreUnavailable``, and then loses nothing.
 
     ``at_once``: number of concurrent attempts, so that a slow response does not delay others. ``lease_s``: longer
-    than the time limit of an attempt.
+    than the time limit of an attempt. ``kinds``: of the events that are delivered.
     """
 
     def __init__(
@@ -62,46 +54,64 @@ class Notifier:
         lease_s: float,
         consumer: str,
         clock: Callable[[], float],
+        kinds: Collection[str] = RESULTS,
         waiting_most: int = WAITING_MOST,
+        waiting_bytes: int = WAITING_BYTES,
     ) -> None:
-        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
-        self._feed = keys.feed
+        self._feed = Source(client, keys.feed, outbox, kinds, consumer, clock)
+        self._batches = Source(client, keys.batches_finished, outbox, kinds, consumer, clock)
+        self._batches_due = 0.0
         self._outbox = outbox
         self._post = post
         self._plan = plan
         self._at_once = at_once
         self._lease = lease_s
-        self._consumer = consumer
         self._clock = clock
         self._waiting_most = waiting_most
+        self._waiting_bytes = waiting_bytes
         self._full = False
         self._chance = random.Random()  # noqa: S311 -- jitter
         self._resume = 0.0  # time until which the receiver has asked to pause
-        self._leftovers = Leftovers()
         self._sent: dict[str, tuple[Delivery, Future[Answer]]] = {}
 
-    def prepare(self) -> None:
-        """Create the consumer group, starting with the oldest entry of the feed."""
-        create_group(self._redis, self._feed, GROUP)
+    @property
+    def receiver(self) -> str:
+        """Its name."""
+        return self._outbox.receiver
+
+    def prepare(self, *, from_beginning: bool = False, age_ms: int = 0) -> None:
+        """Begin with now, or go on where this receiver was if it is not a new one.
+
+        ``from_beginning``: begin with the oldest entry of the feed instead, if it is new. ``age_ms``: how long ago
+        now was, when this process has taken so long to start.
+        """
+        begin = None if from_beginning else age_ms
+        sources = (self._batches, self._feed)  # if it is interrupted, the feed still shows that the receiver is new
+        earlier = [source.prepare(begin) for source in sources][-1]
+        if earlier is not None:
+            begins = "with the feed" if from_beginning else "now"
+            log.info("new receiver", receiver=self.receiver, begins=begins, older_entries_not_sent=earlier)
+        elif from_beginning:
+            log.info("not from the beginning: the receiver goes on where it was", receiver=self.receiver)
 
     def step(self, block_ms: int = 500) -> int:
         """Read new entries, start due attempts and store the results; returns the number of finished attempts.
 
         Waits up to ``block_ms`` for the feed if there is no attempt in progress.
         """
-        if self._crowded():
-            time.sleep(GLANCE)
+        load = self._outbox.load()
+        if self._crowded(load):
+            time.sleep(GLANCE if self._sent else block_ms / 1000)
         else:
             self._take_in(None if self._sent else block_ms)
-        self._begin()
+        if not load.paused and self._clock() >= load.held_until:
+            self._begin()
         return self.settle(GLANCE)
 
     def recover(self, idle_ms: int) -> None:
         """Claim entries that any notifier read at least ``idle_ms`` ago and did not queue: it was killed."""
-        with self._leftovers.interrupted_by_faults():
-            if lost := drop_forgotten(self._redis, self._feed, GROUP):
-                self._tell_lost(lost)
-            self._accept(claim_idle(self._redis, self._feed, GROUP, self._consumer, idle_ms, READ))
+        for source in (self._feed, self._batches):
+            source.recover(idle_ms)
 
     def settle(self, patience: float) -> int:
         """Store the results of finished attempts; waits up to ``patience`` seconds for the first."""
@@ -123,45 +133,20 @@ class Notifier:
             future.cancel()
 
     def _take_in(self, block_ms: int | None) -> None:
-        with self._leftovers.interrupted_by_faults():
-            if self._leftovers.due():
-                entries = read_again(self._redis, self._feed, GROUP, self._consumer, READ)
-                self._accept(entries)
-                self._leftovers.looked(None, left=bool(entries))  # once more, to check that none is left
-            self._read(block_ms)
+        if time.monotonic() >= self._batches_due:
+            self._batches.take_in(None)
+            self._batches_due = time.monotonic() + BATCHES_EVERY_S
+        self._feed.take_in(block_ms)
 
-    def _read(self, block_ms: int | None) -> None:
-        if lost := skip_lost(self._redis, self._feed, GROUP):
-            self._tell_lost(lost)
-        self._accept(read_group(self._redis, self._feed, GROUP, self._consumer, READ, block_ms))
-
-    def _crowded(self) -> bool:
-        full = self._outbox.waiting() >= self._waiting_most
+    def _crowded(self, load: Load) -> bool:
+        full = load.waiting >= self._waiting_most or load.size >= self._waiting_bytes
         if full and not self._full:
-            log.warning("too many queued deliveries, reading of the feed paused", waiting=self._waiting_most)
+            log.warning(
+                "too many queued deliveries, reading of the feed paused", receiver=self.receiver,
+                waiting=load.waiting, bytes=load.size,
+            )  # fmt: skip
         self._full = full
         return full
-
-    def _accept(self, entries: Entries) -> None:
-        if not entries:
-            return
-        now, deliveries, lost = self._clock(), [], 0
-        for entry, fields in entries:
-            if not fields:
-                lost += 1  # it was trimmed from the feed after it was read
-            elif body := fields.get(b"body"):  # none: the object was removed
-                try:
-                    deliveries.append(delivery_of(text(entry), text(fields[b"oid"]), body, now))
-                except DamagedRecord as exc:
-                    log.warning("record unreadable, not delivered", reason=str(exc))
-                    lost += 1
-        self._outbox.accept(deliveries, GROUP, [entry for entry, _ in entries])
-        if lost:
-            self._tell_lost(lost)
-
-    def _tell_lost(self, lost: int) -> None:
-        log.error("feed entries lost, not delivered", entries=lost)
-        self._outbox.accept([], GROUP, [], lost)
 
     def _begin(self) -> None:
         now, free = self._clock(), self._at_once - len(self._sent)
@@ -177,9 +162,9 @@ class Notifier:
         if not answer.taken:
             delivery = msgspec.structs.replace(delivery, attempts=delivery.attempts + 1, reason=str(answer))
         verdict = self._plan.verdict(answer, delivery.attempts, now, self._chance.random())
-        self._outbox.settle(delivery, verdict)
+        self._outbox.settle(delivery, verdict, answer, now, self._resume if answer.hold else 0.0)
         if verdict.outcome != "delivered":
             log.warning(
-                "delivery failed", outcome=verdict.outcome, delivery=delivery.id, attempts=delivery.attempts,
-                object=f"{delivery.bucket}/{delivery.key}", reason=delivery.reason,
+                "delivery failed", receiver=self.receiver, outcome=verdict.outcome, delivery=delivery.id,
+                attempts=delivery.attempts, object=delivery.subject, reason=delivery.reason,
             )  # fmt: skip

@@ -38,7 +38,7 @@ class Poster:
         try:
             httpx.URL(url)
         except httpx.InvalidURL as exc:
-            raise BadReceiver(f"WILDTAG_NOTIFY_URL is not a valid URL: {exc}") from exc
+            raise BadReceiver(f"the URL of a receiver is not valid: {exc}") from exc
         self._url = url
         self._keys = keys
         self._client = client

@@ -9,8 +9,8 @@ With several partitions (``workers.redis.partitions``) the keys of objects are u
 ``inbox:low-priority`` and its ``once``, ``segmentation-queue`` and ``forced``, ``interrupted``, ``ledger``,
 ``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``,
 ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
-``statements-revision``; of a batch ``open``, ``counts``, ``failed``. All others are under ``P``, with a feed of all
-objects, and inboxes of what waits for a partition.
+``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``. All others are under ``P``, with a
+feed of all objects, and inboxes of what waits for a partition.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
@@ -102,16 +102,23 @@ key                              type        holds
 ``P tags``                       sorted set  form → number of records with it as a tag or the label of a segment;
                                              0 if it is only implied
 ``P tag-spellings:FORM``         sorted set  label → number of records that spell it so, if not as the form
-``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``
+``P feed``                       stream      finished objects, newest last, trimmed: ``oid``, ``state``, ``body``;
+                                             of a removed one also ``removed``: what its record said of it (JSON)
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
-                                             delivered or dead
+                                             delivered or dead. Of a receiver with another name than ``default`` this
+                                             key and the next three end in ``:NAME``
 ``P notify:due``                 sorted set  the same ids → time of the next attempt (Unix seconds)
 ``P notify:dead``                stream      deliveries that were given up, newest last, trimmed; field
                                              ``delivery``: msgpack
-``P notify:counts``              hash        attempts by outcome: ``delivered``, ``retried``, ``dead``; and
-                                             ``lost``: feed entries that were trimmed before the notifier read them
+``P notify:counts``              hash        attempts by outcome: ``delivered``, ``retried``, ``dead``; ``lost``: feed
+                                             entries that were trimmed before the notifier read them; ``bytes`` of
+                                             what waits; the last answer: ``last_at``, ``last_answer``,
+                                             ``failing_since``, ``held_until`` (Unix seconds)
+``P notify:receivers``           hash        receiver → what the notifier last reported of it (JSON, see
+                                             ``workers.notifying.receivers``)
+``P notify:paused``              hash        receiver that nothing is sent to for now → since when (Unix seconds)
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
@@ -142,6 +149,8 @@ key                              type        holds
 ``P batch:ID:open``              sorted set  its unfinished objects (OID) → when they joined the batch (Unix ms)
 ``P batch:ID:counts``            hash        state → number of its objects that finished in this state
 ``P batch:ID:failed``            sorted set  its objects that finished without tags
+``P batch:ID:gone``              sorted set  its objects that are not in the bucket, or excluded by the filter
+``P batches:finished``           stream      finished batches, newest last, trimmed: ``batch`` (id), ``body`` (JSON)
 ``P api-keys``                   hash        id of an API key → JSON: ``sha256`` of its secret, ``name``, ``scope``,
                                              ``created``
 ``P page-sessions:ID``           sorted set  digest of each session of the page → when it ends (Unix seconds). ``ID``
@@ -165,12 +174,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.notify_keys import NotifyKeys
 from workers.redis.record_keys import RecordKeys
 from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, RecordKeys, RecoveryKeys):
+class Keys(ImageKeys, NotifyKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -235,9 +245,6 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     def feed(self) -> str:
         return f"{self.prefix}feed"
 
-    def notify(self, name: str) -> str:
-        return f"{self.prefix}notify:{name}"
-
     @property
     def heartbeats(self) -> str:
         return f"{self.prefix}heartbeats"
@@ -274,19 +281,8 @@ class Keys(ImageKeys, RecordKeys, RecoveryKeys):
     def cache(self, key: str) -> str:
         return f"{self.prefix}cache:{key}"
 
-    @property
-    def batches(self) -> str:
-        return f"{self.prefix}batches"
-
-    @property
-    def batches_unfinished(self) -> str:
-        return f"{self.prefix}batches:unfinished"
-
     def upload_slot(self, digest: str) -> str:
         return f"{self.prefix}upload-slot:{digest}"
-
-    def batch(self, batch: str, part: str = "") -> str:
-        return f"{self.prefix}batch:{batch}" + (f":{part}" if part else "")
 
     def idempotency(self, digest: str) -> str:
         return f"{self.prefix}idempotency:{digest}"

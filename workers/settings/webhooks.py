@@ -1,13 +1,14 @@
-"""Webhooks: the receiver that is notified of finished objects."""
+"""Webhooks: the receivers that are notified of finished objects. A file may list several."""
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from pathlib import Path
 
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.outgoing.address_policy import AddressPolicy
 from workers.settings.topic import Topic, UserPath, Words
+from workers.settings.webhook_kinds import RESULTS, kinds_of, receiver_url
 from workers.settings.webhook_secrets import secrets_of
 
 
@@ -24,6 +25,22 @@ class WebhookSettings(Topic):
         description="Signing secret: whsec_ and base64. During a rotation, the new and the old secret, separated by a"
         " comma.",
     )  # fmt: skip
+    notify_events: Words = Field(
+        RESULTS,
+        description="Kinds of events that the receiver gets: object.done, object.failed, object.dead, object.skipped,"
+        " object.removed, batch.finished; object.* and * stand for several. Default: the first four.",
+    )
+    notify_file: UserPath | None = Field(
+        None,
+        description="TOML or JSON file with receivers, each with its own URL, secret and kinds of events; see the"
+        " guide to webhooks. They are served besides the one of WILDTAG_NOTIFY_URL, whose name is default. Default:"
+        " none.",
+    )
+    notify_from_beginning: bool = Field(
+        default=False,
+        description="Send new receivers also what the feed has stored before they were added. Default: they begin"
+        " with what finishes from then on.",
+    )
     notify_ca_file: UserPath | None = Field(
         None, description="CA certificates (PEM) for the receiver. Default: those of the system."
     )
@@ -50,11 +67,19 @@ class WebhookSettings(Topic):
     def _receiver(cls, url: str | None) -> str | None:
         if url is None:
             return None
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
-            raise ValueError("not a URL to which events can be POSTed, for example https://example.org/hooks/wildtag")
-        _ = parts.port  # raises ValueError if it is not a port
+        receiver_url(url)
         return url
+
+    @field_validator("notify_events")
+    @classmethod
+    def _kinds(cls, events: tuple[str, ...]) -> tuple[str, ...]:
+        kinds_of(events)  # raises ValueError
+        return events
+
+    @field_validator("notify_file")
+    @classmethod
+    def _absolute(cls, file: Path | None) -> Path | None:
+        return None if file is None else file.absolute()  # other processes may have another current folder
 
     @field_validator("notify_secret")
     @classmethod

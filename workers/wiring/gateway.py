@@ -57,6 +57,7 @@ def services(wiring: Wiring) -> Services:
         captions=caption_service(wiring),
         finder=finder(wiring, rpc, found),
         dead_letters=wiring.dead_letters,
+        receivers=wiring.receivers,
         segmentation_requests=wiring.segmentation_requests,
         statements=wiring.statements,
         teacher=teacher(wiring, rpc),

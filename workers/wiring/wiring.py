@@ -36,7 +36,7 @@ from workers.gateway.api_keys import ApiKeys
 from workers.images.findings import VerificationWanted
 from workers.images.open_images import OpenImages
 from workers.notifying.dead_letters import DeadLetters
-from workers.notifying.outbox import Outbox
+from workers.notifying.receivers import Receivers
 from workers.outages.board import OutageBoard
 from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import OutageTracker
@@ -291,8 +291,9 @@ class Wiring(LifecycleWiring):
         )
 
     @cached_property
-    def outbox(self) -> Outbox:
-        return Outbox(self.redis, self.keys)
+    def receivers(self) -> Receivers:
+        """The receivers of webhooks that Redis has something of."""
+        return Receivers(self.redis, self.keys, self.clock)
 
     @cached_property
     def dead_letters(self) -> DeadLetters:

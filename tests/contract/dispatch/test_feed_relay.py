@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from tasks.message_parts import ObjectRef, Revision
+from tests.contract.partitioned import COUNT, ledger_of
 from workers.dispatch import feed_relay
 from workers.dispatch.feed_relay import PAGE, FeedRelay
+from workers.lifecycle.ledger import Arrival
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client, StoreUnavailable, connect
 from workers.redis.keys import Keys
 from workers.redis.partitions import Partitions
 
-COUNT = 3
 LENGTH = 100_000
 
 
@@ -53,6 +57,25 @@ def test_entries_of_all_partitions_come_once_and_in_order(client: Client, partit
     assert sorted(found) == sorted(told)
     for oid in {oid for oid, _ in told}:
         assert [body for other, body in found if other == oid] == [body for other, body in told if other == oid]
+
+
+def test_what_is_known_of_a_removed_object_is_relayed(client: Any, partitions: Partitions) -> None:
+    """And an entry of an older version, which has nothing of it."""
+    ledger = ledger_of(client, partitions.base, LENGTH)
+    ref = ObjectRef("b", "1", "e")
+    record = Record(
+        bucket="b", key="1", etag="e", state="done", space_id="s", captions_version="c", file_name="x.jpg"
+    )
+    ledger.enter([Arrival(ref)], Revision("s", "c"), 1.0, 9.0)
+    assert ledger.finish([record], 2.0) == [True]
+    assert ledger.remove(["b/1"]) == [True]
+    client.xadd(partitions.all[0].feed, {"oid": "b/2", "state": "removed", "body": ""})
+    relayed(relays(client, partitions))
+    gone = [item.removed for item in Records(client, partitions.base).feed_page("0", 9) if item.record is None]
+    assert sorted(gone, key=lambda one: str(one["key"])) == [
+        {"bucket": "b", "key": "1", "state": "removed", "etag": "e", "file_name": "x.jpg"},
+        {"bucket": "b", "key": "2", "state": "removed"},
+    ]
 
 
 def test_a_relay_goes_on_where_another_ended(client: Client, partitions: Partitions) -> None:

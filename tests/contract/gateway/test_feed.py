@@ -39,7 +39,7 @@ def test_objects_are_told_as_they_finish(gateway: Running) -> None:
     assert [event.name for event in received] == ["done", "failed", "removed"]
     assert [event.data["key"] for event in received] == ["a b.png", "é.png", "a b.png"]
     assert received[0].data["tags"][0]["label"] == "cat"
-    assert received[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed"}
+    assert received[2].data == {"bucket": "inbox", "key": "a b.png", "state": "removed", "etag": done.etag}
     assert all(event.id for event in received)
 
 

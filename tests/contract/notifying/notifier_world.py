@@ -25,6 +25,7 @@ from workers.outgoing.address_policy import AddressPolicy
 from workers.outgoing.http_client import OutgoingClient
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER
 from workers.settings.webhook_secrets import secrets_of
 
 SECRET = f"whsec_{base64.b64encode(random.Random(3).randbytes(32)).decode()}"
@@ -36,35 +37,39 @@ PATIENCE_S = 60.0
 class World:
     """Records that are written, a receiver, and notifiers."""
 
-    def __init__(self, client: Client, keys: Keys, receiver: Receiver, feed_length: int = 1000) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, receiver: Receiver, feed_length: int = 1000, name: str = DEFAULT_RECEIVER
+    ) -> None:
         self.client: Any = client
         self.keys = keys
         self.receiver = receiver
         self.ledger = Ledger(client, keys, feed_length)
-        self.outbox = Outbox(client, keys)
+        self.outbox = Outbox(client, keys, name)
         self.letters = DeadLetters(client, keys)
 
-    def finish(self, *names: str, state: State = "done") -> None:
+    def finish(self, *names: str, state: State = "done", **more: Any) -> None:
         refs = [ObjectRef("photos", name, "e") for name in names]
         self.ledger.enter([Arrival(ref, force=True) for ref in refs], Revision("s", "c@1"), 1.0, 9.0)
         records = [
             Record(bucket="photos", key=name, etag="e", state=state, space_id="s", captions_version="c@1",
-                   error=None if state == "done" else Error("not-an-image", "is no image"))
+                   error=None if state == "done" else Error("not-an-image", "is no image"), **more)
             for name in names
         ]  # fmt: skip
         assert self.ledger.finish(records, time.time()) == [True] * len(names)
 
     @contextmanager
     def notifier(
-        self, timeout_s: float = 5.0, attempts: int = 3, wait: float = 0.05, at_once: int = 4, **rest: int
-    ) -> Iterator[Notifier]:
+        self, timeout_s: float = 5.0, attempts: int = 3, wait: float = 0.05, at_once: int = 4,
+        from_beginning: bool = True, prepared: bool = True, **rest: Any,
+    ) -> Iterator[Notifier]:  # fmt: skip
         here = OutgoingClient(AddressPolicy.of(["127.0.0.1"]), timeout_s)
         with Poster(self.receiver.url, secrets_of(SECRET), here, time.time) as poster:
             made = Notifier(
                 self.client, self.keys, self.outbox, poster.post, Plan(attempts, wait), at_once=at_once,
                 lease_s=60.0, consumer="me", clock=time.time, **rest,
             )  # fmt: skip
-            made.prepare()
+            if prepared:
+                made.prepare(from_beginning=from_beginning)
             yield made
             self.receiver.stopped.set()
             made.abandon(0)

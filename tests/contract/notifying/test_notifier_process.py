@@ -23,6 +23,7 @@ from tests.contract.receiver import Receiver, Reply, Request, receiving
 from tests.eventually import eventually_while
 from tests.warm import wildtag
 from workers.cli.main import app
+from workers.notifying.receivers import Receivers
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
@@ -41,6 +42,7 @@ class Command:
             "WILDTAG_HOME": str(home), "WILDTAG_REDIS_URL": redis_url, "WILDTAG_KEY_PREFIX": keys.prefix,
             "WILDTAG_NOTIFY_URL": receiver.url, "WILDTAG_NOTIFY_SECRET": SECRET, "WILDTAG_NOTIFY_TIMEOUT_S": "2",
             "WILDTAG_NOTIFY_ATTEMPTS": "1", "WILDTAG_OUTGOING_ALLOW": "127.0.0.1",
+            "WILDTAG_NOTIFY_FROM_BEGINNING": "true",  # of what is finished before it runs
         }  # fmt: skip
 
     def run(self, *arguments: str, **settings: str) -> tuple[int, str]:
@@ -164,3 +166,88 @@ def test_without_a_receiver_or_a_secret_it_says_what_is_missing_and_shows_none(c
     short = base64.b64encode(b"short").decode()
     code, said = command.end("notifier", WILDTAG_NOTIFY_SECRET=f"whsec_{short}")
     assert (code, short in said) == (2, False)
+
+
+def test_receivers_of_a_file_are_served_by_one_process_which_may_be_killed(
+    world: World, command: Command, tmp_path: Path
+) -> None:
+    """One fails, so its deliveries wait; the other one gets everything. Commands name each."""
+    with receiving() as good:
+        world.receiver.answer = lambda _: Reply(503, {"retry-after": "600"})
+        file = tmp_path / "receivers.json"
+        file.write_text(json.dumps({"good": {"url": good.url, "secret": SECRET, "attempts": 20}}))
+        settings = {"WILDTAG_NOTIFY_FILE": str(file), "WILDTAG_NOTIFY_ATTEMPTS": "20"}
+        names = [f"{number:02}.jpg" for number in range(30)]
+        for begin in (0, 10, 20):
+            world.finish(*names[begin : begin + 10])
+            with command.notifier(**settings) as process:  # which kills it
+                eventually_while(process, partial(good.has_seen, begin + 5), PATIENCE_S)
+        with command.notifier(**settings) as process:
+            eventually_while(process, lambda: len(set(good.taken)) == 30, PATIENCE_S)
+            code, out = command.run("webhooks", "list", "--json", **settings)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(60) == 0
+        listed = {one["name"]: one for one in map(json.loads, out.splitlines())}
+        assert code == 0
+        assert (listed["default"]["waiting"], listed["default"]["delivered"]) == (30, 0)
+        assert (listed["good"]["waiting"], listed["good"]["lost"], listed["good"]["served"]) == (0, 0, True)
+        assert command.run("webhooks", "pause", "good", **settings)[0] == 0
+        assert command.run("webhooks", "rename", "good", "better", **settings)[0] == 0
+        assert command.run("webhooks", "forget", "default", "--yes", **settings)[0] == 0
+        assert "better" in command.run("webhooks", "list", **settings)[1]
+        code, out = command.run("webhooks", "test", "good", "--json", **settings)
+        assert (code, json.loads(out)["receiver"]) == (0, "good")
+        assert command.run("webhooks", "test", **settings)[0] == 1
+
+
+def test_a_new_receiver_is_sent_nothing_old(world: World, command: Command) -> None:
+    now = {"WILDTAG_NOTIFY_FROM_BEGINNING": "false"}
+    world.finish("old.jpg")
+    with command.notifier(**now) as process:
+        eventually_while(process, lambda: world.client.hexists(world.keys.heartbeats, "notifier"), PATIENCE_S)
+        eventually_while(process, lambda: world.client.xinfo_groups(world.keys.feed), PATIENCE_S)
+        world.finish("new.jpg")
+        eventually_while(process, lambda: world.receiver.taken and world.quiet(), PATIENCE_S)
+    with command.notifier() as process:  # from the beginning, which is for new receivers
+        world.finish("newer.jpg")
+        eventually_while(process, lambda: len(world.receiver.taken) == 2 and world.quiet(), PATIENCE_S)
+    assert world.receiver.keys() == ["new.jpg", "newer.jpg"]
+
+
+def test_a_wrong_file_is_refused_in_one_line_without_its_secrets(command: Command, tmp_path: Path) -> None:
+    file = tmp_path / "receivers.toml"
+    file.write_text(f'[shop]\nurl = "ftp://x"\nsecret = "{SECRET}"\n')
+    code, said = command.end("notifier", WILDTAG_NOTIFY_FILE=str(file))
+    assert (code, "receiver shop: not a URL" in said, SECRET in said) == (1, True, False)
+
+
+def test_a_change_of_the_file_is_followed_unless_it_is_wrong(world: World, command: Command, tmp_path: Path) -> None:
+    """A receiver that is added begins with now, and the others go on."""
+    with receiving() as first, receiving() as second:
+        file = tmp_path / "receivers.json"
+
+        def tables(**receivers: Receiver) -> str:
+            return json.dumps({name: {"url": one.url, "secret": SECRET} for name, one in receivers.items()})
+
+        def served() -> list[str]:
+            return [one.name for one in Receivers(world.client, world.keys).standing() if one.served]
+
+        file.write_text(tables(first=first))
+        settings = {"WILDTAG_NOTIFY_FILE": str(file), "WILDTAG_NOTIFY_URL": "",
+                    "WILDTAG_NOTIFY_FROM_BEGINNING": "false"}  # fmt: skip
+        with command.notifier(**settings) as process:
+            eventually_while(process, lambda: served() == ["first"], PATIENCE_S)
+            eventually_while(process, lambda: world.client.exists(world.keys.feed), PATIENCE_S)  # with a group
+            world.finish("a.jpg")
+            eventually_while(process, lambda: first.taken, PATIENCE_S)
+            file.write_text("{")
+            world.finish("b.jpg")
+            eventually_while(process, lambda: len(first.taken) == 2, PATIENCE_S)
+            file.write_text(tables(first=first, second=second))
+            eventually_while(process, lambda: served() == ["first", "second"], PATIENCE_S)
+            eventually_while(process, lambda: len(world.client.xinfo_groups(world.keys.feed)) == 2, PATIENCE_S)
+            world.finish("c.jpg")
+            eventually_while(process, lambda: len(first.taken) == 3 and second.taken, PATIENCE_S)
+            file.write_text(tables(second=second))
+            eventually_while(process, lambda: served() == ["second"], PATIENCE_S)
+        assert (first.keys(), second.keys()) == (["a.jpg", "b.jpg", "c.jpg"], ["c.jpg"])

@@ -13,15 +13,17 @@ from tests.contract.notifying.notifier_world import PATIENCE_S, SECRET, World, n
 from tests.contract.notifying.notifier_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.own_redis import OwnRedis
 from tests.contract.receiver import Receiver, Reply, Request
-from workers.notifying.notifier import GROUP
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
+from workers.notifying.source import group_of
 from workers.outgoing.address_policy import AddressPolicy
 from workers.outgoing.http_client import BadCertificates, OutgoingClient
 from workers.redis.connection import Client, StoreUnavailable
 from workers.redis.keys import Keys
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER
 
 LEASE_S = 1.0
+GROUP = group_of(DEFAULT_RECEIVER)
 
 
 def test_dead_letters_are_listed_in_pages_newest_first_and_replayed_under_their_own_id(world: World) -> None:
@@ -96,7 +98,8 @@ def test_a_late_failure_of_a_killed_notifiers_attempt_does_not_undo_a_delivery(w
         (late,) = world.outbox.take(time.time() + 99, 0.0, 9)
         world.receiver.answer = lambda _: Reply()
         world.work(notifier, lambda: world.quiet() and world.receiver.taken)
-    world.outbox.settle(late, Plan(9).verdict(Answer(500), 1, time.time(), 0.5))
+    late_answer = Answer(500)
+    world.outbox.settle(late, Plan(9).verdict(late_answer, 1, time.time(), 0.5), late_answer, time.time())
     assert world.quiet()
     assert nonzero(world.outbox.counts()) == {"delivered": 1, "retried": 1}
 

@@ -1,12 +1,13 @@
 -- Forget removed objects: delete their records, their ledger entries and their requests.
 -- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, segmentation queue, its forced objects, then of
 --       each object: entry, record, segmentation request
--- ARGV: prefix, feed_length, then of each object: oid, the stored record that was there before ('' none), its rows
+-- ARGV: prefix, feed_length, then of each object: oid, the stored record that was there before ('' none), its rows,
+--       what the feed tells of it ('' nothing but its id)
 -- Returns of each object: removed | unknown | changed (there is another record)
 local prefix = ARGV[1]
 local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced = unpack(KEYS, 1, 9)
 
-local function remove(keys, oid, known, rows)
+local function remove(keys, oid, known, rows, about)
     local entry_key, record_key, request_key = unpack(keys)
     local before = redis.call('GET', record_key) or ''
     if before ~= known then return 'changed' end
@@ -27,12 +28,12 @@ local function remove(keys, oid, known, rows)
     redis.call('ZREM', objects, oid)
     redis.call('SREM', damaged, oid)
     if before == '' and not waited then return 'unknown' end
-    redis.call('XADD', feed, 'MAXLEN', '~', ARGV[2], '*', 'oid', oid, 'state', 'removed', 'body', '')
+    redis.call('XADD', feed, 'MAXLEN', '~', ARGV[2], '*', 'oid', oid, 'state', 'removed', 'body', '', 'removed', about)
     return 'removed'
 end
 
 local answers = {}
 for n = 0, (#KEYS - 9) / 3 - 1 do
-    answers[n + 1] = remove({unpack(KEYS, 10 + 3 * n, 12 + 3 * n)}, unpack(ARGV, 3 + 3 * n, 5 + 3 * n))
+    answers[n + 1] = remove({unpack(KEYS, 10 + 3 * n, 12 + 3 * n)}, unpack(ARGV, 3 + 4 * n, 6 + 4 * n))
 end
 return answers

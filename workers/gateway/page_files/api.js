@@ -2,6 +2,7 @@
 
 import * as connection from "./connection.js";
 import { ended } from "./dom.js";
+import { at } from "./place.js";
 
 const PREFIX = "urn:wildtag:problem:";
 const TRIES = 5;
@@ -49,11 +50,11 @@ export function refusal(status, body, retryAfter) {
 export const path = (...parts) => parts.map((part) => part.split("/").map(encodeURIComponent).join("/")).join("/");
 export const objectPath = ({ bucket, key }) => `/v1/objects/${path(bucket, key)}`;
 export const thumbnail = ({ bucket, key, etag }, size = 320) =>
-  `/v1/thumbnails/${path(bucket, key)}?size=${size}&v=${encodeURIComponent(etag ?? "")}`;
+  at(`/v1/thumbnails/${path(bucket, key)}?size=${size}&v=${encodeURIComponent(etag ?? "")}`);
 export const oid = ({ bucket, key }) => `${bucket}/${key}`;
 export const pause = (seconds) => new Promise((then) => setTimeout(then, seconds * 1000));
 
-export const original = (object, download = false) => `${objectPath(object)}:content${download ? "?download=true" : ""}`;
+export const original = (object, download = false) => at(`${objectPath(object)}:content${download ? "?download=true" : ""}`);
 
 // Sends one request, with `body` as JSON or, if it is a file, as it is. Throws Refusal. A GET waits while the server is unavailable or requires a key; others fail.
 export async function call(method, address, body) {
@@ -62,7 +63,7 @@ export async function call(method, address, body) {
     if (method === "GET") await connection.ready();
     let answer;
     try {
-      answer = await fetch(address, {
+      answer = await fetch(at(address), {
         method,
         signal: AbortSignal.timeout(PATIENCE_MS),
         headers: body === undefined || (file && !body.type) ? {} : { "Content-Type": file ? body.type : "application/json" },

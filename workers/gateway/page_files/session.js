@@ -3,8 +3,10 @@
 import { call, post } from "./api.js";
 import * as connection from "./connection.js";
 import { byId } from "./dom.js";
+import * as feed from "./feed.js";
+import { base } from "./place.js";
 
-const SIGNED_IN = "wildtag.signed-in"; // whether a cookie was set
+const SIGNED_IN = `wildtag.signed-in ${base}`; // whether a cookie was set
 
 // A link that `wildtag up` prints has a key in its fragment, which is not sent anywhere. It leaves the address at once.
 async function fromAddress() {
@@ -21,6 +23,7 @@ async function fromAddress() {
   localStorage.setItem(SIGNED_IN, "yes");
   byId("sign-out").hidden = false;
   byId("sign-in").close();
+  feed.changedSession();
   connection.unlocked();
 }
 
@@ -44,6 +47,7 @@ export async function install() {
     localStorage.setItem(SIGNED_IN, "yes");
     out.hidden = false;
     dialog.close();
+    feed.changedSession();
     connection.unlocked();
   };
   out.onclick = async () => {
@@ -54,10 +58,15 @@ export async function install() {
       return;
     }
     localStorage.removeItem(SIGNED_IN);
+    feed.changedSession();
     location.reload();
   };
   connection.onChange(() => {
     if (connection.current() === "locked" && !dialog.open) open();
+    if (connection.current() === "online" && dialog.open) dialog.close(); // another tab has signed in
+  });
+  feed.listen({
+    session: () => (out.hidden = !localStorage.getItem(SIGNED_IN)),
   });
   addEventListener("hashchange", fromAddress);
   await fromAddress();

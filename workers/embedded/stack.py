@@ -73,9 +73,13 @@ def services(
     ]  # fmt: skip
 
 
+# without the proxies of the environment, which know nothing of this machine
+_direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
 def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     def ready() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
+        with _direct.open(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
             return bool(answer.status == 200)
 
     return ready

@@ -134,8 +134,9 @@ class Access:
         host = request.headers.get("host", "")[:200]
         raise Problem(
             "forbidden",
-            f"pages of {origin[:200]} are not allowed to send this request to {host}. If a proxy publishes the gateway"
-            " there, let it pass on the Host header, or send X-Forwarded-Host and name it in WILDTAG_TRUSTED_PROXIES",
+            f"pages of {origin[:200]} are not allowed to send this request to {host}. If a proxy publishes the"
+            " gateway there, let it pass on the Host header, or send X-Forwarded-Host and name the proxy in"
+            " WILDTAG_TRUSTED_PROXIES",
         )
 
     async def known(self, shown: str) -> Caller | None:

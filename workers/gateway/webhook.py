@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from vectordb.errors import Transient
 from workers.events.notification import LARGEST, Notification, webhook
 from workers.events.sink import received_events
-from workers.gateway.behind_proxy import through_proxy
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.behind_proxy import through_proxy
 from workers.gateway.body_memory import lease_of
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of

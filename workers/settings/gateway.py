@@ -34,8 +34,8 @@ class GatewaySettings(Topic):
     )
     url: str | None = Field(
         None,
-        description="URL of the gateway that `wildtag upload` sends to, for example https://host/tags. Default: that of"
-        " the running stack.",
+        description="URL of the gateway that `wildtag upload` sends to, for example https://host/tags. Default: that"
+        " of the running stack.",
     )
     api_key: str | None = Field(
         None, pattern=r"^[!-~]+$", repr=False, description="API key that `wildtag upload` sends to a gateway."
@@ -94,7 +94,8 @@ class GatewaySettings(Topic):
                 ip_network(one)
             except ValueError as exc:
                 raise ValueError(
-                    f"{one[:100]!r} is not an address or a network: expected one like 127.0.0.1 or 172.16.0.0/12 ({exc})"
+                    f"{one[:100]!r} is not an address or a network: expected one like 127.0.0.1 or 172.16.0.0/12"
+                    f" ({exc})"
                 ) from exc
         return proxies
 

@@ -110,7 +110,8 @@ def options(wiring: Wiring) -> Options:
         why = "requests must present an API key" if here else f"{s.gateway_host} can be reached from other machines"
         otherwise = "" if here else ", or listen on 127.0.0.1"
         raise Permanent(
-            f"{why}, but there is no API key: set WILDTAG_ADMIN_KEY, or create a key with `wildtag keys create`{otherwise}"
+            f"{why}, but there is no API key: set WILDTAG_ADMIN_KEY, or create a key with `wildtag keys create`"
+            f"{otherwise}"
         )
     if not here and s.webhook_token is None:
         raise Permanent(

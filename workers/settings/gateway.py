@@ -23,8 +23,8 @@ class GatewaySettings(Topic):
         description="Port on which the gateway listens. When it is not set and 8080 is in use, `wildtag up` takes a"
         " free one.",
     )  # fmt: skip
-    root_path: str = Field(
-        "",
+    root_path: str | None = Field(
+        None,
         description="Path below which a reverse proxy publishes the gateway, for example /tags. Default: none.",
     )
     trusted_proxies: Words = Field(
@@ -78,11 +78,13 @@ class GatewaySettings(Topic):
 
     @field_validator("root_path")
     @classmethod
-    def _path(cls, value: str) -> str:
-        path = f"/{value.strip('/')}" if value.strip("/") else ""
-        if path and not _PATH.fullmatch(path):
+    def _path(cls, value: str | None) -> str | None:
+        if value is None or not value.strip("/"):
+            return None
+        path = f"/{value.strip('/')}"
+        if not _PATH.fullmatch(path):
             raise ValueError("expected a path such as /tags, with letters, digits and the characters . _ ~ -")
-        if path.split("/")[1:2] and path.split("/")[1] in _ROUTES:
+        if path.split("/")[1] in _ROUTES:
             raise ValueError(f"{path} cannot be told from the gateway's own paths: choose another one")
         return path
 

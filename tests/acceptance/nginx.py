@@ -63,7 +63,7 @@ class Nginx:
         arguments = [found, "-c", str(self._folder / "nginx.conf"), "-e", str(self._folder / "error.log")]
         process = subprocess.Popen([*arguments, "-p", str(self._folder)])
         try:
-            eventually(self._listens, 20, lambda: (self._folder / "error.log").read_text())
+            eventually(self._listens, 20, (self._folder / "error.log").read_text)
             yield self
         finally:
             process.terminate()

@@ -44,7 +44,7 @@ server {{
 
 @dataclass(frozen=True)
 class Published:
-    """The stack, and its addresses: as documented, with the path removed by nginx, without headers, without a path."""
+    """The stack, and its addresses: as documented, with the path removed, without headers, without a path."""
 
     stack: Stack
     nginx: Nginx

@@ -2,7 +2,8 @@
 
 On the loopback address no key is required by default; such requests have the scope ``write``. Pages of other sites
 in a user's browser must not get access: requests for another host name (DNS rebinding) or from another origin are
-refused. A request that a proxy forwarded comes from somebody else, so it always needs a key.
+refused. A request that a proxy forwarded comes from somebody else, so it always needs a key: see
+``workers.gateway.behind_proxy``.
 """
 
 from __future__ import annotations

@@ -57,8 +57,8 @@ class MonitoringSettings(Topic):
             valid = False
         if not valid or not _PATH.fullmatch(parts.path):
             raise ValueError(
-                "expected a URL such as https://host:5555 or https://host/flower; its path has letters, digits and the"
-                " characters . _ ~ -"
+                "expected a URL such as https://host:5555 or https://host/flower; its path has letters, digits and"
+                " the characters . _ ~ -"
             )
         return value
 

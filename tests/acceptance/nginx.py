@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,11 +33,12 @@ def documented() -> str:
 
 
 class Nginx:
-    """``trusted``: the certificate of its servers. ``port``: of the documented one, over TLS."""
+    """``trusted``: the certificate of its servers, which ``tls`` verifies. ``port``: of the documented one, over TLS."""
 
     def __init__(self, folder: Path, gateway: int, flower: int, more: str = "") -> None:
         """``gateway``, ``flower``: the ports behind it. ``more``: further servers."""
         self.trusted, _ = certified(folder)
+        self.tls = ssl.create_default_context(cafile=self.trusted)
         self.port = free_port(0)
         self._folder = folder
         server = documented()

@@ -24,7 +24,7 @@ Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
 
 _PROXIED = "wildtag.proxied"  # in a scope: why the request came through a proxy, apart from its headers
-_PUBLIC_PATH = "wildtag.public_path"  # in a scope: the root path, if the request came through a proxy
+_PUBLIC_PATH = "wildtag.public_path"  # in a scope: the root path, if the client of the request knows it
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]{1,253})(:[0-9]{1,5})?")
 # set by proxies; also every header that begins with one of the prefixes
 FORWARDED = frozenset({
@@ -67,7 +67,7 @@ class BehindProxy:
         if self._named(scope):
             scope[_PROXIED] = f"it came from the proxy {scope['client'][0]}"
             _rename(scope)
-        if through_proxy(Request(scope)) is not None:
+        if path is not None or forwarded(Headers(scope=scope)) is not None:
             scope[_PUBLIC_PATH] = self._root_path
         await self._app(scope, receive, self._published(send) if self._root_path else send)
 
@@ -117,7 +117,7 @@ def through_proxy(request: Request) -> str | None:
 
 
 def public_path(request: Request) -> str:
-    """The root path as the client of a request knows it: empty if no proxy forwarded the request."""
+    """The root path as the client of a request knows it: empty for a page that is opened without the proxy."""
     return str(request.scope.get(_PUBLIC_PATH, ""))
 
 

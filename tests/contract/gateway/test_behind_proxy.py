@@ -148,6 +148,14 @@ def test_two_gateways_of_one_host_have_cookies_of_their_own(published: Running) 
         assert fresh.get("/tags/v1/objects", headers={**headers, "Cookie": other}).status_code == 401
 
 
+def test_the_page_can_be_used_without_the_proxy_as_well(published: Running) -> None:
+    answer = published.http.post("/v1/session", json={"key": KEY})
+    cookie = answer.headers["set-cookie"]
+    assert "Path=/;" in cookie
+    own = cookie.partition(";")[0]
+    assert published.http.get("/v1/objects", headers={"Cookie": own}).status_code == 200
+
+
 @pytest.mark.parametrize(("given", "path"), [
     ("/tags", "/tags"), ("tags/", "/tags"), ("/a/b.c~d_e-f", "/a/b.c~d_e-f"), ("/", None), ("", None),
 ])  # fmt: skip

@@ -33,7 +33,7 @@ def documented() -> str:
 
 
 class Nginx:
-    """``trusted``: the certificate of its servers, which ``tls`` verifies. ``port``: of the documented one, over TLS."""
+    """``trusted``: the certificate of its servers, which ``tls`` verifies. ``port``: of the documented one."""
 
     def __init__(self, folder: Path, gateway: int, flower: int, more: str = "") -> None:
         """``gateway``, ``flower``: the ports behind it. ``more``: further servers."""

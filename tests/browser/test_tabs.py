@@ -74,7 +74,7 @@ def faults(made: list[Visitor]) -> list[str]:
 
 
 def test_a_seventh_tab_loads_uploads_and_hears_of_everything(
-    tabs: Callable[..., list[Visitor]], make_gateway: Any, stack: Stack
+    make_gateway: Any, tabs: Callable[..., list[Visitor]], stack: Stack
 ) -> None:
     gateway = make_gateway()
     seven = tabs(7, gateway.address)
@@ -100,7 +100,7 @@ def test_twenty_images_in_each_of_two_tabs(tabs: Callable[..., list[Visitor]]) -
 
 
 def test_the_stream_is_let_go_while_no_tab_is_visible_and_nothing_is_missed(
-    tabs: Callable[..., list[Visitor]], make_gateway: Any, stack: Stack
+    make_gateway: Any, tabs: Callable[..., list[Visitor]], stack: Stack
 ) -> None:
     gateway = make_gateway()
     first, second = tabs(2, gateway.address)
@@ -127,7 +127,7 @@ def test_another_tab_goes_on_when_the_first_one_is_closed(tabs: Callable[..., li
 
 
 def test_the_stream_is_taken_up_where_it_was_when_its_worker_ends(
-    tabs: Callable[..., list[Visitor]], make_gateway: Any, stack: Stack, browser: Browser
+    make_gateway: Any, tabs: Callable[..., list[Visitor]], stack: Stack, browser: Browser
 ) -> None:
     gateway = make_gateway()
     first, second = tabs(2, gateway.address)

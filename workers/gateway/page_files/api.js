@@ -20,6 +20,15 @@ const SENTENCES = {
   internal: () => "An error occurred on the server. See its log.",
 };
 
+// Errors of a proxy, which are no problem documents.
+const BETWEEN = {
+  413: { type: `${PREFIX}too-large`, detail: "a server in between refuses files of this size" },
+  502: { type: `${PREFIX}unavailable` },
+  503: { type: `${PREFIX}unavailable` },
+  504: { type: `${PREFIX}unavailable` },
+};
+export const PASSING = [502, 503, 504];
+
 export class Refusal extends Error {
   constructor(name, detail, status = 0, seconds = 0) {
     super(SENTENCES[name]?.(detail) ?? sentence(detail));
@@ -40,12 +49,18 @@ export function refusal(status, body, retryAfter) {
   try {
     problem = JSON.parse(body);
   } catch {
-    // from a proxy
+    problem = BETWEEN[status] ?? { detail: `a server in between answered ${status}` };
   }
   const reasons = problem.errors?.map((error) => error.reason).join("; ");
   const name = String(problem.type ?? "").replace(PREFIX, "");
   return new Refusal(name, reasons || problem.detail || `the server answered ${status}`, status, Number(retryAfter) || 0);
 }
+
+export const isJson = (type) => Boolean(type?.startsWith("application/json"));
+
+// A success that is not the gateway's.
+export const stranger = () =>
+  new Refusal("stranger", "another page answers in place of wildtag, such as a login page in between; reload this page");
 
 export const path = (...parts) => parts.map((part) => part.split("/").map(encodeURIComponent).join("/")).join("/");
 export const objectPath = ({ bucket, key }) => `/v1/objects/${path(bucket, key)}`;
@@ -69,18 +84,21 @@ export async function call(method, address, body) {
         headers: body === undefined || (file && !body.type) ? {} : { "Content-Type": file ? body.type : "application/json" },
         body: body === undefined || file ? body : JSON.stringify(body),
       });
-      if (answer.ok) return answer.status === 204 ? null : await answer.json();
+      if (answer.status === 204) return null;
+      if (answer.ok && isJson(answer.headers.get("Content-Type"))) return await answer.json();
     } catch {
       const there = await connection.check();
       if (method === "GET" && (!there || tries < TRIES)) continue;
       throw new Refusal("away", "the server does not answer");
     }
+    if (answer.ok) throw stranger();
     const refused = refusal(answer.status, await answer.text(), answer.headers.get("Retry-After"));
     if (refused.status === 401 && address !== "/v1/session") connection.locked();
-    if (refused.status === 503) await connection.check();
-    const passes = refused.status === 401 || (refused.seconds && tries < TRIES);
+    const passing = PASSING.includes(refused.status);
+    if (passing) await connection.check();
+    const passes = refused.status === 401 || ((passing || refused.seconds) && tries < TRIES);
     if (method !== "GET" || !passes) throw refused;
-    if (refused.seconds) await pause(refused.seconds);
+    if (passing || refused.seconds) await pause(refused.seconds || 1);
   }
 }
 

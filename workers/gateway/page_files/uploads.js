@@ -1,6 +1,6 @@
 // Uploads files, a few at a time in all tabs. Each has an Idempotency-Key, so retries never duplicate an upload.
 
-import { Refusal, pause, refusal } from "./api.js";
+import { PASSING, Refusal, isJson, pause, refusal, stranger } from "./api.js";
 import * as connection from "./connection.js";
 import { at, base } from "./place.js";
 
@@ -51,11 +51,17 @@ async function insist(file, progress) {
       }
       continue;
     }
-    if (request.status < 300) return JSON.parse(request.responseText);
+    if (request.status < 300) {
+      if (!isJson(request.getResponseHeader("Content-Type"))) throw stranger();
+      return JSON.parse(request.responseText);
+    }
     const refused = refusal(request.status, request.responseText, request.getResponseHeader("Retry-After"));
     if (refused.status === 401) connection.locked();
     else if (refused.seconds) await pause(refused.seconds);
-    else throw refused;
+    else if (PASSING.includes(refused.status) && (cut += 1) < TRIES) {
+      await connection.check(); // a proxy without a gateway behind it: wait until it is back
+      await pause(1);
+    } else throw refused;
   }
 }
 

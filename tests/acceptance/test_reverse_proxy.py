@@ -216,7 +216,7 @@ def test_the_page_works_below_the_path(published: Published) -> None:
         card = page.get_by_role("article", name="c.png", exact=True)
         expect(card).to_have_attribute("data-state", "done")
         expect(page.locator("#wall [data-oid]").first).to_be_visible()
-        expect(card.get_by_role("img")).to_have_attribute("src", re.compile("^/tags/v1/thumbnails/"))
+        expect(card.get_by_role("img")).to_have_attribute("src", re.compile("/tags/v1/thumbnails/"))
         page.goto(f"{published.documented}/docs")
         expect(page.get_by_text("/v1/images").first).to_be_visible()
         assert faults == []

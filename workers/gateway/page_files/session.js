@@ -5,6 +5,7 @@ import * as connection from "./connection.js";
 import { byId } from "./dom.js";
 import * as feed from "./feed.js";
 import { base } from "./place.js";
+import { uploading } from "./uploads.js";
 
 const SIGNED_IN = `wildtag.signed-in ${base}`; // whether a cookie was set
 
@@ -25,6 +26,14 @@ async function fromAddress() {
   byId("sign-in").close();
   feed.changedSession();
   connection.unlocked();
+}
+
+// Another tab has signed in or out. What this one shows goes with the session, unless it would lose files.
+function session() {
+  const out = byId("sign-out");
+  const ended = !out.hidden && !localStorage.getItem(SIGNED_IN);
+  out.hidden = !localStorage.getItem(SIGNED_IN);
+  if (ended && !uploading()) location.reload();
 }
 
 // Resolves when requests may be sent: after signing in with the key of the address, if it has one.
@@ -65,9 +74,7 @@ export async function install() {
     if (connection.current() === "locked" && !dialog.open) open();
     if (connection.current() === "online" && dialog.open) dialog.close(); // another tab has signed in
   });
-  feed.listen({
-    session: () => (out.hidden = !localStorage.getItem(SIGNED_IN)),
-  });
+  feed.listen({ session });
   addEventListener("hashchange", fromAddress);
   await fromAddress();
 }

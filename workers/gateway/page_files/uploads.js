@@ -10,6 +10,8 @@ const TRIES = 3; // after connections that close while the server is available
 let sending = 0;
 const waiting = [];
 
+export const uploading = () => sending > 0;
+
 // Returns the progress of the image. Throws Refusal. Calls `progress` with numbers from 0 to 1.
 export async function send(file, progress) {
   if (sending >= AT_ONCE) await new Promise((then) => waiting.push(then));

@@ -162,6 +162,9 @@ def test_flower_is_published_below_its_path(published: Published) -> None:
             assert 'value="flower" id="url_prefix"' in page.text
         assert http.get(f"{published.flower}/static/css/flower.css", auth=(user, password)).status_code == 200
         assert http.get(f"{published.flower}/api/workers", auth=(user, password)).status_code == 200
+        removed = published.stack.info().addresses["flower"]  # as a proxy that removes the path asks it
+        assert http.get(f"{removed}/workers", auth=(user, password)).status_code == 200
+        assert http.get(f"{removed}/healthcheck").text == "OK"
     with published.client(published.documented) as http:
         assert http.get("/v1/status").json()["flower"] == published.flower
 

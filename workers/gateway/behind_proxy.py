@@ -73,6 +73,8 @@ class BehindProxy:
 
     def _named(self, scope: Any) -> bool:
         """Whether the sender is one of the named proxies."""
+        if not self._networks:
+            return False
         try:
             address = ip_address((scope.get("client") or ("",))[0])
         except ValueError:  # a socket in the file system

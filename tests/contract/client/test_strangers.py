@@ -17,6 +17,7 @@ from tests.contract.client.gateway_and_client import gateway as gateway  # noqa:
 from tests.contract.made_up_gateway import Answer, MadeUpGateway, problem
 from vectordb.errors import WildtagError
 from workers.client import ApiError, Away, Client, Postponed, Refused, StrangeAnswer, Waiting
+from workers.gateway.home_key import create_home_key
 
 HTML = {"Content-Type": "text/html; charset=utf-8", "Server": "nginx/1.22.1"}
 PAGE = b"<!doctype html><html><title>Sign in</title>\n</html>"
@@ -170,6 +171,14 @@ def run(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.Complet
     environment = {"PATH": "/usr/bin:/bin", "WILDTAG_HOME": str(tmp_path / "home"), "COLUMNS": "200", **variables}
     files = [str(tmp_path / "a.jpg"), str(tmp_path / "b.jpg")]
     return warm.wildtag("upload", *files, *arguments, env=environment)
+
+
+def test_the_key_of_the_home_is_not_sent_to_another_gateway(gateway: MadeUpGateway, tmp_path: Path) -> None:
+    (tmp_path / "home").mkdir()
+    create_home_key(tmp_path / "home")
+    assert run(tmp_path, WILDTAG_URL=gateway.url).returncode == 0
+    assert gateway.asked
+    assert all("authorization" not in asked.headers for asked in gateway.asked)
 
 
 def test_the_command_announces_pauses_and_keeps_json_apart(gateway: MadeUpGateway, tmp_path: Path) -> None:

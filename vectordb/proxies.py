@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import urllib.request
 from collections.abc import Mapping
 from functools import cache
 from ipaddress import ip_address
@@ -20,6 +21,8 @@ import httpx
 from vectordb.errors import Permanent
 
 NAMES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""Opens URLs of this machine, without any proxy; ``urllib.request.urlopen`` would ask one."""
 SCHEMES = ("http", "https", "socks5", "socks5h")
 
 

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -104,9 +105,8 @@ def test_an_image_is_uploaded_followed_and_reported_through_nginx(published: Pub
             followed = urljoin(str(http.base_url), place)
             if where == "whole":  # it is published at another path than it says, and serves that one, too
                 assert http.get(place).status_code == 200
-            final = eventually(
-                lambda: found if (found := http.get(followed, params={"wait": 20}).json())["record"] else None, 60
-            )
+            final: dict[str, Any] = {}
+            eventually(lambda: final.update(http.get(followed, params={"wait": 20}).json()) or final["record"], 60)
             assert final["state"] == "done"
             assert next(event for event in coming if event.data.get("key") == final["key"]).name == "done"
 
@@ -201,7 +201,7 @@ def test_what_nginx_refuses_is_said_in_one_line(published: Published) -> None:
 def test_the_page_works_below_the_path(published: Published) -> None:
     if (lacking := chromium.missing()) is not None:
         pytest.skip(chromium.MISSING.format(lacking))
-    from playwright.sync_api import expect, sync_playwright  # noqa: PLC0415
+    from playwright.sync_api import FilePayload, expect, sync_playwright  # noqa: PLC0415
 
     expect.set_options(timeout=60_000)
     with sync_playwright() as playwright:
@@ -214,7 +214,7 @@ def test_the_page_works_below_the_path(published: Published) -> None:
         page.goto(f"{published.documented}/#key={published.key}")
         expect(page.get_by_role("button", name="Sign out")).to_be_visible()
         page.set_input_files(
-            "#files", [{"name": "c.png", "mimeType": "image/png", "buffer": photograph("coffee.png")}]
+            "#files", FilePayload(name="c.png", mimeType="image/png", buffer=photograph("coffee.png"))
         )
         card = page.get_by_role("article", name="c.png", exact=True)
         expect(card).to_have_attribute("data-state", "done")

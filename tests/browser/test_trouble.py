@@ -48,15 +48,17 @@ def test_what_a_proxy_answers_in_place_of_the_gateway_is_outlasted_or_said(visit
     visitor.refusals_expected = True
     page = visitor.open()
     statuses = [502, 504]
-    pages = {"content_type": "text/html", "body": "<html>nginx</html>"}
+
+    def other(route: Route, status: int) -> None:
+        route.fulfill(status=status, content_type="text/html", body="<html>nginx</html>")
 
     def answer(route: Route) -> None:
         if "large.png" in route.request.url:
-            route.fulfill(status=413, **pages)
+            other(route, 413)
         elif "login.png" in route.request.url:
-            route.fulfill(status=200, **pages)
+            other(route, 200)
         elif statuses:
-            route.fulfill(status=statuses.pop(), **pages)
+            other(route, statuses.pop())
         else:
             route.continue_()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -177,7 +178,7 @@ def test_what_is_no_network_is_refused(given: str) -> None:
 
 @pytest.mark.parametrize("named", [{"root_path": "/tags"}, {"trusted_proxies": ("127.0.0.1",)}])
 def test_a_gateway_behind_a_proxy_requires_keys_unless_told_otherwise(
-    redis_url: str, tmp_path: Path, named: dict[str, object]
+    redis_url: str, tmp_path: Path, named: dict[str, Any]
 ) -> None:
     with pytest.raises(Permanent, match="there is no API key"):
         options(wired(tmp_path, redis_url, **named))

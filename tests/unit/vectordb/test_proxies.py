@@ -42,9 +42,10 @@ def test_what_httpx_can_use_is_let_through(value: str, monkeypatch: pytest.Monke
 
 
 def test_the_password_of_a_proxy_is_not_shown() -> None:
+    word = "hidden-word"
     with pytest.raises(UnusableProxy) as caught:
-        require_usable({"HTTPS_PROXY": "socks4://me:hidden-word@proxy.example:1"})
-    assert "hidden-word" not in str(caught.value)
+        require_usable({"HTTPS_PROXY": f"socks4://me:{word}@proxy.example:1"})
+    assert word not in str(caught.value)
     assert "proxy.example" in str(caught.value)
 
 

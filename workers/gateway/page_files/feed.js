@@ -13,8 +13,8 @@ let last = ""; // the id of the latest event
 let alone = false; // whether this tab has its own stream
 let begun = false; // whether `anew` was called: the lists are loaded, and events change them
 
-// `came(record)`, `went({bucket, key})`, and `anew()`: events may have been missed, so reload. `session()`: another tab signed
-// in or out. Returns a function that ends it.
+// `came(record)`, `went({bucket, key})`, and `anew()`: events may have been missed, so reload. Returns a function that
+// ends it.
 export function listen(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);
@@ -31,7 +31,6 @@ function heard({ event, opened, failed, session }) {
   if (opened !== undefined && !(opened && begun)) anew();
   if (session) {
     begun = false; // what this session may see is loaded again
-    all("session");
     connection.check();
   }
   if (failed !== undefined) trouble(failed);

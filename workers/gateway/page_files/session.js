@@ -74,7 +74,7 @@ export async function install() {
     if (connection.current() === "locked" && !dialog.open) open();
     if (connection.current() === "online" && dialog.open) dialog.close(); // another tab has signed in
   });
-  feed.listen({ session });
+  addEventListener("storage", ({ key }) => key === SIGNED_IN && session());
   addEventListener("hashchange", fromAddress);
   await fromAddress();
 }

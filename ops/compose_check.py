@@ -18,6 +18,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+from vectordb.proxies import DIRECT
+
 ROOT = Path(__file__).parents[1]
 KEY = "compose-check/chelsea.png"
 PATIENCE_S = 900.0  # models are loaded and captions encoded meanwhile, on a machine of two to four cores
@@ -64,7 +66,7 @@ def await_record(address: str, key: str, patience_s: float = PATIENCE_S, rest_s:
     last: object = "nothing"
     while time.monotonic() < deadline:
         try:
-            with urllib.request.urlopen(request, timeout=60) as response:
+            with DIRECT.open(request, timeout=60) as response:
                 last = json.load(response)
         except urllib.error.HTTPError as exc:
             last = f"status {exc.code}"

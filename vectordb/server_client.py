@@ -15,11 +15,12 @@ import ssl
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import ParamSpec, TypeVar, cast
 
 import stamina
 from qdrant_client import QdrantClient
 
+from vectordb.proxies import httpx_options, this_machine
 from vectordb.server_addresses import GRPC_PORT, Address, BadAddress, addresses
 from vectordb.server_cluster import Cluster, Node, NodeCall
 from vectordb.server_errors import KeyRefused, ServerAway, ServerRefused, translated
@@ -55,7 +56,7 @@ def connect(
 
     ``:memory:`` or a folder's path is a local database in this process, exact and slow, for tests and notebooks; a
     folder has one owner, otherwise raises ``IndexLocked``. Warns with ``KeyInTheClear`` unless ``allow_plaintext``;
-    raises ``BadAddress``.
+    raises ``BadAddress``, ``UnusableProxy``.
     """
     if url == ":memory:":
         return QdrantClient(location=url)
@@ -86,7 +87,9 @@ def connect(
             raise BadAddress(f"{ca_file} is not a certificate file: {exc}") from exc
 
     def client(address: Address) -> QdrantClient:
-        tls: dict[str, Any] = {} if trust is None else {"verify": trust}
+        to_host = httpx_options(address.url, trust)
+        # gRPC reads the proxies of the environment by itself
+        directly = {"grpc.enable_http_proxy": 0} if this_machine(address.host) else {}
         with warnings.catch_warnings():
             # our own warning is given above, and the loopback interface needs none
             warnings.filterwarnings("ignore", "Api key is used with an insecure connection")
@@ -95,10 +98,10 @@ def connect(
                 api_key=api_key,
                 prefer_grpc=grpc and address.grpc_port > 0,
                 grpc_port=address.grpc_port,
-                grpc_options=dict(options),  # the client extends it
+                grpc_options=options | directly,  # the client extends it
                 timeout=timeout_s,  # type: ignore[arg-type] # rounded up to whole seconds; only its annotation says int
                 check_compatibility=False,  # otherwise it would call the server at once, in a thread
-                **tls,
+                **to_host,
             )
 
     if len(there) == 1:

@@ -31,6 +31,7 @@ import structlog
 from qdrant_client import QdrantClient
 
 from vectordb.index import IndexMissing
+from vectordb.proxies import httpx_options
 from vectordb.server_addresses import Address
 from vectordb.server_errors import ServerAway, translated
 
@@ -93,7 +94,7 @@ class Node:
     def _probing(self) -> httpx.Client:
         # a reused connection would hide that the node accepts no new ones
         fresh = httpx.Limits(max_keepalive_connections=0)
-        return httpx.Client(timeout=PROBE_S, limits=fresh, verify=self._trust or True)
+        return httpx.Client(timeout=PROBE_S, limits=fresh, **httpx_options(self.address.url, self._trust))
 
 
 def _aside(call: Callable[[], T]) -> Future[T]:

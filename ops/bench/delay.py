@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from ops.bench.private_redis import wait_until
 from ops.bench.processes import end
 from ops.bench.stacks import new_home
 from vectordb.errors import Permanent
+from vectordb.proxies import DIRECT
 from workers.embedded.ports import free_port
 from workers.embedded.stack import command, running
 from workers.lifecycle.record_reader import Records
@@ -224,7 +224,7 @@ def _moto() -> Iterator[str]:
         try:
             assert process.stdout is not None  # noqa: S101 -- it is a pipe
             url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            wait_until(lambda: urllib.request.urlopen(f"{url}/moto-api/", timeout=5).status == 200)
+            wait_until(lambda: DIRECT.open(f"{url}/moto-api/", timeout=5).status == 200)
             yield url
         finally:
             process.terminate()

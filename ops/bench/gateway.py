@@ -27,6 +27,7 @@ from ops.bench.posting import offered, upload
 from ops.bench.private_redis import private_redis
 from ops.bench.watched import memory
 from tasks.message_parts import ObjectRef, Revision
+from vectordb.proxies import httpx_options
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.redis.keys import Keys
@@ -157,7 +158,8 @@ async def _streams(port: int, count: int, ledger: Ledger) -> Streams:
     rounds = 5
     took: list[float] = []
     limits = httpx.Limits(max_connections=count + 10)
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=30) as client:
+    url = f"http://127.0.0.1:{port}"
+    async with httpx.AsyncClient(base_url=url, limits=limits, timeout=30, **httpx_options(url)) as client:
         opened, heard = asyncio.Semaphore(0), asyncio.Semaphore(0)
 
         async def listen() -> None:

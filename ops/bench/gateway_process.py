@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ import psutil
 from ops.bench.posting import Run
 from ops.bench.private_redis import wait_until
 from ops.bench.processes import end
+from vectordb.proxies import DIRECT
 from workers.embedded.ports import free_port
 from workers.embedded.stack import command
 from workers.settings.settings import Settings
@@ -61,7 +61,7 @@ def gateway(settings: Settings, core: int | None = None) -> Iterator[tuple[int, 
     if core is not None:
         os.sched_setaffinity(process.pid, {core})
     try:
-        wait_until(lambda: urllib.request.urlopen(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
+        wait_until(lambda: DIRECT.open(f"http://127.0.0.1:{port}/readyz", timeout=2).status == 200)
         yield process.pid, port
     finally:
         process.send_signal(signal.SIGTERM)

@@ -28,6 +28,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal
 from urllib.parse import parse_qs, quote_plus, unquote, urlsplit
 
+from vectordb.proxies import DIRECT
+
 Listening = Literal["pings", "blanks", "deaf", "buffered"]
 
 TIMER_S = 3.0
@@ -129,7 +131,7 @@ class Server:
             headers["Authorization"] = f"Bearer {self.token}"
         request = urllib.request.Request(target, json.dumps(body).encode(), headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with DIRECT.open(request, timeout=10) as answer:
                 return bool(200 <= answer.status < 300)
         except OSError:
             return False

@@ -14,7 +14,6 @@ import subprocess
 import tempfile
 import time
 import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -26,6 +25,7 @@ import redis
 from ops.bench.checkouts import Checkout
 from ops.bench.processes import SUPERVISOR, Services, end, services_of
 from vectordb.errors import Permanent
+from vectordb.proxies import DIRECT
 from workers.embedded.ports import free_port
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
@@ -194,7 +194,7 @@ def _ready(home: Path, settings: Mapping[str, str], process: subprocess.Popen[by
 
 def _answers(address: str) -> bool:
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:
+        with DIRECT.open(address, timeout=5) as answer:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False

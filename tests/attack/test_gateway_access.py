@@ -16,8 +16,9 @@ from tests.contract.gateway.running import PIXEL, Running, emptied, png, problem
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from vectordb.errors import Permanent
-from workers.gateway.access import BELIEVED_S, FORWARDED
+from workers.gateway.access import BELIEVED_S
 from workers.gateway.api_keys import Scope
+from workers.gateway.behind_proxy import FORWARDED
 from workers.gateway.home_key import FILE, create_home_key, read_home_key
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options

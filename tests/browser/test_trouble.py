@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]  # it has no types
-from playwright.sync_api import expect
+from playwright.sync_api import Route, expect
 
 from tests.acceptance.images import drop, photograph
 from tests.acceptance.stack import Stack
@@ -40,6 +41,34 @@ def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
     assert len([key for key in stack.results() if key.startswith("uploads/")]) == len(
         list((stack.inbox / "uploads").glob("*"))
     )
+
+
+def test_what_a_proxy_answers_in_place_of_the_gateway_is_outlasted_or_said(visit: Visit) -> None:
+    visitor = visit()
+    visitor.refusals_expected = True
+    page = visitor.open()
+    statuses = [502, 504]
+
+    def other(route: Route, status: int) -> None:
+        route.fulfill(status=status, content_type="text/html", body="<html>nginx</html>")
+
+    def answer(route: Route) -> None:
+        if "large.png" in route.request.url:
+            other(route, 413)
+        elif "login.png" in route.request.url:
+            other(route, 200)
+        elif statuses:
+            other(route, statuses.pop())
+        else:
+            route.continue_()
+
+    page.route(re.compile(r"/v1/images\?"), answer)
+    visitor.drop(("late.png", photograph("coffee.png")), ("large.png", photograph("coffee.png")))
+    visitor.drop(("login.png", photograph("coffee.png")))
+    assert "espresso" in visitor.labels(visitor.tagged("late.png"))
+    too_large = "This file is too large: a server in between refuses files of this size."
+    expect(visitor.card("large.png").get_by_text(too_large)).to_be_visible()
+    expect(visitor.card("login.png").get_by_text("Another page answers in place of wildtag")).to_be_visible()
 
 
 def test_where_a_key_is_wanted_one_signs_in_and_out(make_gateway: Any, visit: Visit) -> None:

@@ -138,6 +138,6 @@ def test_no_module_test_or_style_sheet_is_long() -> None:
 
 def test_the_page_loads_every_style_sheet_beside_it() -> None:
     page = ROOT / "workers" / "gateway" / "page_files"
-    loaded = re.findall(r'<link rel="stylesheet" href="/([^"]+)">', (page / "index.html").read_text())
+    loaded = re.findall(r'<link rel="stylesheet" href="([^"/]+)">', (page / "index.html").read_text())
     assert sorted(loaded) == sorted(file.name for file in page.glob("*.css"))
     assert loaded[-1] == "media.css", "its rules replace those of the others"

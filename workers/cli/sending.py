@@ -9,11 +9,12 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from vectordb.errors import WildtagError
-from workers.client import ApiError, Away, Image
+from workers.client import ApiError, Away, Image, StrangeAnswer
 from workers.lifecycle.record import Error
 from workers.lifecycle.skipping import NOT_AN_IMAGE, reason_to_skip
 
 UPLOADS = 4
+OF_ONE_FILE = frozenset({408, 413, 414, 431})  # errors of a proxy that may not concern the other files
 AWAITED = 16  # images whose tags are awaited at the same time: about one batch
 
 
@@ -98,9 +99,11 @@ def _failed(path: Path, image: Image | None, exc: Exception, *, video: bool) -> 
         case ApiError() if image is None and (reason := reason_to_skip(path.name, exc.type, exc.detail, video=video)):
             return Sent(path, None, Error(NOT_AN_IMAGE, reason), skipped=True)
         case ApiError():
-            return Sent(path, image, Error(exc.type, exc.detail), hopeless=exc.status in {401, 403})
+            hopeless = exc.status in {401, 403} or not (exc.of_gateway or exc.status in OF_ONE_FILE)
+            return Sent(path, image, Error(exc.type, exc.detail), hopeless=hopeless)
         case WildtagError():
-            return Sent(path, image, Error(getattr(exc, "code", "refused"), str(exc)), hopeless=isinstance(exc, Away))
+            hopeless = isinstance(exc, Away | StrangeAnswer)
+            return Sent(path, image, Error(getattr(exc, "code", "refused"), str(exc)), hopeless=hopeless)
         case OSError():
             return Sent(path, image, Error("unreadable", exc.strerror or str(exc)))
     return exc

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import urlsplit
 
 import msgspec
 import typer
@@ -45,7 +46,9 @@ def upload(
     segment: Annotated[str | None, typer.Option(help=f"Also segment them: {', '.join(METHODS)}.")] = None,
     client_id: ClientId = None,
     metadata: Metadata = None,
-    url: Annotated[str | None, typer.Option(help="URL of the gateway; default: the running stack.")] = None,
+    url: Annotated[
+        str | None, typer.Option(help="URL of the gateway. Default: WILDTAG_URL, or the running stack.")
+    ] = None,
     key: Annotated[
         str | None, typer.Option(help="API key; prefer WILDTAG_API_KEY, which the process list does not show.")
     ] = None,
@@ -56,6 +59,7 @@ def upload(
     A file is skipped if neither its name nor its content is that of an image. Exit status 1: some images were not
     uploaded, or with --wait not tagged, or a file that was named is skipped.
     """
+    from workers.cli.announced import Waits  # noqa: PLC0415 -- as below
     from workers.cli.sending import Sending  # noqa: PLC0415 -- keeps the command line quick
     from workers.client import Client, Image  # noqa: PLC0415 -- as above
 
@@ -67,8 +71,9 @@ def upload(
     reasons: Counter[str] = Counter()
     bars = SendingBars(len(paths), "tagged" if wait else "uploaded")
     done: dict[Path, Sent] = {}
-    own_key = settings.api_key or (None if url else read_home_key(settings.home))  # never sent to another gateway
-    with Client(url or _gateway(settings), own_key, patience=PATIENCE_S) as client:
+    there = url or settings.url or _gateway(settings)
+    own_key = settings.api_key or (read_home_key(settings.home) if _is_own(there, settings) else None)
+    with Client(there, own_key, patience=PATIENCE_S, on_wait=Waits().say) as client:
         client.ping()
 
         def uploaded(path: Path) -> Image:
@@ -118,8 +123,16 @@ def _gateway(settings: Settings) -> str:
 
     info = read_stack(settings.home)
     if info is None:
-        raise no_stack(settings, "pass the URL of a gateway with [bold]--url[/]")
+        raise no_stack(settings, "pass the URL of a gateway with [bold]--url[/] or WILDTAG_URL")
     return info.addresses["gateway"]
+
+
+def _is_own(url: str, settings: Settings) -> bool:
+    """Whether this is the gateway of the stack that runs here. The key of the home is sent to no other one."""
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- as above
+
+    info = read_stack(settings.home)
+    return info is not None and urlsplit(url).netloc == urlsplit(info.addresses["gateway"]).netloc
 
 
 def _name(path: Path) -> str:

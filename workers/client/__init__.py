@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+
+from vectordb.proxies import UnusableProxy
 from workers.client.answers import (
     BriefTag,
     FeedEntry,
@@ -17,6 +20,10 @@ from workers.client.answers import (
 from workers.client.client import Client
 from workers.client.errors import ApiError, Away, NotFinished, Postponed, Refused, StrangeAnswer
 from workers.client.search_results import SearchResults
+from workers.client.waiting import Waiting
+
+# the library prints nothing: a program that wants to see its log adds a handler
+logging.getLogger(__name__).addHandler(logging.NullHandler())
 
 __all__ = [
     "ApiError",
@@ -37,4 +44,6 @@ __all__ = [
     "Tag",
     "Taught",
     "TaughtObject",
+    "UnusableProxy",
+    "Waiting",
 ]  # fmt: skip

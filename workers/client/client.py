@@ -7,13 +7,11 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import Any, BinaryIO, Self, TypeVar
+from typing import Any, BinaryIO, Self
 from urllib.parse import quote
 
 import httpx
-import msgspec
 
-from vectordb.decoders import from_json
 from vectordb.errors import Transient
 from workers.client.answers import (
     FeedEntry,
@@ -21,20 +19,19 @@ from workers.client.answers import (
     FoundImages,
     FoundPage,
     Image,
-    Record,
     Taught,
     TaughtAll,
     TaughtObject,
 )
 from workers.client.body import opened, parameters
-from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
+from workers.client.errors import Away, NotFinished, Refused
+from workers.client.reading import news, read
 from workers.client.search_results import SearchResults
-from workers.client.server_events import ServerEvent, server_events
+from workers.client.server_events import server_events
+from workers.client.strangers import TEXT
 from workers.client.transport import Transport
-from workers.lifecycle.record import STATES
+from workers.client.waiting import Waiting
 from workers.stores.user_metadata import checked
-
-T = TypeVar("T")
 
 SLICE_S = 25.0  # seconds per long poll: some proxies close idle connections after 30
 PAGE = 200  # objects per page
@@ -48,12 +45,25 @@ class Client:
     """A client of the gateway at ``url`` with an API key.
 
     If the connection breaks or the gateway is busy, a request is retried for ``patience`` seconds, with the pauses of
-    ``Retry-After``. ``timeout``: seconds to connect, and between two chunks of a response. All methods raise
-    ``Refused`` and ``Postponed``, which are ``ApiError``s, ``Away`` and ``StrangeAnswer``.
+    ``Retry-After``. ``timeout``: seconds to connect, and between two chunks of a response. ``on_wait`` is called
+    before each pause, in the thread of the request. Nothing is printed; pauses are logged at the level INFO by the
+    logger ``workers.client``.
+
+    ``url`` may have a path, below which a proxy publishes the gateway. Proxies of the environment are used, except to
+    this machine. All methods raise ``Refused`` and ``Postponed``, which are ``ApiError``s, ``Away`` and
+    ``StrangeAnswer``. Raises ``UnusableProxy`` if a variable of the environment names a proxy that cannot be used.
     """
 
-    def __init__(self, url: str, key: str | None = None, *, timeout: float = 30.0, patience: float = 60.0) -> None:
-        self._transport = Transport(url, key, timeout, patience)
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        timeout: float = 30.0,
+        patience: float = 60.0,
+        on_wait: Callable[[Waiting], object] | None = None,
+    ) -> None:
+        self._transport = Transport(url, key, timeout, patience, on_wait)
 
     def __enter__(self) -> Self:
         return self
@@ -68,8 +78,8 @@ class Client:
         self._transport.close()
 
     def ping(self) -> None:
-        """Raises ``Away`` if the gateway does not answer. Does not retry."""
-        self._transport.ask("GET", "/healthz", patience=0.0)
+        """Raises ``Away`` if the gateway does not answer, as the others if something else does. Does not retry."""
+        self._transport.ask("GET", "/healthz", patience=0.0, expected=TEXT)
 
     def upload(
         self,
@@ -94,7 +104,7 @@ class Client:
         wanted = {"segment": segment, **parameters(checked(file_name, client_id, metadata))}
         with opened(source, content_type) as body:
             params = {k: v for k, v in ({"file_name": body.file_name} | wanted).items() if v is not None}
-            image = _read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
+            image = read(self._transport.ask("POST", "/v1/images", body=body, headers=headers, params=params), Image)
         if wait > 0:
             try:
                 return self._latest(image.id, wait)
@@ -104,7 +114,7 @@ class Client:
 
     def get(self, id: str) -> Image:  # noqa: A002 -- the name in the API
         """The progress of an image."""
-        return _read(self._transport.ask("GET", _image(id)), Image)
+        return read(self._transport.ask("GET", _image(id)), Image)
 
     def wait(
         self,
@@ -130,7 +140,7 @@ class Client:
         params = {"min_score": str(min_score), "limit": str(PAGE)}
         while True:
             answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)
-            page = _read(answer, FoundPage)
+            page = read(answer, FoundPage)
             yield from page.objects
             if page.cursor is None:
                 return
@@ -169,11 +179,11 @@ class Client:
         def page_at(cursor: str | None) -> FoundImages:
             if cursor is not None:
                 rest = {"cursor": cursor, "limit": str(page)}
-                return _read(self._transport.ask("GET", "/v1/search", params=rest), FoundImages)
+                return read(self._transport.ask("GET", "/v1/search", params=rest), FoundImages)
             if image is None:
-                return _read(self._transport.ask("GET", "/v1/search", params=params), FoundImages)
+                return read(self._transport.ask("GET", "/v1/search", params=params), FoundImages)
             with opened(image, None) as body:
-                return _read(self._transport.ask("POST", "/v1/search", body=body, params=params), FoundImages)
+                return read(self._transport.ask("POST", "/v1/search", body=body, params=params), FoundImages)
 
         return SearchResults(page_at)
 
@@ -193,7 +203,7 @@ class Client:
                     for event in server_events(pieces):
                         after = event.id or after  # the first event has only the current position
                         if event.data:
-                            yield _news(event)
+                            yield news(event)
             except Away:
                 if not listening:  # the transport has retried already
                     raise
@@ -204,18 +214,18 @@ class Client:
         try:
             self._transport.ask("DELETE", _image(id))
         except Refused as exc:
-            if exc.status != httpx.codes.NOT_FOUND:
+            if exc.status != httpx.codes.NOT_FOUND or not exc.of_gateway:
                 raise
             return False
         return True
 
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above
         """Tag an image again. Returns its progress before."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
+        return read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
 
     def segment(self, id: str, method: str = "dense") -> Image:  # noqa: A002 -- as above
         """Segment an image and tag it again. Returns its progress before."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
+        return read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
 
     def teach(
         self, key: object, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
@@ -228,7 +238,7 @@ class Client:
         if not isinstance(key, str) or label is None:
             raise TypeError("teach takes a key and a label: teach('cat.jpg', 'Chelsea'); add_captions adds captions")
         path = f"/v1/objects/{quote(bucket, safe='')}/{quote(key)}:tag"
-        return _read(self._transport.ask("POST", path, json={"label": label, "accepted": accepted}), TaughtObject)
+        return read(self._transport.ask("POST", path, json={"label": label, "accepted": accepted}), TaughtObject)
 
     def add_captions(self, captions: Sequence[str], source: str | None = None) -> tuple[Taught, ...]:
         """Add captions. ``source``: a name for their origin. Raises ``TypeError`` for one text instead of several."""
@@ -239,7 +249,7 @@ class Client:
             lesson: dict[str, Any] = {"captions": list(captions[start : start + LESSON])}
             if source is not None:
                 lesson["source"] = source
-            taught += _read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
+            taught += read(self._transport.ask("POST", "/v1/captions", json=lesson), TaughtAll).captions
         return tuple(taught)
 
     def _latest(
@@ -262,7 +272,7 @@ class Client:
             )  # fmt: skip
             changed = answer.status_code != httpx.codes.NOT_MODIFIED
             if changed or image is None:
-                image = _read(answer, Image)
+                image = read(answer, Image)
                 if on_change is not None:
                     headers = {"If-None-Match": answer.headers.get("ETag", "")}
                     on_change(image)
@@ -274,21 +284,3 @@ class Client:
 
 def _image(name: str) -> str:
     return f"/v1/images/{quote(name, safe='')}"
-
-
-def _news(event: ServerEvent) -> FeedEntry:
-    if event.name in STATES:
-        record = _decoded(event.data, Record)
-        return FeedEntry(event.id, event.name, record.bucket, record.key, record)
-    return msgspec.structs.replace(_decoded(event.data, FeedEntry), id=event.id, state=event.name)
-
-
-def _read(answer: httpx.Response, of: type[T]) -> T:
-    return _decoded(answer.content, of)
-
-
-def _decoded(data: bytes, of: type[T]) -> T:
-    try:
-        return from_json(data, of)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise StrangeAnswer(f"this is not a response of a wildtag gateway: {exc}") from exc

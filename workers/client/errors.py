@@ -7,7 +7,7 @@ error                branch     when
 ``Postponed``        Transient  an ``ApiError``: the gateway is busy, or a service behind it is unavailable
 ``Away``             Transient  the gateway is unreachable, or the connection broke
 ``NotFinished``      Transient  the image was not final in time; also a ``TimeoutError``
-``StrangeAnswer``    Permanent  the response is not of a wildtag gateway
+``StrangeAnswer``    Permanent  a response of success that is not of a wildtag gateway, or is cut off
 ===================  =========  ==========================================================================
 """
 
@@ -22,8 +22,10 @@ import msgspec
 
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent, Transient, WildtagError
+from workers.client.strangers import described
 
 PREFIX = "urn:wildtag:problem:"
+UNKNOWN = "about:blank"  # the type of errors that are not the gateway's
 PASSING = frozenset({408, 425, 429, 502, 503, 504})
 
 
@@ -37,14 +39,17 @@ class _Invalid(msgspec.Struct, frozen=True):
 class _Problem(msgspec.Struct, frozen=True):
     """A problem document (RFC 9457)."""
 
-    type: str = "about:blank"
+    type: str = UNKNOWN
     title: str = ""
     detail: str = ""
     errors: tuple[_Invalid, ...] = ()
 
 
 class ApiError(WildtagError):
-    """An error response. ``type``: a stable name, such as ``too-large``. ``retry_after``: seconds, if given."""
+    """An error response. ``type``: a stable name, such as ``too-large``. ``retry_after``: seconds, if given.
+
+    ``of_gateway``: false if something between sent it, such as a proxy; ``type`` is then ``about:blank``.
+    """
 
     def __init__(
         self,
@@ -52,8 +57,11 @@ class ApiError(WildtagError):
         type: str,  # noqa: A002 -- the name in the document
         status: int,
         retry_after: float | None = None,
+        *,
+        of_gateway: bool = True,
     ) -> None:
         super().__init__(detail)
+        self.of_gateway = of_gateway
         self.detail = detail
         self.type = type
         self.status = status
@@ -87,17 +95,19 @@ class StrangeAnswer(Permanent):
 
 
 def problem_of(answer: httpx.Response) -> ApiError:
-    """The error of a response, from the gateway or a proxy."""
+    """The error of a response, from the gateway or from something between."""
     try:
         problem = from_json(answer.content, _Problem)
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
-    phrase = problem.title or answer.reason_phrase
+    of_gateway = problem.type.startswith(PREFIX) or bool(problem.detail and problem.errors)
     later = _seconds(answer.headers.get("Retry-After"))
     # a conflict with Retry-After is temporary: an equal request is in progress
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
-    detail = problem.detail or f"{answer.status_code} {phrase}".rstrip()
+    if not of_gateway:
+        return error(described(answer), UNKNOWN, answer.status_code, later, of_gateway=False)
+    detail = problem.detail or f"{answer.status_code} {problem.title or answer.reason_phrase}".rstrip()
     faults = [f"{invalid.where}: {invalid.reason}" for invalid in problem.errors]
     if more := [fault for fault in faults if fault not in detail]:  # the gateway's detail names the first ones
         detail += f" ({'; '.join(more)})"

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import ipaddress
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-import stamina
 
-from vectordb.errors import Permanent, Transient
+from vectordb.errors import Permanent
+from vectordb.proxies import httpx_options
 from workers.client.body import Body
-from workers.client.errors import ApiError, Away, problem_of
+from workers.client.errors import Away, StrangeAnswer, problem_of
+from workers.client.strangers import EVENTS, JSON, unlike
+from workers.client.waiting import Waiting, attempts
 
 SILENCE_S = 60.0  # read timeout of a stream; the gateway sends a keep-alive at least every 15 s
-SOONEST_S = 0.1  # minimum pause before a retry
 
 
 class Transport:
     """Sends requests to ``url``; see ``Client``."""
 
-    def __init__(self, url: str, key: str | None, timeout: float, patience: float) -> None:
-        host = urlsplit(url).hostname
-        if urlsplit(url).scheme not in {"http", "https"} or not host:
-            raise Permanent(f"{url!r} is not a gateway URL; expected one like http://127.0.0.1:8080")
+    def __init__(
+        self,
+        url: str,
+        key: str | None,
+        timeout: float,
+        patience: float,
+        on_wait: Callable[[Waiting], object] | None = None,
+    ) -> None:
+        """Raises ``Permanent`` for what is no URL, ``UnusableProxy``."""
+        base = _base(url)
         self.patience = patience
         self._timeout = timeout
-        self._place = urlsplit(url).netloc.rpartition("@")[2]
-        self._http = httpx.Client(
-            base_url=url, headers={} if key is None else {"Authorization": f"Bearer {key}"},
-            trust_env=not _loopback(host),  # no proxy for this machine
-        )  # fmt: skip
+        self._on_wait = on_wait
+        self._place = urlsplit(base).netloc.rpartition("@")[2]
+        bearer = {} if key is None else {"Authorization": f"Bearer {key}"}
+        self._http = httpx.Client(base_url=base, headers=bearer, **httpx_options(base))
 
     def close(self) -> None:
         """Close all connections."""
@@ -49,16 +54,17 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         longer: float = 0.0,
         patience: float | None = None,
+        expected: str = JSON,
     ) -> httpx.Response:
-        """The response of success, or 304. ``longer``: additional seconds to wait for it.
+        """The response of success, or 304. ``longer``: additional seconds to wait for it. ``expected``: its type.
 
         May send the request several times, so use it for idempotent requests only. Raises ``Refused``, ``Postponed``,
-        ``Away``.
+        ``Away``, ``StrangeAnswer``.
         """
-        for attempt in _attempts(self.patience if patience is None else patience):
+        for attempt in attempts(self.patience if patience is None else patience, self._on_wait):
             with attempt:
                 return self._sent(
-                    method, path, read=self._timeout + longer, json=json, params=params,
+                    method, path, read=self._timeout + longer, expected=expected, json=json, params=params,
                     headers={**(headers or {}), **({} if body is None else body.headers)},
                     content=None if body is None else body.pieces(),
                 )  # fmt: skip
@@ -67,37 +73,30 @@ class Transport:
     @contextmanager
     def stream(self, path: str, headers: Mapping[str, str]) -> Iterator[Iterator[bytes]]:
         """The bytes of a streaming response. Raises the errors of ``ask``, and ``Away`` if the connection breaks."""
-        for attempt in _attempts(self.patience):
+        for attempt in attempts(self.patience, self._on_wait):
             with attempt:
-                answer = self._sent("GET", path, read=SILENCE_S, stream=True, headers=headers)
+                answer = self._sent("GET", path, read=SILENCE_S, expected=EVENTS, stream=True, headers=headers)
         try:
             with _translated(self._place):
                 yield answer.iter_bytes()
         finally:
             answer.close()
 
-    def _sent(self, method: str, path: str, *, read: float, stream: bool = False, **parts: Any) -> httpx.Response:
+    def _sent(
+        self, method: str, path: str, *, read: float, expected: str, stream: bool = False, **parts: Any
+    ) -> httpx.Response:
         with _translated(self._place):
             timeout = httpx.Timeout(self._timeout, read=read)
             answer = self._http.send(self._http.build_request(method, path, timeout=timeout, **parts), stream=stream)
-            if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
+            if answer.status_code == httpx.codes.NOT_MODIFIED:
                 return answer
+            if answer.is_success:
+                if (fault := unlike(answer, {expected})) is None:
+                    return answer
+                answer.close()
+                raise StrangeAnswer(fault)
             answer.read()
             raise problem_of(answer)
-
-
-def _attempts(patience: float) -> Iterator[stamina.Attempt]:
-    def pause(exc: Exception) -> bool | float:
-        if not isinstance(exc, Transient):
-            return False
-        if not isinstance(exc, ApiError) or exc.retry_after is None:
-            return True
-        return exc.retry_after <= patience and max(exc.retry_after, SOONEST_S)
-
-    return iter(stamina.retry_context(
-        on=pause, attempts=None if patience > 0 else 1, timeout=patience or None, wait_initial=0.2, wait_max=5.0,
-        wait_jitter=0.3,
-    ))  # fmt: skip
 
 
 @contextmanager
@@ -112,8 +111,15 @@ def _translated(place: str) -> Iterator[None]:
         raise Away(f"cannot reach the gateway at {place}: {str(exc) or type(exc).__name__}") from exc
 
 
-def _loopback(host: str) -> bool:
+def _base(url: str) -> str:
+    """The URL without what an address of the page has: a fragment, which may be a key, and the name of the file."""
+    wrong = Permanent(f"{url.partition('#')[0]!r} is not a gateway URL; expected one like http://127.0.0.1:8080")
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        parts = urlsplit(url.strip())
+        httpx.URL(url.strip())
+        host, _ = parts.hostname, parts.port
+    except (ValueError, httpx.InvalidURL):
+        raise wrong from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise wrong
+    return f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/index.html').rstrip('/')}"

@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from vectordb.errors import WildtagError
+from vectordb.proxies import UnusableProxy, require_usable
 from workers.diagnostics.check import Check
 from workers.diagnostics.packages import EMBEDDED, packages, torch_check
 from workers.diagnostics.python_release import advice
@@ -72,6 +73,10 @@ def _machine(settings: Settings) -> Iterator[Check]:
     yield from _redis(settings.home)
     yield torch_check(settings)
     yield _watches(settings.inbox_folder)
+    try:
+        require_usable()
+    except UnusableProxy as exc:
+        yield Check.note("proxies", str(exc), "unset or correct it: requests to other machines fail")
 
 
 def _home(settings: Settings) -> Iterator[Check]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from vectordb.proxies import DIRECT
 from workers.embedded.redis_server import PrivateRedis
 from workers.settings.process_environment import environment_of
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
@@ -76,7 +76,7 @@ def services(
 
 def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     def ready() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
+        with DIRECT.open(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
             return bool(answer.status == 200)
 
     return ready

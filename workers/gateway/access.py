@@ -2,7 +2,8 @@
 
 On the loopback address no key is required by default; such requests have the scope ``write``. Pages of other sites
 in a user's browser must not get access: requests for another host name (DNS rebinding) or from another origin are
-refused. A request that a proxy forwarded comes from somebody else, so it always needs a key.
+refused. A request that a proxy forwarded comes from somebody else, so it always needs a key: see
+``workers.gateway.behind_proxy``.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from starlette.datastructures import Headers
 from workers.gateway import sessions
 from workers.gateway.addresses import loopback
 from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
+from workers.gateway.behind_proxy import public_path, through_proxy
 from workers.gateway.problems import Problem
 from workers.gateway.sessions import Sessions
 
@@ -31,16 +33,6 @@ _NEEDS = "__wildtag_scope__"
 BELIEVED_S = 2.0  # how long a removed key, or a session of it, may still work
 KNOWN_MAX = 1000
 WITHOUT_KEY = Scope.WRITE  # the scope of requests that need no key: every user of this machine can send them
-# set by proxies; also every header that begins with one of the prefixes
-FORWARDED = frozenset({
-    "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-original-host", "x-original-for",
-    "true-client-ip", "cf-connecting-ip", "fastly-client-ip", "fly-client-ip", "client-ip", "x-remote-ip",
-    "x-remote-addr", "x-originating-ip", "x-proxyuser-ip", "x-real-port", "x-azure-clientip", "x-nginx-proxy",
-    "x-original-url", "x-rewrite-url", "x-arr-log-id", "x-arr-ssl", "x-varnish", "cdn-loop",
-    "remote-user", "x-remote-user", "forwarded-for",
-})  # fmt: skip
-FORWARDED_PREFIXES = ("x-forwarded", "x-envoy-", "x-auth-request-", "x-vercel-", "cf-", "ngrok-", "tailscale-")
-
 # only documents the key in the OpenAPI document; ``Access`` reads it, because of the cookie
 bearer = HTTPBearer(
     auto_error=False,
@@ -119,8 +111,8 @@ class Access:
             return found, False
         if not self._open:
             raise _no_key("an API key is required: Authorization: Bearer KEY")
-        if (header := forwarded(request.headers)) is not None:
-            raise _no_key(f"a proxy forwarded this request (it has the header {header}), so an API key is required")
+        if (reason := through_proxy(request)) is not None:
+            raise _no_key(f"a proxy forwarded this request ({reason}), so an API key is required")
         _only_here(request)
         return Caller("", WITHOUT_KEY), False
 
@@ -140,7 +132,13 @@ class Access:
             origin = "another site"
         if origin is None or origin in self._origins or _place(origin) == request.headers.get("host"):
             return
-        raise Problem("forbidden", f"pages of {origin[:200]} are not allowed to send this request")
+        host = request.headers.get("host", "")[:200]
+        raise Problem(
+            "forbidden",
+            f"pages of {origin[:200]} are not allowed to send this request to {host}. If a proxy publishes the"
+            " gateway there, let it pass on the Host header, or send X-Forwarded-Host and name the proxy in"
+            " WILDTAG_TRUSTED_PROXIES",
+        )
 
     async def known(self, shown: str) -> Caller | None:
         """The caller with this key; ``None`` for an unknown key."""
@@ -231,23 +229,27 @@ def needed_by(functions: Iterable[object]) -> Scope | None:
     return max((scope for f in functions if (scope := getattr(f, _NEEDS, None)) is not None), default=None)
 
 
-def forwarded(headers: Headers) -> str | None:
-    """The header by which a proxy says that it forwarded a request; ``None`` if there is none."""
-    return next((name for name in headers if name in FORWARDED or name.startswith(FORWARDED_PREFIXES)), None)
-
-
 def _bearer(headers: Headers) -> str | None:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     return key.strip() if scheme.lower() == "bearer" and key.strip() else None
 
 
 def cookie_name(request: Request) -> str:
-    """The name of the cookie: with the port that the browser knows, so that stacks on other ports keep theirs."""
+    """The name of the cookie: with the port and the root path that the browser knows.
+
+    So stacks on other ports or below other paths keep theirs.
+    """
     try:
         port = request.url.port
     except ValueError:
         port = None
-    return f"wildtag_session_{port or (443 if request.url.scheme == 'https' else 80)}"
+    path = public_path(request).replace("/", ".")
+    return f"wildtag_session_{port or (443 if request.url.scheme == 'https' else 80)}{path}"
+
+
+def cookie_path(request: Request) -> str:
+    """The path to which the browser sends the cookie: not to other applications of the same host."""
+    return f"{public_path(request)}/"
 
 
 def _digest_of_session(shown: str) -> bytes:

@@ -37,6 +37,7 @@ from workers.gateway import (
     webhook,
 )
 from workers.gateway.admission import Admission
+from workers.gateway.behind_proxy import BehindProxy
 from workers.gateway.body_memory import BodyMemory
 from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.entry import Entry
@@ -77,6 +78,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
                   docs_url=None, redoc_url=None)  # fmt: skip
     app.state.closing = streams.close  # see ``workers.gateway.serving``
+    app.state.root_path = options.root_path
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(
@@ -122,5 +124,6 @@ def create_app(services: Services, options: Options) -> FastAPI:
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
             expose_headers=["ETag", "Location", "Retry-After"],
         )  # fmt: skip
+    app.add_middleware(BehindProxy, root_path=options.root_path, proxies=options.trusted_proxies)
     app.openapi = lambda: openapi.specification(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

@@ -56,7 +56,7 @@ class Forms:
         caller: Caller = request.state.caller
         await uploads.admission.admitted(caller, 1, wanted.segment)
         name, size = new_id(suffix), range(wanted.size or 1, (wanted.size or most) + 1)
-        base = str(request.base_url).rstrip("/")
+        base = str(request.base_url).rstrip("/") + self._options.root_path
         expires_at = self._clock() + LIFETIME_S
         url, fields = await anyio.to_thread.run_sync(self._form, name, wanted, size, caller, base, expires_at)
         return name, {

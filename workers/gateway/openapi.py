@@ -102,7 +102,7 @@ def specification(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     spec = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes,
-        openapi_version="3.1.0",
+        openapi_version="3.1.0", servers=[{"url": app.state.root_path}] if app.state.root_path else None,
     )  # fmt: skip
     schemas = spec["components"]["schemas"]
     schemas["Problem"] = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -134,7 +134,8 @@ class Options:
     ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller;
     ``None``: no limit. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
     after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
-    of an event stream. ``segmentation_methods``: the available ones.
+    of an event stream. ``segmentation_methods``: the available ones. ``root_path``: such as ``/tags``, below which a
+    proxy publishes the gateway. ``trusted_proxies``: addresses and networks of proxies whose headers are believed.
     ``video``: whether videos are tagged.
     """
 
@@ -155,4 +156,6 @@ class Options:
     rate: float | None = None
     cors_origins: Sequence[str] = ()
     flower: str | None = None
+    root_path: str = ""
+    trusted_proxies: Sequence[str] = ()
     segmentation_methods: Sequence[str] = ("dense", "regions")

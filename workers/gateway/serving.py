@@ -153,6 +153,7 @@ SERVER: dict[str, Any] = {
     # httptools needs a third less CPU per event than h11; uvloop would save another tenth, which is not needed
     "http": Protocol, "loop": "asyncio", "access_log": False, "log_config": None, "server_header": False,
     "lifespan": "on", "timeout_keep_alive": KEEP_ALIVE, "timeout_graceful_shutdown": 3,
+    "proxy_headers": False,  # Uvicorn believes any process of this machine; see ``workers.gateway.behind_proxy``
 }  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
 from workers.gateway import responses
-from workers.gateway.access import Access, cookie_name
+from workers.gateway.access import Access, cookie_name, cookie_path
 from workers.gateway.sessions import LONGEST_S
 
 OLD_COOKIE = "wildtag_key"  # of earlier versions; it held the API key
@@ -34,8 +34,9 @@ def router(access: Access) -> APIRouter:
         # a proxy may have taken TLS off, but the browser names the page's origin
         secure = request.url.scheme == "https" or request.headers.get("origin", "").startswith("https:")
         answer.set_cookie(
-            cookie_name(request), shown, httponly=True, samesite="strict", secure=secure, max_age=LONGEST_S
-        )
+            cookie_name(request), shown, path=cookie_path(request), httponly=True, samesite="strict", secure=secure,
+            max_age=LONGEST_S,
+        )  # fmt: skip
         answer.delete_cookie(OLD_COOKIE, httponly=True, samesite="strict")
         return answer
 
@@ -46,7 +47,7 @@ def router(access: Access) -> APIRouter:
         access.same_origin(request)
         await access.end(request)
         answer = Response(status_code=204)
-        answer.delete_cookie(cookie_name(request), httponly=True, samesite="strict")
+        answer.delete_cookie(cookie_name(request), path=cookie_path(request), httponly=True, samesite="strict")
         answer.delete_cookie(OLD_COOKIE, httponly=True, samesite="strict")
         return answer
 

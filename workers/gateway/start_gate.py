@@ -13,6 +13,7 @@ from starlette.responses import Response
 
 from vectordb.errors import Transient
 from workers.gateway import problems, responses
+from workers.gateway.behind_proxy import below
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -42,10 +43,14 @@ class StartGate:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._open or not (path := str(scope.get("path", ""))).startswith((READY, API)):
+        elif self._open or not (path := self._path(scope)).startswith((READY, API)):
             await self._app(scope, receive, send)
         else:
             await self._refusal(path)(scope, receive, send)
+
+    def _path(self, scope: Message) -> str:
+        path = str(scope.get("path", ""))
+        return below(self._app.state.root_path, path) or path
 
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -17,8 +17,8 @@ from starlette.requests import ClientDisconnect
 from vectordb.errors import Transient
 from workers.events.notification import LARGEST, Notification, webhook
 from workers.events.sink import received_events
-from workers.gateway.access import forwarded
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.behind_proxy import through_proxy
 from workers.gateway.body_memory import lease_of
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
@@ -68,7 +68,7 @@ def _refused(request: Request, token: str | None, *, open_: bool) -> Response | 
         # pages in a user's browser can reach the loopback address; browsers send Origin with such requests
         if "origin" in request.headers:
             return Problem("forbidden", "pages are not allowed to send events").response()
-        if forwarded(request.headers) is None:
+        if through_proxy(request) is None:
             return None
     shown = request.headers.get("authorization", "").encode("latin-1")
     if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):

@@ -60,6 +60,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.basic_auth = [settings.flower_auth]
     options.max_tasks, options.natural_time = TASKS, True
     options.enable_events = False  # all workers always send them; it would ask them to every five seconds
+    options.url_prefix = urlsplit(settings.flower_url or "").path.strip("/")
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
         {*secrets, settings.flower_auth.partition(":")[2]},
@@ -83,7 +84,9 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
     """
 
     def __init__(self, app: Any, auth: str, host: str | None, secrets: Iterable[str]) -> None:
-        super().__init__(options=options, capp=app, **flower_settings)
+        self._prefix = f"/{options.url_prefix}" if options.url_prefix else ""
+        at_prefix = {name: f"{self._prefix}{flower_settings[name]}" for name in ("login_url", "static_url_prefix")}
+        super().__init__(options=options, capp=app, **{**flower_settings, **at_prefix})
         self.events = GatheredEvents(
             app, self.io_loop, enable_events=options.enable_events, max_workers_in_memory=options.max_workers,
             max_tasks_in_memory=options.max_tasks,
@@ -95,7 +98,14 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         self.add_transform(lambda _request: _Hiding(hidden))
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """See Tornado: chooses the handler of a request. Refused requests get one of our own."""
+        """See Tornado: chooses the handler of a request. Refused requests get one of our own.
+
+        Flower serves its paths below that of its URL only. Some proxies remove it, and so do checks of its health.
+        """
+        if self._prefix and not f"{request.path}/".startswith(f"{self._prefix}/"):
+            request.path = self._prefix + request.path
+        elif self._prefix and request.path == self._prefix:
+            request.path += "/"
         if (refusal := self._refusal(request)) is not None:
             return self.get_handler_delegate(request, _Refused, dict(zip(("status", "reason"), refusal, strict=True)))
         return super().find_handler(request, **kwargs)
@@ -104,11 +114,12 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if not served(request.headers.get("Host", ""), self._host):
             return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
         shown = request.headers.get("Authorization", "").encode()
-        if request.path == OPEN:
+        path = request.path.removeprefix(self._prefix)
+        if path == OPEN:
             return None
         if not compare_digest(shown, self._expected):
             return 401, "A user and a password are required."
-        if self._rabbitmq and request.path.rstrip("/") in BROKER_PATHS:
+        if self._rabbitmq and path.rstrip("/") in BROKER_PATHS:
             return 404, "The queues are shown by wildtag status and by the gateway's /metrics."
         return None
 

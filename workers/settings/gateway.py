@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from workers.settings.topic import Topic, Words
 
+_PATH = re.compile(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
+_ROUTES = frozenset({"v1", "docs", "docs.html", "openapi.json", "healthz", "readyz", "metrics", "index.html"})
 _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
 
 
@@ -20,6 +23,20 @@ class GatewaySettings(Topic):
         description="Port on which the gateway listens. When it is not set and 8080 is in use, `wildtag up` takes a"
         " free one.",
     )  # fmt: skip
+    root_path: str | None = Field(
+        None,
+        description="Path below which a reverse proxy publishes the gateway, for example /tags. Default: none.",
+    )
+    trusted_proxies: Words = Field(
+        (),
+        description="Addresses or networks of reverse proxies, for example 127.0.0.1 or 172.16.0.0/12, whose headers"
+        " X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed. Default: none.",
+    )
+    url: str | None = Field(
+        None,
+        description="URL of the gateway that `wildtag upload` sends to, for example https://host/tags. Default: that"
+        " of the running stack.",
+    )
     api_key: str | None = Field(
         None, pattern=r"^[!-~]+$", repr=False, description="API key that `wildtag upload` sends to a gateway."
     )
@@ -33,7 +50,7 @@ class GatewaySettings(Topic):
     key_required: bool | None = Field(
         None,
         description="Whether requests must present an API key. Default: yes, unless the gateway listens on a loopback"
-        " address.",
+        " address and neither WILDTAG_ROOT_PATH nor WILDTAG_TRUSTED_PROXIES names a proxy.",
     )
     upload_prefix: str = Field(
         "uploads/", pattern=r"^[^/.].*/$",
@@ -58,6 +75,31 @@ class GatewaySettings(Topic):
         description="Origins whose pages may call the gateway (CORS), for example https://example.org. `*` and `null`"
         " only where API keys are required.",
     )
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str | None) -> str | None:
+        if value is None or not value.strip("/"):
+            return None
+        path = f"/{value.strip('/')}"
+        if not _PATH.fullmatch(path):
+            raise ValueError("expected a path such as /tags, with letters, digits and the characters . _ ~ -")
+        if path.split("/")[1] in _ROUTES:
+            raise ValueError(f"{path} cannot be told from the gateway's own paths: choose another one")
+        return path
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, proxies: tuple[str, ...]) -> tuple[str, ...]:
+        for one in proxies:
+            try:
+                ip_network(one)
+            except ValueError as exc:
+                raise ValueError(
+                    f"{one[:100]!r} is not an address or a network: expected one like 127.0.0.1 or 172.16.0.0/12"
+                    f" ({exc})"
+                ) from exc
+        return proxies
 
     @field_validator("cors_origins")
     @classmethod

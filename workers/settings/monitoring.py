@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from workers.settings.topic import Topic
 
+_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 HIDDEN_FROM = 6  # characters of a password; to replace shorter ones would damage Flower's pages
 
 
@@ -38,8 +41,27 @@ class MonitoringSettings(Topic):
     flower_url: str | None = Field(
         None,
         description="URL at which people reach Flower. The gateway's page links to it, and Flower serves requests to"
-        " its host name. Default: no link, and Flower serves localhost and plain addresses.",
+        " its host name. Behind a proxy it may have a path, such as https://host/flower. Default: no link, and Flower"
+        " serves localhost and plain addresses.",
     )
+
+    @field_validator("flower_url")
+    @classmethod
+    def _is_url(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            valid = False
+        if not valid or not _PATH.fullmatch(parts.path):
+            raise ValueError(
+                "expected a URL such as https://host:5555 or https://host/flower; its path has letters, digits and"
+                " the characters . _ ~ -"
+            )
+        return value
+
     liveness_folder: Path | None = Field(
         None,
         description="Folder in which each process records its progress in a file, for health checks. Default: no"

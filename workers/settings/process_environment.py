@@ -43,7 +43,7 @@ FLOWER = Secrets(frozenset({"flower_auth"}))
 RECEIVER = Secrets(frozenset({"notify_url", "notify_secret"}))
 REDIS_TARGET = Secrets(frozenset({"redis_target_url"}))
 ADMINISTRATION = Secrets(frozenset({"s3_admin_access_key", "s3_admin_secret_key"}))
-COMMANDS = Secrets(frozenset({"api_key", "copy_from_api_key", "copy_to_api_key"}))
+COMMANDS = Secrets(frozenset({"api_key", "url", "copy_from_api_key", "copy_to_api_key"}))
 """Secrets of commands that people run. No process of a stack gets them."""
 
 NEEDS: Mapping[str, tuple[Secrets, ...]] = {

@@ -98,16 +98,21 @@ def options(wiring: Wiring) -> Options:
     """The options of the gateway. Raises ``Permanent`` if other machines could reach it without an API key."""
     s = wiring.settings
     here = loopback(s.gateway_host)
-    needed = not here if s.key_required is None else s.key_required
+    proxied = bool(s.root_path or s.trusted_proxies)
+    needed = (not here or proxied) if s.key_required is None else s.key_required
+    admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     if not here and not needed:
         raise Permanent(
             f"{s.gateway_host} can be reached from other machines, but WILDTAG_KEY_REQUIRED is false: listen on"
             " 127.0.0.1, or require API keys"
         )
-    if needed and s.admin_key is None and not wiring.api_keys.list():
+    # the key of the home administers what runs here; it is not for other machines
+    if needed and s.admin_key is None and not (here and admin_keys) and not wiring.api_keys.list():
+        why = "requests must present an API key" if here else f"{s.gateway_host} can be reached from other machines"
+        otherwise = "" if here else ", or listen on 127.0.0.1"
         raise Permanent(
-            f"{s.gateway_host} can be reached from other machines, but there is no API key: set WILDTAG_ADMIN_KEY,"
-            " create a key with `wildtag keys create`, or listen on 127.0.0.1"
+            f"{why}, but there is no API key: set WILDTAG_ADMIN_KEY, or create a key with `wildtag keys create`"
+            f"{otherwise}"
         )
     if not here and s.webhook_token is None:
         raise Permanent(
@@ -122,11 +127,11 @@ def options(wiring: Wiring) -> Options:
         )
     # half, because the first message after that may be as late again
     recheck_s = (s.recheck_access_s - BELIEVED_S) / 2
-    admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
     return Options(
         bucket=s.bucket, token=s.webhook_token, open=not needed, admin_keys=admin_keys, upload_prefix=s.upload_prefix,
         recheck_s=recheck_s, ping_s=min(PING_S, recheck_s),
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
-        flower=s.flower_url, segmentation_methods=s.segmentation_methods,
+        flower=s.flower_url, segmentation_methods=s.segmentation_methods, root_path=s.root_path or "",
+        trusted_proxies=s.trusted_proxies,
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 from typer.testing import CliRunner
 
 from vectordb.errors import Permanent
@@ -45,6 +46,19 @@ def test_a_password_may_look_like_a_url() -> None:
     assert passwords_of("redis://:secret@h/0", "redis://h/0") == {"secret", ""}
     assert passwords_of("amqp://a:one@h/v;amqp://a:two@i/v") == {"one", "two"}
     assert Settings(flower_auth="me:http://a:bcd@h").flower_auth == "me:http://a:bcd@h"
+
+
+@pytest.mark.parametrize("url", ["https://host/flower", "http://host:5555", "http://host/a/b/", "https://host/"])
+def test_its_url_may_have_a_path(url: str) -> None:
+    assert Settings(flower_url=url).flower_url == url
+
+
+@pytest.mark.parametrize(
+    "url", ["host/flower", "/flower", "ftp://host", "https://host/a b", "https://host:port/", "x"]
+)
+def test_what_is_no_url_of_it_is_refused(url: str) -> None:
+    with pytest.raises(ValidationError, match="expected a URL such as"):
+        Settings(flower_url=url)
 
 
 def test_doctor_shows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:

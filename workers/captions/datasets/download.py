@@ -12,6 +12,7 @@ import stamina
 
 from vectordb.disk_space import require_space
 from vectordb.errors import Permanent, Transient
+from vectordb.proxies import httpx_options
 
 TIMEOUT_S = 30.0  # without a byte
 PAUSE_S = 0.5  # before the second attempt; doubled before each further one
@@ -45,7 +46,8 @@ def download(url: str, target: Path, on_bytes: OnBytes) -> None:
     part, tag = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.etag")
     failures, before, connected = 0, -1, False
     timeout = httpx.Timeout(TIMEOUT_S, connect=CONNECT_S)
-    with httpx.Client(follow_redirects=True, timeout=timeout, headers={"Accept-Encoding": "identity"}) as client:
+    whole = {"Accept-Encoding": "identity"}
+    with httpx.Client(follow_redirects=True, timeout=timeout, headers=whole, **httpx_options(url)) as client:
         for attempt in stamina.retry_context(
             on=Interrupted, attempts=None, timeout=None, wait_initial=PAUSE_S, wait_max=20 * PAUSE_S
         ):

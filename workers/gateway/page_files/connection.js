@@ -1,5 +1,7 @@
 // The state of the connection. Failed requests report here and wait until the server is available.
 
+import { at } from "./place.js";
+
 const PROBE_MS = 1500;
 const changes = new EventTarget();
 let state = "online"; // "away": no response; "ailing": the server is not ready; "locked": a key is required
@@ -36,7 +38,7 @@ export function check() {
 
 async function look() {
   try {
-    const answer = await fetch("/v1/status", { cache: "no-store", signal: AbortSignal.timeout(10_000) });
+    const answer = await fetch(at("/v1/status"), { cache: "no-store", signal: AbortSignal.timeout(10_000) });
     // other errors, such as 429 or 403, mean that the server is available
     become(answer.status === 401 ? "locked" : answer.status >= 500 ? "ailing" : "online");
   } catch {

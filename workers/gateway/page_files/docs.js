@@ -3,7 +3,7 @@
 "use strict";
 
 window.SwaggerUIBundle({
-  url: "/openapi.json",
+  url: "openapi.json",
   dom_id: "#docs",
   deepLinking: true,
   presets: [window.SwaggerUIBundle.presets.apis],

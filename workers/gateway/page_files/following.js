@@ -1,11 +1,10 @@
-// Follows images until they are final. Browsers limit the connections to a server: two images have their own event
-// stream, which shows every stage; the others use the feed and polling.
+// Follows images until they are final, by polling and the feed. They have no event streams of their own: browsers allow six
+// connections to a server for all tabs.
 
 import { get, objectPath, oid, post } from "./api.js";
 import * as feed from "./feed.js";
 
-const STREAMS = 2;
-const ASK_EVERY_MS = 700;
+const ASK_EVERY_MS = 400;
 const ASKED_AT_ONCE = 4;
 const FINAL = new Set(["done", "failed", "dead", "skipped"]);
 const followed = new Map(); // by bucket/key, oldest first
@@ -15,8 +14,7 @@ let asking = false;
 export function follow(object, since, report) {
   const name = oid(object);
   stop(name);
-  followed.set(name, { address: objectPath(object), since, report, source: null });
-  streams();
+  followed.set(name, { address: objectPath(object), since, report });
   ask();
 }
 
@@ -28,34 +26,14 @@ export async function lookAgain(object, action, card, how) {
 }
 
 function stop(name) {
-  followed.get(name)?.source?.close();
   followed.delete(name);
 }
 
 function heard(name, status) {
   const one = followed.get(name);
   if (!one) return;
-  if (FINAL.has(status.state) || status.state === "gone") {
-    stop(name);
-    streams();
-  }
+  if (FINAL.has(status.state) || status.state === "gone") stop(name);
   one.report(status);
-}
-
-function streams() {
-  let open = [...followed.values()].filter((one) => one.source).length;
-  for (const [name, one] of followed) {
-    if (open >= STREAMS) return;
-    if (one.source || one.refused) continue;
-    open += 1;
-    one.source = new EventSource(`${one.address}:events?since=${one.since}`);
-    one.source.addEventListener("state", (event) => heard(name, JSON.parse(event.data)));
-    one.source.onerror = () => {
-      one.source.close(); // poll instead
-      one.source = null;
-      one.refused = true;
-    };
-  }
 }
 
 async function ask() {
@@ -63,7 +41,7 @@ async function ask() {
   asking = true;
   while (followed.size) {
     await new Promise((then) => setTimeout(then, ASK_EVERY_MS));
-    const round = [...followed].filter(([, one]) => !one.source).slice(0, ASKED_AT_ONCE);
+    const round = [...followed].slice(0, ASKED_AT_ONCE);
     for (const [name, one] of round) {
       await look(name, one);
       if (followed.get(name) === one) {

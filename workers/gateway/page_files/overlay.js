@@ -3,6 +3,7 @@
 import { path } from "./api.js";
 import { make, plural } from "./dom.js";
 import { painting } from "./painting.js";
+import { at } from "./place.js";
 import { raster } from "./raster.js";
 import { inWords, naming, percent, shares, unknown } from "./segments.js";
 
@@ -129,7 +130,7 @@ function controls(record, canvas) {
     },
   }, "Hide colours");
   const link = (kind, words, end) => make("a", {
-    href: `/v1/${kind}/${path(record.bucket, record.key)}`, download: `${record.key.split("/").at(-1)}${end}`,
+    href: at(`/v1/${kind}/${path(record.bucket, record.key)}`), download: `${record.key.split("/").at(-1)}${end}`,
   }, words);
   return make("p", { class: "buttons" }, hide,
     link("overlays", "Overlay with legend", ".overlay.jpg"), link("label-maps", "Label map", ".labels.png"));

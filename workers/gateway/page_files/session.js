@@ -3,8 +3,11 @@
 import { call, post } from "./api.js";
 import * as connection from "./connection.js";
 import { byId } from "./dom.js";
+import * as feed from "./feed.js";
+import { base } from "./place.js";
+import { uploading } from "./uploads.js";
 
-const SIGNED_IN = "wildtag.signed-in"; // whether a cookie was set
+const SIGNED_IN = `wildtag.signed-in ${base}`; // whether a cookie was set
 
 // A link that `wildtag up` prints has a key in its fragment, which is not sent anywhere. It leaves the address at once.
 async function fromAddress() {
@@ -21,7 +24,16 @@ async function fromAddress() {
   localStorage.setItem(SIGNED_IN, "yes");
   byId("sign-out").hidden = false;
   byId("sign-in").close();
+  feed.changedSession();
   connection.unlocked();
+}
+
+// Another tab has signed in or out. What this one shows goes with the session, unless it would lose files.
+function session() {
+  const out = byId("sign-out");
+  const ended = !out.hidden && !localStorage.getItem(SIGNED_IN);
+  out.hidden = !localStorage.getItem(SIGNED_IN);
+  if (ended && !uploading()) location.reload();
 }
 
 // Resolves when requests may be sent: after signing in with the key of the address, if it has one.
@@ -44,6 +56,7 @@ export async function install() {
     localStorage.setItem(SIGNED_IN, "yes");
     out.hidden = false;
     dialog.close();
+    feed.changedSession();
     connection.unlocked();
   };
   out.onclick = async () => {
@@ -54,11 +67,14 @@ export async function install() {
       return;
     }
     localStorage.removeItem(SIGNED_IN);
+    feed.changedSession();
     location.reload();
   };
   connection.onChange(() => {
     if (connection.current() === "locked" && !dialog.open) open();
+    if (connection.current() === "online" && dialog.open) dialog.close(); // another tab has signed in
   });
+  addEventListener("storage", ({ key }) => key === SIGNED_IN && session());
   addEventListener("hashchange", fromAddress);
   await fromAddress();
 }

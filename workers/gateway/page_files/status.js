@@ -3,6 +3,7 @@
 import { get } from "./api.js";
 import * as connection from "./connection.js";
 import { byId, duration, ended, make, plural } from "./dom.js";
+import { at } from "./place.js";
 import { open as openSignIn } from "./session.js";
 
 const EVERY_MS = 4000;
@@ -62,7 +63,7 @@ function kept({ bucket, missing, known, reason }) {
 // Reads the outages while the status cannot be read.
 async function ask() {
   try {
-    ({ outages } = await (await fetch("/readyz", { cache: "no-store" })).json());
+    ({ outages } = await (await fetch(at("/readyz"), { cache: "no-store" })).json());
     banner();
   } catch {
     // no response at all; the connection reports that

@@ -15,7 +15,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
-from workers.events.notification import LARGEST, Notification, webhook
+from workers.events.notification import LARGEST, too_large, webhook
 from workers.events.sink import received_events
 from workers.gateway.access import forwarded
 from workers.gateway.batching_writer import BatchingWriter
@@ -47,10 +47,7 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             return Response(status_code=400)  # the sender is gone
         except Problem as exc:  # the memory for bodies is in use
             return exc.response()
-        if size <= LARGEST:
-            notification = webhook(body, bucket)
-        else:
-            notification = Notification(rejected=(f"larger than {LARGEST} bytes",))
+        notification = webhook(body, bucket) if size <= LARGEST else too_large()
         if notification.rejected:
             log.warning("notification rejected", reason=notification.rejected[0], size=size)
         try:

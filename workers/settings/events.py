@@ -26,7 +26,7 @@ class EventSettings(Topic):
     follow_types: Words = Field(
         (),
         description="Tag only objects of these content types, for example image/*, where the store reports a type."
-        " Default: all types.",
+        " An unspecified one, such as application/octet-stream, is no type: the content decides. Default: all types.",
     )
     ignore: Words = Field(
         (),

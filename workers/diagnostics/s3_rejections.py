@@ -11,10 +11,13 @@ from workers.events.sink import EventSink, StoredRejection
 
 RECENT_S = 86_400.0
 LISTED = "`wildtag events rejected` lists them, and with --json what they contain"
+UNNAMED = (
+    "the server sends events without a readable key, and each of them brings the sweep forward: update the server, or"
+    " use its listen API or the sweep alone"
+)
 REMEDIES = (
     ("confirm a subscription", "open the SubscribeURL of the message once"),
-    ("which object it is about", "the server sends events without a readable key: each brings the sweep forward. Update"
-     " the server, or use the listen API or the sweep alone"),
+    ("which object it is about", UNNAMED),
     ("names no bucket", "have the server name its bucket in its events"),
     ("over S3 only", "send the notifications of the S3 server itself"),
     ("larger than", "have the sender split its notifications"),

@@ -50,21 +50,25 @@ class Ignored(NamedTuple):
     label: str
 
 
+class Writing(NamedTuple):
+    """How the sender writes keys. For both see ``Occurrence``."""
+
+    plain: bool = False
+    told: str | None = None
+
+
 Found = Occurrence | Ignored | Unreadable
 
 
-def found_in(data: bytes, *, plain: bool = False, told: str | None = None, level: int = 0) -> Iterator[Found]:
-    """What a body reports. Never raises: what cannot be read is yielded as ``Unreadable``.
-
-    ``plain``: the source writes keys as they are. ``told``: see ``Occurrence``.
-    """
+def found_in(data: bytes, writing: Writing = Writing(), level: int = 0) -> Iterator[Found]:  # noqa: B008 -- immutable
+    """What a body reports. Never raises: what cannot be read is yielded as ``Unreadable``."""
     try:
-        yield from _body(data, plain, told, level)
+        yield from _body(data, writing, level)
     except Unreadable as exc:
         yield exc
 
 
-def _body(data: bytes, plain: bool, told: str | None, level: int) -> Iterator[Found]:
+def _body(data: bytes, writing: Writing, level: int) -> Iterator[Found]:
     if level > ENVELOPES:
         raise Unreadable(f"more than {ENVELOPES} envelopes are inside each other")
     if _nested(data):
@@ -76,11 +80,11 @@ def _body(data: bytes, plain: bool, told: str | None, level: int) -> Iterator[Fo
         if not parts:
             raise Unreadable("an empty list")
         for part in parts:
-            yield from found_in(bytes(part), plain=plain, told=told, level=level + 1)
+            yield from found_in(bytes(part), writing, level + 1)
     elif first == b'"':
-        yield from _inside(decoded(data, str), plain, told, level)
+        yield from _inside(decoded(data, str), writing, level)
     elif first == b"{":
-        yield from _object(data, plain, told, level)
+        yield from _object(data, writing, level)
     elif first == b"<":
         raise Unreadable("XML or HTML, not JSON")
     else:
@@ -88,13 +92,13 @@ def _body(data: bytes, plain: bool, told: str | None, level: int) -> Iterator[Fo
         raise Unreadable("no JSON object")
 
 
-def _object(data: bytes, plain: bool, told: str | None, level: int) -> Iterator[Found]:
+def _object(data: bytes, writing: Writing, level: int) -> Iterator[Found]:
     raw = folded(decoded(data, dict[str, msgspec.Raw]))
     if "records" in raw:
-        yield from _records(raw["records"], plain, _told(raw) or told, level)
+        yield from _records(raw["records"], writing._replace(told=_told(raw) or writing.told), level)
         return
     if "event" in raw and bytes(raw["event"]).lstrip()[:1] == b"[":
-        yield from _records(raw["event"], plain, told, level)
+        yield from _records(raw["event"], writing, level)
         return
     fields = folded(decoded(data, dict[str, Any]))
     kind = _text(fields.get("type")).lower()
@@ -111,51 +115,51 @@ def _object(data: bytes, plain: bool, told: str | None, level: int) -> Iterator[
             else "Amazon SNS has ended the subscription: subscribe again to receive events"
         )
     elif "eventname" in fields or "s3" in fields:
-        yield _record(fields, plain, told)
+        yield _record(fields, writing)
     elif "events" in fields and isinstance(fields["events"], list):
         for one in fields["events"]:
-            yield from found_in(_encoded(one), plain=plain, level=level + 1)
+            yield from found_in(_encoded(one), writing._replace(told=None), level + 1)
     else:
-        yield from _carried(fields, plain, told, level)
+        yield from _carried(fields, writing, level)
 
 
-def _records(raw: msgspec.Raw, plain: bool, told: str | None, level: int) -> Iterator[Found]:
+def _records(raw: msgspec.Raw, writing: Writing, level: int) -> Iterator[Found]:
     first = bytes(raw).lstrip()[:1]
     if first == b'"':
-        yield from _inside(decoded(raw, str), plain, told, level)
+        yield from _inside(decoded(raw, str), writing, level)
     elif first == b"[":
         parts = decoded(raw, list[msgspec.Raw])
         for part in parts:
-            yield from _each(part, plain, told if len(parts) == 1 else None, level)
+            yield from _each(part, writing if len(parts) == 1 else writing._replace(told=None), level)
     elif first == b"{" and bytes(raw).strip() != b"{}":
-        yield from _each(raw, plain, told, level)
+        yield from _each(raw, writing, level)
     elif bytes(raw).strip() != b"null":  # a keep-alive
         raise Unreadable("`Records` is no list of records")
 
 
-def _each(part: msgspec.Raw, plain: bool, told: str | None, level: int) -> Iterator[Found]:
+def _each(part: msgspec.Raw, writing: Writing, level: int) -> Iterator[Found]:
     """One of several records: what is wrong with it does not concern the others."""
     try:
         if bytes(part).lstrip()[:1] == b'"':
-            yield from _inside(decoded(part, str), plain, told, level)
+            yield from _inside(decoded(part, str), writing, level)
             return
         fields = folded(decoded(part, dict[str, Any]))
         if "s3" not in fields and ({"sns", "body", "detail"} & set(fields)):
-            yield from found_in(bytes(part), plain=plain, told=told, level=level + 1)
+            yield from found_in(bytes(part), writing, level + 1)
         else:
-            yield _record(fields, plain, told)
+            yield _record(fields, writing)
     except Unreadable as exc:
         yield exc
 
 
-def _record(fields: Fields, plain: bool, told: str | None) -> Found:
+def _record(fields: Fields, writing: Writing) -> Found:
     name = fields.get("eventname")
     if "s3" not in fields:
         if (reason := alien(fields)) is not None:
             raise Unreadable(reason)
         if not isinstance(name, str):
             raise Unreadable("the record has no event name and no `s3`")
-        return Occurrence(name, told=told)
+        return Occurrence(name, told=writing.told)
     s3 = folded(fields["s3"]) if isinstance(fields["s3"], dict) else {}
     item = folded(s3["object"]) if isinstance(s3.get("object"), dict) else {}
     where = s3.get("bucket")
@@ -164,24 +168,24 @@ def _record(fields: Fields, plain: bool, told: str | None) -> Found:
         where = where.get("name") or where.get("arn")
     return Occurrence(
         name, where, item.get("key"), item.get("size"), item.get("etag"), item.get("versionid"),
-        item.get("sequencer"), plain, told,
+        item.get("sequencer"), writing.plain, writing.told,
     )  # fmt: skip
 
 
-def _carried(fields: Fields, plain: bool, told: str | None, level: int) -> Iterator[Found]:
+def _carried(fields: Fields, writing: Writing, level: int) -> Iterator[Found]:
     """The body that an envelope carries."""
     if (reason := alien(fields)) is not None:
         raise Unreadable(reason)
     for name in ("message", "body", "sns", "notif", "data", "database64", "messages", "payload"):
         inside = fields.get(name)
         if isinstance(inside, dict) and name == "message" and "data" in folded(inside):
-            yield from _base64(folded(inside)["data"], plain, level)
+            yield from _base64(folded(inside)["data"], writing, level)
         elif name == "database64" and inside is not None:
-            yield from _base64(inside, plain, level)
+            yield from _base64(inside, writing, level)
         elif isinstance(inside, dict | list) and inside:
-            yield from found_in(_encoded(inside), plain=plain, told=told, level=level + 1)
+            yield from found_in(_encoded(inside), writing, level + 1)
         elif isinstance(inside, str) and inside:
-            yield from _inside(inside, plain, told, level)
+            yield from _inside(inside, writing, level)
         else:
             continue
         return
@@ -189,16 +193,16 @@ def _carried(fields: Fields, plain: bool, told: str | None, level: int) -> Itera
     raise Unreadable(f"no notification of an S3 server: its fields are {names}"[:300])
 
 
-def _inside(text: str, plain: bool, told: str | None, level: int) -> Iterator[Found]:
-    yield from found_in(text.encode("utf-8", "replace"), plain=plain, told=told, level=level + 1)
+def _inside(text: str, writing: Writing, level: int) -> Iterator[Found]:
+    yield from found_in(text.encode("utf-8", "replace"), writing, level + 1)
 
 
-def _base64(text: Any, plain: bool, level: int) -> Iterator[Found]:
+def _base64(text: Any, writing: Writing, level: int) -> Iterator[Found]:
     try:
         inside = base64.b64decode(text, validate=True)
     except (ValueError, TypeError, binascii.Error) as exc:
         raise Unreadable("the data of the message is not base64") from exc
-    yield from found_in(inside, plain=plain, level=level + 1)
+    yield from found_in(inside, writing._replace(told=None), level + 1)
 
 
 def _told(raw: Mapping[str, msgspec.Raw]) -> str | None:

@@ -1,9 +1,10 @@
 """What the events of S3 servers mean: an object came, an object went, or no picture changed.
 
 Servers spell one event in many ways: ``s3:ObjectCreated:Put`` (MinIO, Amazon), ``ObjectCreated:Put`` (Amazon, Ceph),
-``ObjectCreatedPut`` (RustFS), ``OBJECT_CREATE`` (older Ceph), ``Object Created`` (EventBridge), ``b2:ObjectCreated:Upload``
-(Backblaze), ``PutObject`` (Cloudflare). Case, colons and blanks are therefore not compared, and the longest known
-beginning of a name decides. A new way of creating or removing objects is understood: the bucket is asked anyway.
+``ObjectCreatedPut`` (RustFS), ``OBJECT_CREATE`` (older Ceph), ``Object Created`` (EventBridge), ``PutObject``
+(Cloudflare), ``b2:ObjectCreated:Upload`` (Backblaze). Case, colons and blanks are therefore not compared, and the
+longest known beginning of a name decides. A new way of creating or removing objects is understood: the bucket is
+asked anyway.
 """
 
 from __future__ import annotations
@@ -20,16 +21,17 @@ _CREATED = ("ObjectCreate", "ObjectCreated", "ObjectSynced:Create", "Replication
             "CompleteMultipartUpload")  # fmt: skip
 _REMOVED = (
     "ObjectRemoved", "ObjectDelete", "ObjectDeleted", "DeleteMarkerCreate", "HideMarkerCreated", "DeleteObject",
-    "ObjectSynced:Delete", "ObjectSynced:DeletionMarkerCreated", "Replication:Delete", "Replication:DeletionMarkerCreated",
+    "ObjectSynced:Delete", "ObjectSynced:DeletionMarkerCreated", "Replication:Delete",
+    "Replication:DeletionMarkerCreated",
     # objects that expire: Amazon, Ceph, MinIO, Cloudflare
     "LifecycleExpiration", "ObjectLifecycle:Expiration", "LifecycleDelMarkerExpiration", "LifecycleDeletion",
     "ReducedRedundancyLostObject",
 )  # fmt: skip
-# The label of each is a label of metrics. Tags that wildtag writes back would cause a loop if they counted as changes.
+# The label of each is one of metrics. Tags that wildtag writes back would cause a loop if they counted as changes.
 _UNCHANGED = {
     **{f"ObjectCreated:{way}": way for way in (
-        "PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold", "PutAcl", "PutObjectTagging", "DeleteObjectTagging",
-        "PutObjectRetention", "PutObjectLegalHold", "PutObjectAcl",
+        "PutTagging", "DeleteTagging", "PutRetention", "PutLegalHold", "PutAcl", "PutObjectTagging",
+        "DeleteObjectTagging", "PutObjectRetention", "PutObjectLegalHold", "PutObjectAcl",
     )},
     "ObjectRemoved:NoOP": NOTHING_REMOVED,
     "ObjectRemoved:DeleteTagging": "DeleteTagging", "ObjectRemoved:DeleteObjectTagging": "DeleteTagging",

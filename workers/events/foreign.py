@@ -70,19 +70,14 @@ def alien(fields: Fields) -> str | None:
     )  # fmt: skip
     inside = fields.get("message")
     attributes = inside.get("attributes") if isinstance(inside, dict) else None
-    found = None
-    if "Microsoft." in kinds:
-        found = "Azure Event Grid"
-    elif "google." in kinds or "storage#" in kinds:
-        found = "Google Cloud Storage"
-    elif isinstance(attributes, dict) and str(attributes.get("eventType", "")).startswith("OBJECT_"):
-        found = "Google Cloud Storage"
-    elif "oss" in fields or "acs:oss" in kinds:
-        found = "Alibaba Cloud OSS"
-    elif "cos" in fields or "cos:" in kinds:
-        found = "Tencent COS"
-    elif "obs" in fields:
-        found = "Huawei OBS"
-    elif "com.oraclecloud" in kinds:
-        found = "Oracle Cloud"
+    from_google = isinstance(attributes, dict) and str(attributes.get("eventType", "")).startswith("OBJECT_")
+    known = {
+        "Azure Event Grid": "Microsoft." in kinds,
+        "Google Cloud Storage": from_google or "google." in kinds or "storage#" in kinds,
+        "Alibaba Cloud OSS": "oss" in fields or "acs:oss" in kinds,
+        "Tencent COS": "cos" in fields or "cos:" in kinds,
+        "Huawei OBS": "obs" in fields,
+        "Oracle Cloud": "com.oraclecloud" in kinds,
+    }
+    found = next((name for name, is_it in known.items() if is_it), None)
     return f"a notification of {found}: {S3_ONLY}; the sweep finds the changes of a bucket" if found else None

@@ -1,15 +1,16 @@
 """Reads the notifications of MinIO and other S3 servers: bytes in, ``Notification`` out. Never raises.
 
-All sources read the same records, in any envelope (``workers.events.envelopes``). They differ in the encoding of keys:
+All sources read the same records, in any envelope (``workers.events.envelopes``). They differ in the encoding of
+keys:
 
-=============  ======================================  ==================================
-source         usual body                              key
-=============  ======================================  ==================================
-webhook        ``{"EventName", "Key", "Records"}``     form-encoded (``+``, ``%2F``)
-listen API     ``{"Records"}``, ``null``: keep-alive   not encoded
-Redis, access  ``[{"Event": records, "EventTime"}]``   form-encoded
-Redis, hash    ``{"Records"}``                         form-encoded
-=============  ======================================  ==================================
+=============  =====================================  ==================================
+source         usual body                             key
+=============  =====================================  ==================================
+webhook        ``{"EventName", "Key", "Records"}``    form-encoded (``+``, ``%2F``)
+listen API     ``{"Records"}``, ``null``: keep-alive  not encoded
+Redis, access  ``[{"Event": records, "EventTime"}]``  form-encoded
+Redis, hash    ``{"Records"}``                        form-encoded
+=============  =====================================  ==================================
 
 Not every server follows that. Where a key can be read in another way, the event carries the other reading, too, and
 the dispatcher tries it if nothing has the first one. The object that is named outside of the record (``Key``, or the
@@ -23,7 +24,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from workers.events.envelopes import DEEPEST, Found, Ignored, found_in
+from workers.events.envelopes import DEEPEST, Found, Ignored, Writing, found_in
 from workers.events.event_names import OTHER_EVENT
 from workers.events.occurrences import (
     FOLDER_MARKER,
@@ -82,7 +83,7 @@ def namespace_value(value: bytes, bucket: str, field: str | None = None) -> Noti
 
 
 def too_large() -> Notification:
-    """The notification for a body of more than ``LARGEST`` bytes. Nobody knows what it reports, so all is compared."""
+    """The notification of more than ``LARGEST`` bytes. Nobody knows what it reports, so all is compared."""
     return Notification(rejected=(f"larger than {LARGEST} bytes",), sweeps=("",))
 
 
@@ -91,7 +92,7 @@ def _read(
 ) -> Notification:
     if len(data) > LARGEST:
         return too_large()
-    return _notification(found_in(data, plain=plain, told=told), bucket, state=state)
+    return _notification(found_in(data, Writing(plain, told)), bucket, state=state)
 
 
 def _notification(found: Iterable[Found], bucket: str, *, state: bool) -> Notification:

@@ -48,7 +48,10 @@ class Occurrence(NamedTuple):
 
 
 class Unreadable(Exception):
-    """A record or a body cannot be read; carries the reason. ``prefix``: of the keys that it may be about, if known."""
+    """A record or a body cannot be read; carries the reason.
+
+    ``prefix``: of the keys of the bucket to compare instead; ``None`` if it is not known to be about the bucket.
+    """
 
     def __init__(self, reason: str, prefix: str | None = None) -> None:
         super().__init__(reason)
@@ -84,8 +87,8 @@ def event_of(one: Occurrence, bucket: str, *, state: bool = False) -> tuple[Obje
         )
         return event, FOLDER_MARKER if meant.kind == "created" else ""
     # without a sequencer the event may be an old one: drop its ETag, so that the bucket is asked
-    etag = _short(one.etag).removeprefix("W/").strip('"') if sequence and size is not None else ""
-    return ObjectEvent("created", bucket, key, etag, size or 0, version_id, sequence, other_keys=tuple(others)), ""
+    etag = _short(one.etag).removeprefix("W/").strip('"') if sequence else ""
+    return ObjectEvent("created", bucket, key, etag, size, version_id, sequence, other_keys=tuple(others)), ""
 
 
 def bucket_name(written: Any) -> str | None:
@@ -149,16 +152,17 @@ def _fits(key: str) -> bool:
         return False
 
 
-def _size(written: Any) -> int | None:
-    """The size; 0 if there is none, as servers leave it out of empty objects; ``None`` if it cannot be read."""
+def _size(written: Any) -> int:
+    """The size; 0 if there is none, as servers leave it out of empty objects. Raises ``Unreadable``."""
     if written is None:
         return 0
     if isinstance(written, str) and written.isascii() and written.isdigit() and len(written) < 20:
         written = int(written)
     if isinstance(written, float) and written.is_integer():
         written = int(written)
-    good = isinstance(written, int) and not isinstance(written, bool) and 0 <= written <= LARGEST_SIZE
-    return written if good else None
+    if isinstance(written, bool) or not isinstance(written, int) or not 0 <= written <= LARGEST_SIZE:
+        raise Unreadable("the size is no number of bytes", "")
+    return written
 
 
 def _short(written: Any) -> str:

@@ -59,7 +59,7 @@ def received_events(source: str, notification: Notification, body: bytes, size: 
     # the removals that folder markers stand for are no events of their own
     counts[f"{source}:events"] = len(notification.events) - notification.ignored.count(FOLDER_MARKER)
     counts[f"{source}:rejected"] = len(notification.rejected)
-    counts[f"{source}:sweep-requests"] = bool(notification.sweeps)
+    counts[f"{source}:sweep-requests"] = int(bool(notification.sweeps))
     rejected = None
     if notification.rejected:
         more = (

@@ -7,6 +7,8 @@ the events may not be stored and must be sent again.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 
@@ -67,11 +69,22 @@ def _refused(request: Request, token: str | None, *, open_: bool) -> Response | 
             return Problem("forbidden", "pages are not allowed to send events").response()
         if forwarded(request.headers) is None:
             return None
-    shown = request.headers.get("authorization", "").encode("latin-1")
-    if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):
+    if token is not None and hmac.compare_digest(_shown(request.headers.get("authorization", "")), token.encode()):
         return None
-    refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": "Bearer"})
+    schemes = 'Bearer, Basic realm="wildtag"'
+    refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": schemes})
     return refused.response()
+
+
+def _shown(authorization: str) -> bytes:
+    """The token of a request: that of ``Bearer``, or the password of ``Basic``, as Amazon SNS can send only this."""
+    scheme, _, shown = authorization.partition(" ")
+    if scheme == "Bearer":
+        return shown.encode("latin-1")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(shown, validate=True).partition(b":")[2]
+    return b""
 
 
 async def _body(request: Request) -> tuple[bytes, int]:

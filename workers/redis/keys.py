@@ -47,8 +47,9 @@ key                              type        holds
                                              to date
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
-``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported a
-                                             change there without a readable key (``workers.dispatch.requested_sweeps``)
+``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported
+                                             a change there without a readable key
+                                             (``workers.dispatch.requested_sweeps``)
 ``P missing:PASS``               sorted set  keys that a comparison with a bucket has found missing, all with score 0,
                                              with a lifetime
 ``P holds``                      set         buckets whose removals are held

@@ -69,7 +69,8 @@ def fetch(
 ) -> Fetched:  # fmt: skip
     """Fetch objects of at most ``limit`` bytes. ``followed`` decides whether a content type is tagged.
 
-    ``found_type``: decides it by the content, where the content type tells nothing. ``executor``: fetches several at a time. The order is kept.
+    ``found_type``: decides it by the content, where the content type tells nothing. ``executor``: fetches several at
+    a time. The order is kept.
     """
 
     def one(ref: ObjectRef) -> Fetched:
@@ -133,11 +134,11 @@ def _one(
             reason = f"objects of type {exc.met.content_type} are not followed"
             found.skipped.append(Fault(_met(ref, exc.met), NOT_FOLLOWED, reason))
     else:
-        if unknown_type(info.content_type) and (kind := recognised(data[:HEAD], video=True)) is not None:
-            if not found_type(info.content_type, kind):
-                reason = f"objects of type {kind} are not followed, and that is what it contains"
-                found.skipped.append(Fault(_met(ref, info), NOT_FOLLOWED, reason))
-                return
+        kind = recognised(data[:HEAD], video=True) if unknown_type(info.content_type) else None
+        if kind is not None and not found_type(info.content_type, kind):
+            reason = f"its content is of type {kind}, which is not followed"
+            found.skipped.append(Fault(_met(ref, info), NOT_FOLLOWED, reason))
+            return
         found.refs.append(_met(ref, info))
         found.images.append(data)
 

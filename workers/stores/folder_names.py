@@ -19,7 +19,7 @@ def key_text(name: str) -> str:
 
 
 def name_of(key: str) -> str:
-    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectNameRefused`` for keys that lead outside."""
+    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectNameRefused`` if it leads outside."""
     if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
         raise ObjectNameRefused("the key leads outside the bucket")
     raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))

@@ -73,14 +73,13 @@ class ObjectFilter:
         return self.uploads is not None and key.startswith(self.uploads)
 
     def content(self, content_type: str | None) -> bool:
-        """Whether objects of this content type are tagged. Of an unknown one they are, unless it is ignored by name."""
+        """Whether objects of this content type are tagged; of an unknown one, unless it is ignored by name."""
         if content_type is None:
             return True
         kind = _kind(content_type)
         if kind in UNKNOWN_TYPES:
             return not _is_one(kind, [one for one in self.ignored_types if not one.endswith("/*")])
         return not _is_one(kind, self.ignored_types) and (not self.content_types or _is_one(kind, self.content_types))
-
 
     def found_content(self, content_type: str | None, found: str) -> bool:
         """Whether objects are tagged whose content type tells nothing, and whose content is of the type ``found``."""

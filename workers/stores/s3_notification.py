@@ -20,7 +20,7 @@ from workers.stores.s3_errors import translated
 CREATED = tuple(f"s3:ObjectCreated:{way}" for way in ("Put", "Post", "Copy", "CompleteMultipartUpload"))
 REMOVED = "s3:ObjectRemoved:*"
 WANTED = (*CREATED, REMOVED)
-# objects that expire. MinIO reports them as removed, and does not know this event; Amazon and Ceph report them only so
+# objects that expire. Amazon and Ceph report them only so; MinIO reports them as removed, and refuses this event
 EXPIRED = "s3:LifecycleExpiration:*"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 

@@ -32,7 +32,7 @@ def indexing(wiring: Wiring) -> Indexing:
         fetch=lambda refs: fetch(
             w.store, refs, w.settings.max_object_bytes, w.object_filter.content,
             found_type=w.object_filter.found_content,
-        ),  # fmt: skip
+        ),
         embed=lambda batch, images: pipeline.embedding(
             batch, images, w.image_encoder, w.pipeline_options, w.decoders
         ),

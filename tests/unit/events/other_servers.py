@@ -31,7 +31,7 @@ def rustfs_alpha(name: str = "ObjectCreatedPut", key: str = "", bucket: str = BU
         "event_version": "2.1", "event_source": "rustfs:s3", "aws_region": "", "event_time": TIME, "event_name": name,
         "user_identity": {"principal_id": ""}, "request_parameters": {}, "response_elements": {},
         "s3": {"schema_version": "1.0", "configuration_id": "Config", "object": item | fields,
-               "bucket": {"name": bucket, "owner_identity": {"principal_id": ""}, "arn": f"arn:rustfs:s3:::{bucket}"}},
+               "bucket": {"name": bucket, "owner_identity": {}, "arn": f"arn:rustfs:s3:::{bucket}"}},
         "source": {"host": "", "port": "", "user_agent": ""},
     }  # fmt: skip
     return dump({"event_name": name, "key": f"{bucket}/{key}", "records": [one]})
@@ -131,6 +131,6 @@ AZURE_GRID: list[Json] = [{
 OSS: Json = {"events": [{"eventName": "ObjectCreated:PutObject", "eventSource": "acs:oss", "eventVersion": "1.0",
                          "oss": {"bucket": {"name": BUCKET}, "object": {"key": "dog.jpg", "size": 1}}}]}  # fmt: skip
 COS: Json = {"Records": [{"event": {"eventName": "cos:ObjectCreated:Put"},
-                          "cos": {"cosBucket": {"name": BUCKET}, "cosObject": {"key": "/1/photos/dog.jpg"}}}]}  # fmt: skip
+                          "cos": {"cosBucket": {"name": BUCKET}, "cosObject": {"key": "/1/photos/d"}}}]}  # fmt: skip
 OBS: Json = {"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "OBS",
                           "obs": {"bucket": {"bucket": BUCKET}, "object": {"key": "dog.jpg"}}}]}  # fmt: skip

@@ -33,9 +33,9 @@ def only(notification: Notification) -> ObjectEvent:
     return event
 
 
-def wrapped(inside: bytes) -> dict[str, bytes]:
-    """A body in every envelope."""
-    record_, text = json.loads(inside)["Records"][0], inside.decode()
+def carried(inside: bytes) -> dict[str, bytes]:
+    """A body in every envelope that carries bodies."""
+    text = inside.decode()
     return {
         "SNS": other.sns(inside),
         "SQS": other.dump(other.sqs(inside)),
@@ -44,20 +44,27 @@ def wrapped(inside: bytes) -> dict[str, bytes]:
         "SQS of a function": other.sqs_of_a_function(inside),
         "SNS in SQS of a function": other.sqs_of_a_function(other.sns(inside)),
         "SNS of a function": other.sns_of_a_function(inside),
-        "CloudEvents, a record": other.cloudevent(record_),
-        "CloudEvents, a body": other.cloudevent(json.loads(inside)),
+        "CloudEvents": other.cloudevent(json.loads(inside)),
         "CloudEvents, a text": other.cloudevent(text),
         "Pub/Sub": other.pubsub(inside),
         "NooBaa": other.dump({"meta": {"name": "n"}, "notif": json.loads(inside)}),
         "a text": other.dump(text),
-        "records as a text": other.dump({"Records": json.dumps([record_])}),
-        "a record as a text": other.dump({"Records": [json.dumps(record_)]}),
-        "one record": other.dump({"Records": record_}),
-        "a record": other.dump(record_),
-        "a list of records": other.dump([record_]),
-        "an entry of the Redis target": access(record_),
         "a function's address": other.dump({"version": "2.0", "requestContext": {}, "body": text}),
         "a byte order mark": b"\xef\xbb\xbf" + inside,
+    }
+
+
+def wrapped(inside: bytes) -> dict[str, bytes]:
+    """A body with one record in every envelope."""
+    one = json.loads(inside)["Records"][0]
+    return carried(inside) | {
+        "CloudEvents, a record": other.cloudevent(one),
+        "records as a text": other.dump({"Records": json.dumps([one])}),
+        "a record as a text": other.dump({"Records": [json.dumps(one)]}),
+        "one record": other.dump({"Records": one}),
+        "a record": other.dump(one),
+        "a list of records": other.dump([one]),
+        "an entry of the Redis target": access(one),
     }
 
 
@@ -71,22 +78,9 @@ def test_every_source_reads_every_envelope(envelope: str, read: Any) -> None:
     assert read(wrapped(body(record(bucket="theirs")))[envelope], BUCKET) == Notification(ignored=("other-bucket",))
 
 
-@pytest.mark.parametrize("envelope", wrapped(body(record())))
+@pytest.mark.parametrize("envelope", carried(body(record())))
 def test_amazons_test_event_is_no_fault_in_any_envelope(envelope: str) -> None:
-    test = other.dump(other.AMAZON_TEST)
-    if "record" in envelope or envelope in {"CloudEvents, a body", "NooBaa"} or "Redis" in envelope:
-        pytest.skip("it has no records")
-    inside = wrapped(body(record()))[envelope]
-    ours, theirs = json.dumps(body(record()).decode())[1:-1], json.dumps(test.decode())[1:-1]
-    for _ in range(4):
-        if ours.encode() in inside:
-            break
-        ours, theirs = json.dumps(ours)[1:-1], json.dumps(theirs)[1:-1]
-    made = inside.replace(ours.encode(), theirs.encode())
-    if envelope == "Pub/Sub":
-        made = other.pubsub(test)
-    if envelope == "a byte order mark":
-        made = b"\xef\xbb\xbf" + test
+    made = carried(other.dump(other.AMAZON_TEST))[envelope]
     assert webhook(made, BUCKET) == Notification(ignored=("TestEvent",))
 
 
@@ -204,7 +198,7 @@ def test_a_subscription_of_sns_is_named(kind: str) -> None:
         (other.cloudevent(other.GOOGLE_OBJECT, "google.cloud.storage.object.v1.finalized"), "Google"),
         (other.dump(other.AZURE_GRID), "Azure"),
         (other.cloudevent(other.AZURE_GRID[0]["data"], "Microsoft.Storage.BlobCreated"), "Azure"),
-        (other.dump([other.AZURE_GRID[0] | {"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent"}]), "Azure"),
+        (other.dump([{"eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {}}]), "Azure"),
         (other.dump(other.OSS), "Alibaba"),
         (other.dump(other.COS), "Tencent"),
         (other.dump(other.OBS), "Huawei"),
@@ -433,20 +427,21 @@ def test_envelopes_without_an_end_are_refused() -> None:
 # -- nothing makes it fail
 
 SAMPLES: list[bytes] = [
-    *wrapped(body(record(), record("s3:ObjectRemoved:Delete"))).values(), other.rustfs_alpha(), other.b2(), other.r2(),
-    other.seaweed("create", f"/buckets/{BUCKET}/{DOG}"), other.eventbridge(), other.dump(other.AMAZON_TEST),
-    other.dump(other.AZURE_GRID), other.dump(other.GOOGLE_OBJECT), other.dump(other.OSS), other.dump(other.COS),
-    other.dump({"Records": [other.ceph()]}),
-]  # fmt: skip
+    *wrapped(body(record(), record("s3:ObjectRemoved:Delete"))).values(),
+    *(other.rustfs_alpha(), other.b2(), other.r2(), other.seaweed("create", f"/buckets/{BUCKET}/{DOG}")),
+    *(other.eventbridge(), other.dump({"Records": [other.ceph()]}), other.dump(other.AMAZON_TEST)),
+    *map(other.dump, (other.AZURE_GRID, other.GOOGLE_OBJECT, other.OSS, other.COS, other.OBS)),
+]
 LEAVES = (
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=12) | st.sampled_from([10**400, "[]", "{}", "null", '{"Records":[{}]}', BUCKET, "%", "\x00", "\ud800"])
+    | st.text(max_size=12)
+    | st.sampled_from([10**400, "[]", "{}", "null", '{"Records":[{}]}', BUCKET, "%", "\x00", "\ud800"])
 )  # fmt: skip
-NAMES = st.sampled_from([
-    "Records", "records", "Event", "Type", "Message", "body", "Body", "Sns", "detail", "detail-type", "source", "data",
-    "message", "events", "eventName", "eventType", "s3", "S3", "bucket", "object", "key", "Key", "name", "arn", "action",
-    "notif", "Messages", "kind", "oss", "cos", "attributes", "resources", "data_base64", "size", "sequencer", "eTag",
-])  # fmt: skip
+NAMES = st.sampled_from(
+    "Records records Event Type Message body Body Sns detail detail-type source message events eventName eventType s3 S3"
+    " bucket object key Key name arn data action notif Messages kind oss cos attributes resources data_base64 size"
+    " sequencer eTag".split()
+)
 TREES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5), max_leaves=20
 )

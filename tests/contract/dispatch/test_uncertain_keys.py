@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from workers.stores.store import ObjectInfo, StoreAway
 PAIRS = [("a b.jpg", "a+b.jpg"), ("A.jpg", "%41.jpg"), ("a/b.jpg", "a%2Fb.jpg"), ("é.jpg", "%C3%A9.jpg")]
 
 
-def told(raw: str, name: str = "s3:ObjectCreated:Put", **fields: object) -> list[ObjectEvent]:
+def told(raw: str, name: str = "s3:ObjectCreated:Put", **fields: Any) -> list[ObjectEvent]:
     """The events of a server that writes a key as it is, where form-encoding is usual."""
     one = record(name, bucket="inbox", **fields)
     one["s3"]["object"]["key"] = raw

@@ -37,7 +37,7 @@ def rustfs_alpha(name: str = "ObjectCreatedPut", key: str = "", bucket: str = BU
     return dump({"event_name": name, "key": f"{bucket}/{key}", "records": [one]})
 
 
-def ceph(name: str = "ObjectCreated:Put", key: str = "walks/a cat + dog.jpg", **fields: object) -> Json:
+def ceph(name: str = "ObjectCreated:Put", key: str = "walks/a cat + dog.jpg", **fields: Any) -> Json:
     """Ceph's gateway writes keys as they are, and fields of its own."""
     made = record(name, key, encoded=False, sequencer="F7E6D75DC742D108", **fields)
     made["s3"] |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,11 @@ from workers.lifecycle.event import ObjectEvent
 
 FOLDER = Path(__file__).parents[2] / "data" / "events" / "captured"
 BUCKET = "inbox"
-READERS = {"redis-access": access_entry, "redis-namespace": namespace_value, "webhook": webhook}
+READERS: dict[str, Callable[[bytes, str], Notification]] = {
+    "redis-access": access_entry,
+    "redis-namespace": namespace_value,
+    "webhook": webhook,
+}
 
 CAT = "f24210802e8d0690e0c1c2302f907cc4"
 DOG = "511130d2072cc744a1fa5015bc23557a"

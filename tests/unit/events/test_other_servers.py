@@ -437,11 +437,12 @@ LEAVES = (
     | st.text(max_size=12)
     | st.sampled_from([10**400, "[]", "{}", "null", '{"Records":[{}]}', BUCKET, "%", "\x00", "\ud800"])
 )  # fmt: skip
-NAMES = st.sampled_from(
-    "Records records Event Type Message body Body Sns detail detail-type source message events eventName eventType s3 S3"
-    " bucket object key Key name arn data action notif Messages kind oss cos attributes resources data_base64 size"
-    " sequencer eTag".split()
-)
+NAMES = st.sampled_from([
+    "Records", "records", "Event", "Type", "Message", "body", "Body", "Sns", "detail", "detail-type", "source",
+    "message", "events", "eventName", "eventType", "s3", "S3", "bucket", "object", "key", "Key", "name", "arn",
+    "data", "action", "notif", "Messages", "kind", "oss", "cos", "attributes", "resources", "data_base64", "size",
+    "sequencer", "eTag",
+])  # fmt: skip
 TREES = st.recursive(
     LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=5), max_leaves=20
 )

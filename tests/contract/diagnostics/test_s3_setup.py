@@ -20,7 +20,7 @@ from tests.warm import wildtag
 from workers.cli import s3 as s3_commands
 from workers.diagnostics.s3_setup import inspect_bucket, set_up
 from workers.settings.settings import Settings
-from workers.stores.s3_notification import EXPIRED, WANTED, Entry, entries, merged, read
+from workers.stores.s3_notification import EXPIRED, WANTED, Entry, entries, read
 
 LISTING = b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
 
@@ -139,49 +139,6 @@ def test_a_second_target_is_told_at_once(command: Callable[..., Done], minio: Fa
     assert not any("QUEUE" in name and name.endswith("NOW") for name in environment)
     found = entries(read(store_at(minio.url), "photos"))
     assert [entry.arn.rpartition(":")[0].rpartition(":")[2] for entry in found] == ["WILDTAG", "WILDTAGNOW"]
-
-
-@pytest.mark.parametrize("way", ["refuses", "drops"])
-def test_a_server_that_does_not_know_expirations_is_set_up_without_them(way: str) -> None:
-    kept = b""
-
-    def answer(method: str, path: str) -> Answer:
-        nonlocal kept
-        if "?notification" in path:
-            if method == "PUT" and EXPIRED.encode() in server.body and way == "refuses":
-                return Answer(400, refusal("InvalidArgument", "A specified event is not supported"))
-            if method == "PUT":
-                kept = server.body.replace(f"<Event>{EXPIRED}</Event>".encode(), b"")
-            return Answer(body=kept or configuration())
-        return Answer(body=LISTING) if "list-type" in path or method == "HEAD" else Answer(404, refusal("NoSuchKey"))
-
-    with made_up(answer) as server:
-        store = store_at(server.url, "photos")
-        for done in ("added", "no change needed"):
-            *_, notification, expirations = set_up(store, "photos", Entry(ARN), {}, create=False)
-            assert notification.ok
-            assert notification.detail.endswith(done)
-            assert expirations.ok is None
-            assert EXPIRED in expirations.detail
-        assert entries(read(store, "photos")) == [Entry(ARN)]
-
-
-def test_expirations_are_added_to_an_entry_of_before() -> None:
-    kept = merged(b"", Entry(ARN)) or b""
-
-    def answer(method: str, path: str) -> Answer:
-        nonlocal kept
-        if "?notification" in path:
-            kept = server.body if method == "PUT" else kept
-            return Answer(body=kept)
-        return Answer(body=LISTING) if "list-type" in path or method == "HEAD" else Answer(404, refusal("NoSuchKey"))
-
-    with made_up(answer) as server:
-        store = store_at(server.url, "photos")
-        *_, last = set_up(store, "photos", Entry(ARN), {}, create=False)
-        assert last.detail == "the server reports objects that expire; added"
-        assert entries(read(store, "photos")) == [Entry(ARN, events=(*WANTED, EXPIRED))]
-        assert "objects that expire" in [*inspect_bucket(store, "photos")][-1].detail
 
 
 @pytest.fixture

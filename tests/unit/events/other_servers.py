@@ -10,7 +10,7 @@ import base64
 import json
 from typing import Any
 
-from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, record
+from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, access, record
 
 Json = dict[str, Any]
 TIME = "2026-03-04T05:06:07.890Z"
@@ -134,3 +134,41 @@ COS: Json = {"Records": [{"event": {"eventName": "cos:ObjectCreated:Put"},
                           "cos": {"cosBucket": {"name": BUCKET}, "cosObject": {"key": "/1/photos/d"}}}]}  # fmt: skip
 OBS: Json = {"Records": [{"eventName": "ObjectCreated:Put", "eventSource": "OBS",
                           "obs": {"bucket": {"bucket": BUCKET}, "object": {"key": "dog.jpg"}}}]}  # fmt: skip
+
+
+# -- a body in every envelope
+
+
+def carried(inside: bytes) -> dict[str, bytes]:
+    """A body in every envelope that carries bodies."""
+    text = inside.decode()
+    return {
+        "SNS": sns(inside),
+        "SQS": dump(sqs(inside)),
+        "SNS in SQS": dump(sqs(sns(inside))),
+        "several messages of SQS": dump({"Messages": [sqs(inside)]}),
+        "SQS of a function": sqs_of_a_function(inside),
+        "SNS in SQS of a function": sqs_of_a_function(sns(inside)),
+        "SNS of a function": sns_of_a_function(inside),
+        "CloudEvents": cloudevent(json.loads(inside)),
+        "CloudEvents, a text": cloudevent(text),
+        "Pub/Sub": pubsub(inside),
+        "NooBaa": dump({"meta": {"name": "n"}, "notif": json.loads(inside)}),
+        "a text": dump(text),
+        "a function's address": dump({"version": "2.0", "requestContext": {}, "body": text}),
+        "a byte order mark": b"\xef\xbb\xbf" + inside,
+    }
+
+
+def wrapped(inside: bytes) -> dict[str, bytes]:
+    """A body with one record in every envelope."""
+    one = json.loads(inside)["Records"][0]
+    return carried(inside) | {
+        "CloudEvents, a record": cloudevent(one),
+        "records as a text": dump({"Records": json.dumps([one])}),
+        "a record as a text": dump({"Records": [json.dumps(one)]}),
+        "one record": dump({"Records": one}),
+        "a record": dump(one),
+        "a list of records": dump([one]),
+        "an entry of the Redis target": access(one),
+    }

@@ -42,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 LARGEST = 2**20  # bytes of a notification; a normal one has one or two thousand
+SWEPT = "the bucket is compared with its records instead"
 
 
 class Notification(msgspec.Struct, frozen=True):
@@ -106,7 +107,7 @@ def _notification(found: Iterable[Found], bucket: str, *, state: bool) -> Notifi
                 continue
             event, reason = event_of(one, bucket, state=state)
         except Unreadable as exc:
-            rejected.append(str(exc))
+            rejected.append(str(exc) if exc.prefix is None else f"{exc}; {SWEPT}")
             if exc.prefix is not None:
                 sweeps.append(exc.prefix)
             continue

@@ -59,7 +59,6 @@ def received_events(source: str, notification: Notification, body: bytes, size: 
     # the removals that folder markers stand for are no events of their own
     counts[f"{source}:events"] = len(notification.events) - notification.ignored.count(FOLDER_MARKER)
     counts[f"{source}:rejected"] = len(notification.rejected)
-    counts[f"{source}:sweep-requests"] = int(bool(notification.sweeps))
     rejected = None
     if notification.rejected:
         more = (
@@ -148,7 +147,7 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """Counts by source: ``SOURCE:events``, ``:ignored:REASON``, ``:rejected``, ``:sweep-requests``."""
+        """Counts by source: ``SOURCE:events``, ``:ignored:REASON``, ``:rejected``."""
         with translated():
             return {
                 text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.event_counts).items())

@@ -64,8 +64,8 @@ key                              type        holds
 ``P events:rejected``            stream      notifications that could not be read, newest last, trimmed; fields
                                              ``source``, ``reason``, ``size`` (bytes), ``body`` (its first bytes)
 ``P events:counts``              hash        received events, counted: ``SOURCE:events``, ``SOURCE:ignored:REASON``,
-                                             ``SOURCE:rejected``, ``SOURCE:sweep-requests``;
-                                             ``dispatcher:removals-unverified``: the store did not confirm them;
+                                             ``SOURCE:rejected``; ``dispatcher:removals-unverified``: the store did
+                                             not confirm them;
                                              ``dispatcher:repeated``: received before, usually from another source;
                                              ``writer:gaps``: the feed was trimmed before a writer read it
 ``P events:recent``              sorted set  digests of recently handled events → time of handling (Unix seconds),

@@ -31,6 +31,6 @@ def test_a_body_of_another_server_is_read_and_a_key_that_is_missing_asks_for_a_s
     assert gateway.post(other.rustfs_alpha()) == 202
     assert gateway.stored == ["a.jpg"]
     assert gateway.event_sink.counts() == {
-        "webhook:events": 1, "webhook:ignored:TestEvent": 1, "webhook:rejected": 1, "webhook:sweep-requests": 1,
+        "webhook:events": 1, "webhook:ignored:TestEvent": 1, "webhook:rejected": 1,
     }  # fmt: skip
     assert gateway.client.hgetall(Keys("test:").sweep_requests) == {b"": b"1"}

@@ -67,13 +67,14 @@ def test_a_sweep_removes_the_records_of_those_that_are_gone(
 ) -> None:
     ledger, refs = Ledger(client, keys, 100), [ObjectRef("photos", key, "e") for key in KEYS]
     ledger.enter([Arrival(ref) for ref in refs], REVISION, 1.0, 60.0)
-    ledger.finish(
-        [
-            Record(bucket=ref.bucket, key=ref.key, etag="e", state="failed", error=Error("forbidden", "no"))
-            for ref in refs
-        ],
-        2.0,
-    )
+    failed = [
+        Record(
+            bucket=ref.bucket, key=ref.key, etag="e", state="failed", error=Error("forbidden", "no"),
+            space_id=REVISION.space_id, captions_version=REVISION.captions_version,
+        )
+        for ref in refs
+    ]  # fmt: skip
+    ledger.finish(failed, 2.0)
     assert swept(store, "photos", client, keys).gone == 0
     bucket.there = {"a/./c.jpg"}
     assert swept(store, "photos", client, keys).gone == 4

@@ -5,7 +5,7 @@ body                               sent by
 =================================  ===================================================================
 ``{"Records": [record]}``          MinIO (with ``EventName`` and ``Key``), Amazon, Ceph, RustFS, Wasabi, …
 ``[{"Event": [record]}]``          MinIO's Redis target, format ``access``
-a record, or a list of them        forwarders
+a record, or a list of them        forwarders, also several bodies, one a line
 ``{"Type", "Message"}``            Amazon SNS; ``Message`` is a body again
 ``{"MessageId", "Body"}``          Amazon SQS, also several, and as a function gets it; ``Body`` is a body again
 ``{"detail-type", "detail"}``      Amazon EventBridge
@@ -84,7 +84,12 @@ def _body(data: bytes, writing: Writing, level: int) -> Iterator[Found]:
     elif first == b'"':
         yield from _inside(decoded(data, str), writing, level)
     elif first == b"{":
-        yield from _object(data, writing, level)
+        lines = data.splitlines()
+        if len(lines) > 1 and all(line.startswith(b"{") for line in lines if line.strip()):
+            for line in filter(bytes.strip, lines):
+                yield from found_in(line, writing, level + 1)
+        else:
+            yield from _object(data, writing, level)
     elif first == b"<":
         raise Unreadable("XML or HTML, not JSON")
     else:
@@ -185,6 +190,8 @@ def _carried(fields: Fields, writing: Writing, level: int) -> Iterator[Found]:
         elif isinstance(inside, dict | list) and inside:
             yield from found_in(_encoded(inside), writing, level + 1)
         elif isinstance(inside, str) and inside:
+            if inside.lstrip()[:1] not in {"{", "[", '"', "\ufeff"}:
+                raise Unreadable(f"its `{name}` is no notification of an S3 server: {inside[:80]!r}")
             yield from _inside(inside, writing, level)
         else:
             continue

@@ -46,6 +46,15 @@ def test_amazons_test_event_is_no_fault_in_any_envelope(envelope: str) -> None:
     assert webhook(made, BUCKET) == Notification(ignored=("TestEvent",))
 
 
+def test_several_bodies_may_come_one_a_line() -> None:
+    lines = b"\n".join([body(record(key="a.jpg")), b"", body(record(key="b.jpg")), b'{"broken"', b""])
+    notification = webhook(lines, BUCKET)
+    assert [event.key for event in notification.events] == ["a.jpg", "b.jpg"]
+    assert len(notification.rejected) == 1
+    pretty = json.dumps(json.loads(body(record(key="a.jpg"))), indent=0).encode()
+    assert only(webhook(pretty, BUCKET)).key == "a.jpg"
+
+
 # -- RustFS
 
 
@@ -165,7 +174,7 @@ def test_a_subscription_of_sns_is_named(kind: str) -> None:
         (other.dump(other.COS), "Tencent"),
         (other.dump(other.OBS), "Huawei"),
         (b"<NotificationConfiguration/>", "XML"),
-        (other.sns("Hello"), "JSON"),
+        (other.sns("Hello"), "'Hello'"),
         (other.eventbridge(bucket={}, object={}).replace(b"aws.s3", b"aws.ec2"), "aws.ec2"),
         (other.dump({"hello": "world", "key": "x"}), "hello"),
         (other.dump({"message": {"data": "*"}}), "base64"),

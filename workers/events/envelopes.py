@@ -84,17 +84,22 @@ def _body(data: bytes, writing: Writing, level: int) -> Iterator[Found]:
     elif first == b'"':
         yield from _inside(decoded(data, str), writing, level)
     elif first == b"{":
-        lines = data.splitlines()
-        if len(lines) > 1 and all(line.startswith(b"{") for line in lines if line.strip()):
-            for line in filter(bytes.strip, lines):
-                yield from found_in(line, writing, level + 1)
-        else:
-            yield from _object(data, writing, level)
+        yield from _objects(data, writing, level)
     elif first == b"<":
         raise Unreadable("XML or HTML, not JSON")
     else:
         decoded(data, object)
         raise Unreadable("no JSON object")
+
+
+def _objects(data: bytes, writing: Writing, level: int) -> Iterator[Found]:
+    """One object, or one a line."""
+    lines = [line for line in data.splitlines() if line.strip()]
+    if len(lines) == 1 or not all(line.startswith(b"{") for line in lines):
+        yield from _object(data, writing, level)
+        return
+    for line in lines:
+        yield from found_in(line, writing, level + 1)
 
 
 def _object(data: bytes, writing: Writing, level: int) -> Iterator[Found]:

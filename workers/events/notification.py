@@ -42,6 +42,7 @@ __all__ = [
 ]  # fmt: skip
 
 LARGEST = 2**20  # bytes of a notification; a normal one has one or two thousand
+MOST_REJECTED = 1000  # records of a notification; a body of brackets has hundreds of thousands
 SWEPT = "the bucket is compared with its records instead"
 
 
@@ -110,7 +111,10 @@ def _notification(found: Iterable[Found], bucket: str, *, state: bool) -> Notifi
             rejected.append(str(exc) if exc.prefix is None else f"{exc}; {SWEPT}")
             if exc.prefix is not None:
                 sweeps.append(exc.prefix)
-            continue
+            if len(rejected) < MOST_REJECTED:
+                continue
+            rejected.append(f"more than {MOST_REJECTED} faults: the rest is not read; {SWEPT}")
+            return Notification(tuple(events), tuple(ignored), tuple(rejected), ("",))
         if event is not None:
             events.append(event)
         if reason:

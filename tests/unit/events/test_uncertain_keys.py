@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -81,6 +82,19 @@ def test_a_gigantic_body_is_not_read_and_everything_is_compared() -> None:
     notification = webhook(body(record()) + b" " * LARGEST, BUCKET)
     assert (notification.events, notification.sweeps) == ((), ("",))
     assert "larger" in notification.rejected[0]
+
+
+@pytest.mark.parametrize("part", [b"{},", b'{"a":1}\n', b"[],", b'"",'])
+def test_a_body_of_many_faults_takes_no_time(part: bytes) -> None:
+    faults = part * ((LARGEST - 2000) // len(part))
+    one = other.dump(record(key="a.jpg"))
+    whole = one + b"\n" + faults if part.endswith(b"\n") else b"[" + one + b"," + faults + b"{}]"
+    begin = time.process_time()
+    notification = webhook(whole, BUCKET)
+    assert time.process_time() - begin < 2
+    assert [event.key for event in notification.events] == ["a.jpg"]
+    assert len(notification.rejected) == 1001
+    assert notification.sweeps == ("",)
 
 
 def test_envelopes_without_an_end_are_refused() -> None:

@@ -98,7 +98,10 @@ def _read(
 
 
 def _notification(found: Iterable[Found], bucket: str, *, state: bool) -> Notification:
-    events, ignored, rejected, sweeps = [], [], [], []
+    events: list[ObjectEvent] = []
+    ignored: list[str] = []
+    rejected: list[str] = []
+    sweeps: list[str] = []
     for one in found:
         try:
             if isinstance(one, Unreadable):

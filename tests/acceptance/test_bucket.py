@@ -22,6 +22,7 @@ from tests.contract import real_servers
 from tests.contract.conftest import drop
 from tests.contract.s3_server import moto, store_at
 from tests.eventually import eventually
+from tests.unit.events import other_servers as other
 from workers.redis.connection import connect
 from workers.supervision.supervisor import read_stack
 
@@ -201,6 +202,29 @@ def test_a_bucket_that_comes_back_empty_keeps_its_records_until_its_objects_are_
     assert swept() == (0, 0, 1)
     assert swept("--confirm-removals") == (0, 3, 0)
     eventually(lambda: not stack.known(), 60, stack.said)
+
+
+def test_what_other_servers_send_leads_to_the_right_records(stack: Stack, bucket: Minio) -> None:
+    raw = other.ceph("ObjectCreated:Put", "x") | {"eventName": "ObjectCreated:Put"}
+    raw["s3"]["bucket"]["name"] = BUCKET
+    put(bucket, "a+b.png", "chelsea.png")
+    raw["s3"]["object"]["key"] = "a+b.png"  # not encoded, and nothing says so
+    assert notify(stack, other.dump({"Records": [raw]})) == 200
+    assert "cat" in " ".join(labels(stack.settled(1)["a+b.png"]))
+
+    put(bucket, "by sns.png", "coffee.png")
+    assert notify(stack, other.sns(notification("by sns.png"))) == 200
+    assert labels(stack.settled(2)["by sns.png"]) & {"espresso", "coffee"}
+
+    put(bucket, "unnamed.png", "rocket.jpg")  # the next sweep is hours away
+    assert notify(stack, other.rustfs_alpha(bucket=BUCKET)) == 202
+    assert labels(stack.settled(3)["unnamed.png"]) & {"rocket", "missile"}
+    rejected = stack.wildtag("events", "rejected", "--json").stdout
+    assert "the key is empty" in json.loads(rejected.splitlines()[0])["reason"]
+
+    bucket.remove_object(BUCKET, "by sns.png")
+    notify(stack, notification("by sns.png", sequencer=9, kind="LifecycleExpiration:Delete"))
+    eventually(lambda: set(stack.known()) == {"a+b.png", "unnamed.png"}, 60, stack.said)
 
 
 @pytest.mark.long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit
@@ -166,6 +167,7 @@ def doctor(
     The image is removed again. If the key pair may not write, an existing object is tagged again instead.
     """
     from workers.diagnostics.s3_probe import no_probe_form, probe_forms  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.s3_rejections import rejection_checks  # noqa: PLC0415 -- as above
     from workers.diagnostics.s3_setup import inspect_bucket, notification_entries  # noqa: PLC0415 -- as above
     from workers.stores.s3_notification import Entry  # noqa: PLC0415 -- as above
     from workers.wiring.s3_tracing import tracing  # noqa: PLC0415 -- as above
@@ -187,7 +189,10 @@ def doctor(
             _print([no_probe_form(there.object_filter, first, prefix, suffix)], json=json)
             raise typer.Exit(1)
         checks = _trace(trace.probe(form), trace.existing)
-    if not _print(checks, json=json):
+    began = time.time()
+    fine = _print(checks, json=json)
+    fine &= _print(rejection_checks(there.event_sink, began, time.time()), json=json)
+    if not fine:
         raise typer.Exit(1)
 
 

@@ -10,7 +10,7 @@ from vectordb.errors import Transient, WildtagError
 from workers.diagnostics.check import Check
 from workers.stores.s3 import S3Store
 from workers.stores.s3_errors import BucketForbidden, BucketRefused, translated
-from workers.stores.s3_notification import Entry, entries, merged, read, write
+from workers.stores.s3_notification import EXPIRED, Entry, entries, merged, read, write
 from workers.stores.store import ObjectError, ObjectGone
 
 UNLISTED = "without permission to list the bucket, removals and missed events are not detected"
@@ -31,7 +31,10 @@ def set_up(
         if check.ok is False:
             return
     for one in (entry, *also):
-        yield _enable(store, bucket, one, environment)
+        check = _enable(store, bucket, one, environment)
+        yield check
+        if check.ok:
+            yield _add_expirations(store, bucket, one)
 
 
 def inspect_bucket(store: S3Store, bucket: str) -> Iterator[Check]:
@@ -107,14 +110,7 @@ def _readable(store: S3Store, bucket: str, key: str) -> Check:
 
 def _enable(store: S3Store, bucket: str, entry: Entry, environment: Mapping[str, str]) -> Check:
     try:
-        wanted = merged(read(store, bucket), entry)
-        if wanted is None:
-            return Check.passed("notification", f"{_description(entry)}; no change needed")
-        write(store, bucket, wanted)
-        if merged(read(store, bucket), entry) is not None:
-            return Check.failed(
-                "notification", "the server accepted the entry but does not list it", "see the log of the server"
-            )
+        done = _added(store, bucket, entry)
     except BucketRefused as exc:
         return Check.failed("notification", str(exc), _remedy(exc, entry, environment))
     except Transient as exc:
@@ -122,7 +118,31 @@ def _enable(store: S3Store, bucket: str, entry: Entry, environment: Mapping[str,
         return Check.failed("notification", str(exc), remedy)
     except ParseError as exc:
         return Check.failed("notification", f"the configuration is not valid XML: {exc}", "see the log of the server")
-    return Check.passed("notification", f"{_description(entry)}; added")
+    if done is None:
+        detail = "the server accepted the entry but does not list it"
+        return Check.failed("notification", detail, "see the log of the server")
+    return Check.passed("notification", f"{_description(entry)}; {done}")
+
+
+def _add_expirations(store: S3Store, bucket: str, entry: Entry) -> Check:
+    """Have the server also report objects that expire. Many do not know these events: then the rest stays."""
+    try:
+        done = _added(store, bucket, entry.with_expirations())
+        why = None if done is not None else f"the server accepted {EXPIRED} and does not list it"
+    except (WildtagError, ParseError) as exc:
+        why = f"the server does not take {EXPIRED} ({exc})"
+    if why is None:
+        return Check.passed("expirations", f"the server reports objects that expire; {done}")
+    return Check.note("expirations", f"{why}: it reports objects that expire as removed, or the sweep finds them")
+
+
+def _added(store: S3Store, bucket: str, entry: Entry) -> str | None:
+    """Whether the entry was ``added`` or is there already; ``None`` if the server took it and does not list it."""
+    wanted = merged(read(store, bucket), entry)
+    if wanted is None:
+        return "no change needed"
+    write(store, bucket, wanted)
+    return "added" if merged(read(store, bucket), entry) is None else None
 
 
 def _remedy(exc: BucketRefused, entry: Entry, environment: Mapping[str, str]) -> str:
@@ -145,4 +165,5 @@ def _description(entry: Entry) -> str:
     keys = " and ".join(
         f"{word} with {value!r}" for word, value in (("begin", entry.prefix), ("end", entry.suffix)) if value
     )
-    return f"{entry.arn} receives events of " + (f"keys that {keys}" if keys else "all keys")
+    expiring = ", also of objects that expire" if entry.expirations else ""
+    return f"{entry.arn} receives events of " + (f"keys that {keys}" if keys else "all keys") + expiring

@@ -1,19 +1,29 @@
-"""What an event says of an object, with the store's answer where it was asked."""
+"""What an event says of an object, with the store's answer where it was asked.
+
+The encoding of a key is not always certain (``ObjectEvent.other_keys``). Then the store is asked for the certain
+reading first. Another one counts if nothing has the first, or if it is the one with the ETag of the event. A removal
+concerns all of them, because the store confirms each.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
+from msgspec.structs import replace
 
 from tasks.message_parts import ObjectRef
 from vectordb.errors import Permanent, Transient
 from workers.events.sink import EventSink, ReceivedEvents
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Arrival
-from workers.stores.lookup import Place, Seen
+from workers.stores.lookup import Place, Seen, look
+from workers.stores.store import ObjectInfo, ObjectStore
 
 log = structlog.get_logger()
+
+Read = Sequence[tuple[str, ObjectEvent]]
+"""Events with their stream ids."""
 
 UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 
@@ -31,7 +41,43 @@ def arrival_of(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None
 
 def asks(event: ObjectEvent) -> bool:
     """Whether the store must be asked to interpret an event."""
-    return event.kind != "created" or not event.etag
+    return event.kind != "created" or not event.etag or bool(event.other_keys)
+
+
+def resolved(store: ObjectStore, events: Read, followed: Callable[[str], bool]) -> Read:
+    """The events with the keys that they mean. Those for which the store did not answer stay as they are."""
+    doubtful = [
+        event for _, event in events
+        if event.other_keys and event.kind == "created" and any(map(followed, (event.key, *event.other_keys)))
+    ]  # fmt: skip
+    seen = look(store, ((event.bucket, event.key) for event in doubtful))
+    others = [(e.bucket, key) for e in doubtful if not _is(seen[e.bucket, e.key], e) for key in e.other_keys]
+    seen |= look(store, (place for place in others if place not in seen))
+    meant = {id(event): _meant(event, seen) for event in doubtful}
+    found: list[tuple[str, ObjectEvent]] = []
+    for entry, event in events:
+        if event.other_keys and event.kind == "removed":
+            keys = (event.key, *event.other_keys)
+            found += [(entry, replace(event, key=key, other_keys=())) for key in keys]
+        else:
+            found.append((entry, meant.get(id(event), event)))
+    return found
+
+
+def _is(found: Seen, event: ObjectEvent) -> bool:
+    return isinstance(found, ObjectInfo) and event.etag in {"", found.ref.etag}
+
+
+def _meant(event: ObjectEvent, seen: Mapping[Place, Seen]) -> ObjectEvent:
+    """The event of the object that is meant, or without a certain one the event for the certain key."""
+    answers = [seen[place] for key in (event.key, *event.other_keys) if (place := (event.bucket, key)) in seen]
+    there = [answer for answer in answers if isinstance(answer, ObjectInfo)]
+    info = next((info for info in there if _is(info, event)), there[0] if there else None)
+    if info is not None and not isinstance(answers[0], Transient):
+        return replace(ObjectEvent.seen(info), force=event.force, requested=event.requested)
+    if any(isinstance(answer, Transient) for answer in answers):
+        return event
+    return replace(event, etag="", other_keys=())
 
 
 def report_unverified(event_sink: EventSink, unverified: Mapping[str, str]) -> None:

@@ -17,7 +17,7 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
-from workers.dispatch.arrivals import arrival_of, asks, report_unverified
+from workers.dispatch.arrivals import arrival_of, asks, report_unverified, resolved
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
 from workers.dispatch.pace import Pace
@@ -206,10 +206,11 @@ class Dispatcher:
         if not events:
             return False
         new, counts = self._events.new(events)
-        arrivals, removals, left = self._look(new)
+        meant = resolved(self._store, new, self._followed)
+        arrivals, removals, left = self._look(meant)
         # events that were read and not finished may have been entered without being sent
         wanted = RESENT if recovered else SENT
-        sent = self._send(arrivals, removals, [event for _, event in new], wanted)
+        sent = self._send(arrivals, removals, [event for _, event in meant], wanted)
         done = [entry for entry, _ in events if entry not in left]
         self._events.mark_processed(
             [(entry, event) for entry, event in new if entry not in left], counts, inbox.finishing(done)

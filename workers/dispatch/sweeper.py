@@ -63,12 +63,9 @@ class Sweeper:
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
-        ``resume``: share the position, so that other processes can resume an interrupted pass.
-
-        ``refill``: is told when the bucket was compared completely.
-
-        Do not set it for passes over a part of the bucket. ``rate``: maximum number of objects per second, applied
-        per page.
+        ``resume``: share the position, so that other processes can resume an interrupted pass. Do not set it for
+        passes over a part of the bucket. ``refill``: is told when the bucket was compared completely. ``rate``:
+        maximum number of objects per second, applied per page.
         """
         self._store = store
         self._bucket = bucket
@@ -132,6 +129,11 @@ class Sweeper:
                 self.release()
             raise
         return False
+
+    @property
+    def idle(self) -> bool:
+        """Whether no pass has begun."""
+        return self._pass is None and self._at is None
 
     def rescan(self) -> None:
         """Let the current pass, if any, compare again what it has already seen, because it may have changed."""

@@ -119,7 +119,7 @@ class NamespaceHash:
             before = self._here.hmget(self._seen, list(page))
         received, also = [], list[Command]()
         for (field, value), known in zip(page.items(), before, strict=True):
-            notification = namespace_value(value, self._bucket)
+            notification = namespace_value(value, self._bucket, _text(field))
             version = _version(notification, value)
             if version != known:
                 received.append(received_events(SOURCE, notification, value))
@@ -141,13 +141,20 @@ class NamespaceHash:
         return len(gone)
 
     def _removed(self, field: bytes) -> Notification:
-        try:
-            bucket, key = place_of(field.decode())
-        except UnicodeDecodeError:
+        place = _text(field)
+        if place is None:
             return Notification()  # its value was rejected when it was read
+        bucket, key = place_of(place)
         if bucket != self._bucket or not key:
             return Notification()
         return Notification(events=(ObjectEvent("removed", bucket, key),))
+
+
+def _text(field: bytes) -> str | None:
+    try:
+        return field.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def _version(notification: Notification, value: bytes) -> bytes:

@@ -41,12 +41,16 @@ class RejectedNotification(msgspec.Struct, frozen=True):
 
 
 class ReceivedEvents(msgspec.Struct, frozen=True):
-    """What one notification stores in Redis. ``source``: who sent it; empty if that is irrelevant."""
+    """What one notification stores in Redis. ``source``: who sent it; empty if that is irrelevant.
+
+    ``sweeps``: prefixes of keys to compare soon, see ``Notification``.
+    """
 
     events: tuple[ObjectEvent, ...] = ()
     counts: Mapping[str, int] = {}
     rejected: RejectedNotification | None = None
     source: str = ""
+    sweeps: tuple[str, ...] = ()
 
 
 def received_events(source: str, notification: Notification, body: bytes, size: int | None = None) -> ReceivedEvents:
@@ -64,7 +68,7 @@ def received_events(source: str, notification: Notification, body: bytes, size: 
         )
         reason = "; ".join([*notification.rejected[:REASONS_KEPT], *more])
         rejected = RejectedNotification(source, reason, len(body) if size is None else size, body[:BODY_KEPT])
-    return ReceivedEvents(notification.events, +counts, rejected, source)
+    return ReceivedEvents(notification.events, +counts, rejected, source, notification.sweeps)
 
 
 def commands(received: Iterable[ReceivedEvents], keys: Keys, *, partitioned: bool = False) -> list[Command]:
@@ -74,6 +78,7 @@ def commands(received: Iterable[ReceivedEvents], keys: Keys, *, partitioned: boo
     """
     made: list[Command] = []
     counts: Counter[str] = Counter()
+    sweeps: Counter[str] = Counter()
     for one in received:
         if not partitioned:
             made.extend(("XADD", keys.inbox, "*", *chain(*fields(event).items())) for event in one.events)
@@ -87,8 +92,10 @@ def commands(received: Iterable[ReceivedEvents], keys: Keys, *, partitioned: boo
                 "XADD", keys.rejected_events, "MAXLEN", "~", REJECTED_KEPT, "*",
                 "source", j.source, "reason", j.reason, "size", j.size, "body", j.body,
             ))  # fmt: skip
+        sweeps.update(one.sweeps)
         counts.update(one.counts)
     made.extend(("HINCRBY", keys.event_counts, name, count) for name, count in counts.items())
+    made.extend(("HINCRBY", keys.sweep_requests, prefix, count) for prefix, count in sweeps.items())
     return made
 
 
@@ -140,7 +147,7 @@ class EventSink:
         ]
 
     def counts(self) -> dict[str, int]:
-        """Counts by source: ``SOURCE:events``, ``SOURCE:ignored:REASON``, ``SOURCE:rejected``."""
+        """Counts by source: ``SOURCE:events``, ``:ignored:REASON``, ``:rejected``."""
         with translated():
             return {
                 text(name): int(count) for name, count in sorted(self._redis.hgetall(self._keys.event_counts).items())

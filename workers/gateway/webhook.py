@@ -7,6 +7,8 @@ the events may not be stored and must be sent again.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import hmac
 from collections.abc import Awaitable, Callable
 
@@ -15,7 +17,7 @@ from fastapi import Request, Response
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
-from workers.events.notification import LARGEST, Notification, webhook
+from workers.events.notification import LARGEST, too_large, webhook
 from workers.events.sink import received_events
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.behind_proxy import through_proxy
@@ -47,10 +49,7 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
             return Response(status_code=400)  # the sender is gone
         except Problem as exc:  # the memory for bodies is in use
             return exc.response()
-        if size <= LARGEST:
-            notification = webhook(body, bucket)
-        else:
-            notification = Notification(rejected=(f"larger than {LARGEST} bytes",))
+        notification = webhook(body, bucket) if size <= LARGEST else too_large()
         if notification.rejected:
             log.warning("notification rejected", reason=notification.rejected[0], size=size)
         try:
@@ -70,11 +69,22 @@ def _refused(request: Request, token: str | None, *, open_: bool) -> Response | 
             return Problem("forbidden", "pages are not allowed to send events").response()
         if through_proxy(request) is None:
             return None
-    shown = request.headers.get("authorization", "").encode("latin-1")
-    if token is not None and hmac.compare_digest(shown, f"Bearer {token}".encode()):
+    if token is not None and hmac.compare_digest(_shown(request.headers.get("authorization", "")), token.encode()):
         return None
-    refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": "Bearer"})
+    schemes = 'Bearer, Basic realm="wildtag"'
+    refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": schemes})
     return refused.response()
+
+
+def _shown(authorization: str) -> bytes:
+    """The token of a request: that of ``Bearer``, or the password of ``Basic``, as Amazon SNS can send only this."""
+    scheme, _, shown = authorization.partition(" ")
+    if scheme == "Bearer":
+        return shown.encode("latin-1")
+    if scheme.lower() == "basic":
+        with contextlib.suppress(ValueError):
+            return base64.b64decode(shown, validate=True).partition(b":")[2]
+    return b""
 
 
 async def _body(request: Request) -> tuple[bytes, int]:

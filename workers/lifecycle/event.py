@@ -15,7 +15,8 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     ``sequence`` orders the writes of one key: hexadecimal, padded to 32 digits, empty if unknown. ``verified``: the
     source has checked the bucket. ``force``: tag the object even if it is already tagged. ``etag`` is empty if the
     source does not know it; the store is then asked. ``requested``: a user has asked wildtag for the removal, or has
-    confirmed it.
+    confirmed it. ``other_keys``: further keys that the source may mean, if its encoding is not certain; tried in
+    order if the store has no object ``key``.
     """
 
     kind: Literal["created", "removed"]
@@ -28,6 +29,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     verified: bool = False
     force: bool = False
     requested: bool = False
+    other_keys: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:

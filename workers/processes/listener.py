@@ -17,6 +17,7 @@ from workers.processes.logs import configure
 from workers.processes.loops import LOOK_EVERY_S, Periodic, running
 from workers.processes.sweeping import SWEEP_STEP_S, let_go
 from workers.settings.settings import Settings
+from workers.wiring.dispatch import requested_sweeps
 from workers.wiring.dispatch import sweeper as sweeper_of
 from workers.wiring.events import listening as connect_of
 from workers.wiring.wiring import Wiring
@@ -36,6 +37,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
     sweeper = sweeper_of(wiring, resume=False)
 
     lost = threading.Event()
+    requested = requested_sweeps(wiring)
 
     def sweep(*, connected: bool) -> bool:
         if lost.is_set():
@@ -45,6 +47,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
             sweeper.rescan()
         if not sweeper.step(SWEEP_STEP_S):
             return False
+        requested.ended()
         wiring.sources.note("sweep", "working")
         log.info("caught up", seen=sweeper.progress.seen, sent=sweeper.progress.sent, gone=sweeper.progress.gone)
         return True
@@ -59,9 +62,13 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
             lost.set()
             listener.catch_up_again()
 
+        wiring.data_loss.on_any_loss(requested.restart)
         wiring.data_loss.on_any_loss(start_again)
         while not stop.wait(LOOK_EVERY_S):
             stop.look()
+            with suppress(Transient):  # it is looked up again soon
+                if requested.due():
+                    listener.catch_up_again()
 
 
 @contextmanager

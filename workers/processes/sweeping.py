@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from vectordb.errors import Transient
+from workers.dispatch.requested_sweeps import RequestedSweeps
 from workers.dispatch.sweeper import Sweeper
 from workers.events.sources import Sources
 from workers.processes.loops import Periodic
@@ -18,12 +19,19 @@ SWEEP_STEP_S = 0.5  # maximum time that one step of a sweep may delay other work
 SWEEP_REST_S = 3.0  # minimum pause between two sweeps
 
 
-def sweep_step(sweeper: Sweeper, sources: Sources) -> Callable[[], bool]:
-    """A function that takes one step of a pass and returns whether the pass has ended."""
+def sweep_step(
+    sweeper: Sweeper, sources: Sources, requested: RequestedSweeps | None = None
+) -> Callable[[], bool]:  # fmt: skip
+    """A function that takes one step of a pass and returns whether the pass has ended.
+
+    ``requested``: is told of the end of a pass.
+    """
 
     def sweep() -> bool:
         if not sweeper.step(SWEEP_STEP_S):
             return False
+        if requested is not None:
+            requested.ended()
         found = sweeper.progress
         sources.note("sweep", "working")
         if found.sent or found.gone:
@@ -44,7 +52,7 @@ def restarting(sweeper: Sweeper, sweeping: Periodic) -> Callable[[], None]:
 
 
 @contextmanager
-def let_go(sweeper: Sweeper) -> Iterator[None]:
+def let_go(sweeper: Sweeper | RequestedSweeps) -> Iterator[None]:
     """Release the sweeper's lock at the end of the block, so that the next process can sweep at once."""
     try:
         yield

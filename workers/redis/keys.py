@@ -47,6 +47,9 @@ key                              type        holds
                                              to date
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
+``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported
+                                             a change there without a readable key
+                                             (``workers.dispatch.requested_sweeps``)
 ``P missing:PASS``               sorted set  keys that a comparison with a bucket has found missing, all with score 0,
                                              with a lifetime
 ``P holds``                      set         buckets whose removals are held
@@ -62,9 +65,9 @@ key                              type        holds
                                              ``source``, ``reason``, ``size`` (bytes), ``body`` (its first bytes)
 ``P events:counts``              hash        received events, counted: ``SOURCE:events``, ``SOURCE:ignored:REASON``,
                                              ``SOURCE:rejected``; ``dispatcher:removals-unverified``: the store did
-                                             not confirm them; ``dispatcher:repeated``: received before, usually
-                                             from another source; ``writer:gaps``: the feed was trimmed before a
-                                             writer read it
+                                             not confirm them;
+                                             ``dispatcher:repeated``: received before, usually from another source;
+                                             ``writer:gaps``: the feed was trimmed before a writer read it
 ``P events:recent``              sorted set  digests of recently handled events → time of handling (Unix seconds),
                                              trimmed
 ``P events:probes``              stream      events of probe objects, trimmed; fields ``source``, ``oid``

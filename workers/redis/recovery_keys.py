@@ -27,6 +27,10 @@ class RecoveryKeys:
         return f"{self.prefix}partition-data-ids"
 
     @property
+    def sweep_requests(self) -> str:
+        return f"{self.prefix}sweep-requests"
+
+    @property
     def refill(self) -> str:
         return f"{self.prefix}refill"
 

@@ -25,8 +25,8 @@ class EventSettings(Topic):
     )
     follow_types: Words = Field(
         (),
-        description="Tag only objects of these content types, for example image/*, where the store reports a type."
-        " Default: all types.",
+        description="Tag only objects of these content types, for example image/*. Where the store reports none,"
+        " or an unspecified one such as application/octet-stream, the content decides. Default: all types.",
     )
     ignore: Words = Field(
         (),

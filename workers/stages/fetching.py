@@ -1,16 +1,16 @@
 """Fetches the images of a batch, and decides the outcome of every object without one.
 
-==================================================  =========================================================
+==================================================  ============================================================
 response of the store                               outcome
-==================================================  =========================================================
+==================================================  ============================================================
 the wanted version                                  ``images``
-an object whose content type is not followed        ``skipped``
+an object whose content type is not followed        ``skipped``; the content decides if the type tells nothing
 another version, confirmed by HEAD                  ``events``: that version is processed by its own event
 no object, confirmed by HEAD                        ``events``: a removal: the object is forgotten, or held
 GET and HEAD disagree, as behind a stale cache      ``waiting``: retried until they agree or the ledger gives up
 the object can never be read                        ``faults``
 the store is unavailable, or refuses the requests   ``fetch`` raises ``Transient``, because all objects are affected
-==================================================  =========================================================
+==================================================  ============================================================
 """
 
 from __future__ import annotations
@@ -22,18 +22,30 @@ from dataclasses import dataclass, field
 import msgspec
 import structlog
 
+from tasks.images import HEAD, recognised
 from tasks.message_parts import Fault, ObjectRef
 from tasks.messages import Submitted
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.policy import POSTPONED_S
 from workers.stages.handover import Handover
+from workers.stores.object_filter import unknown_type
 from workers.stores.store import ObjectError, ObjectGone, ObjectInfo, ObjectStore, ObjectUnwanted
 
 log = structlog.get_logger()
 
 NOT_FOLLOWED = "not-followed"
 DISAGREE = "HEAD and GET disagree"
+
+Followed = Callable[[str | None], bool]
+"""Whether objects of a content type are tagged."""
+
+FoundType = Callable[[str | None, str], bool]
+"""Whether objects are tagged whose content type tells nothing, by it and the type of the content."""
+
+
+def _any_type(_: str | None, __: str) -> bool:
+    return True
 
 
 @dataclass
@@ -52,18 +64,19 @@ class Fetched:
 
 
 def fetch(
-    store: ObjectStore, refs: Sequence[ObjectRef], limit: int, followed: Callable[[str | None], bool],
-    executor: Executor | None = None,
+    store: ObjectStore, refs: Sequence[ObjectRef], limit: int, followed: Followed,
+    executor: Executor | None = None, found_type: FoundType = _any_type,
 ) -> Fetched:  # fmt: skip
     """Fetch objects of at most ``limit`` bytes. ``followed`` decides whether a content type is tagged.
 
-    ``executor``: fetches several at a time. The order is kept.
+    ``found_type``: decides it by the content, where the content type tells nothing. ``executor``: fetches several at
+    a time. The order is kept.
     """
 
     def one(ref: ObjectRef) -> Fetched:
         found = Fetched()
         try:
-            _one(store, ref, limit, followed, found)
+            _one(store, ref, limit, followed, found_type, found)
         except ObjectError as exc:
             found.faults.append(Fault(_met(ref, exc.met), exc.code, str(exc)))
         return found
@@ -79,14 +92,15 @@ class Fetcher:
     """Fetches the objects of a batch that are still wanted. The rest: see ``fetch``."""
 
     def __init__(
-        self, store: ObjectStore, handover: Handover, limit: int, followed: Callable[[str | None], bool],
-        executor: Executor | None = None,
+        self, store: ObjectStore, handover: Handover, limit: int, followed: Followed,
+        executor: Executor | None = None, found_type: FoundType = _any_type,
     ) -> None:  # fmt: skip
         self._store = store
         self._handover = handover
         self._limit = limit
         self._followed = followed
         self._executor = executor
+        self._found_type = found_type
 
     def __call__(self, batch: Submitted, accepted: Accepted) -> tuple[Submitted, list[bytes], list[Fault]]:
         """Return the batch with the fetched objects, their images, and a fault for each object that cannot be read.
@@ -95,7 +109,7 @@ class Fetcher:
         as skipped.
         """
         wanted = [ref for ref in batch.objects if ref.id in accepted]
-        found = fetch(self._store, wanted, self._limit, self._followed, self._executor)
+        found = fetch(self._store, wanted, self._limit, self._followed, self._executor, self._found_type)
         self._handover.append_events(found.events)
         for ref, fault in found.waiting:
             self._handover.postpone([ref], batch.revision, POSTPONED_S, fault)
@@ -104,7 +118,7 @@ class Fetcher:
 
 
 def _one(
-    store: ObjectStore, ref: ObjectRef, limit: int, followed: Callable[[str | None], bool], found: Fetched
+    store: ObjectStore, ref: ObjectRef, limit: int, followed: Followed, found_type: FoundType, found: Fetched
 ) -> None:
     def wanted(info: ObjectInfo) -> bool:
         return info.ref.etag == ref.etag and followed(info.content_type)
@@ -120,6 +134,11 @@ def _one(
             reason = f"objects of type {exc.met.content_type} are not followed"
             found.skipped.append(Fault(_met(ref, exc.met), NOT_FOLLOWED, reason))
     else:
+        kind = recognised(data[:HEAD], video=True) if unknown_type(info.content_type) else None
+        if kind is not None and not found_type(info.content_type, kind):
+            reason = f"its content is of type {kind}, which is not followed"
+            found.skipped.append(Fault(_met(ref, info), NOT_FOLLOWED, reason))
+            return
         found.refs.append(_met(ref, info))
         found.images.append(data)
 

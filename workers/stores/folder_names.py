@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 
-from workers.stores.store import ObjectForbidden
+from workers.stores.store import ObjectNameRefused
 
 
 def key_text(name: str) -> str:
@@ -19,9 +19,9 @@ def key_text(name: str) -> str:
 
 
 def name_of(key: str) -> str:
-    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectForbidden`` for keys that lead outside."""
+    """The file name of a key, the inverse of ``key_text``. Raises ``ObjectNameRefused`` if it leads outside."""
     if not key or "\0" in key or key.startswith("/") or ".." in key.split("/"):
-        raise ObjectForbidden("the key leads outside the bucket")
+        raise ObjectNameRefused("the key leads outside the bucket")
     raw = re.sub(rb"\\x(5c|[89a-f][0-9a-f])", lambda match: bytes([int(match[1], 16)]), os.fsencode(key))
     return os.fsdecode(raw)
 

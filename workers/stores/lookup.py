@@ -1,4 +1,7 @@
-"""Looks up many objects in parallel, and stops when the store does not answer."""
+"""Looks up many objects in parallel, and stops when the store does not answer.
+
+A store cannot be asked for some keys, such as ``a/../b``, but may list them: then the listing decides.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 
 from vectordb.errors import Permanent, Transient
-from workers.stores.store import ObjectInfo, ObjectStore, StoreAway
+from workers.stores.store import ObjectInfo, ObjectNameRefused, ObjectStore, StoreAway
 
 THREADS = 8  # fewer than the connections that the S3 client keeps open
 SILENCES = 3  # number of unanswered requests after which no further ones are sent
@@ -33,7 +36,10 @@ def look(store: ObjectStore, places: Iterable[Place]) -> dict[Place, Seen]:
         if len(silent) >= SILENCES:
             return NotAsked("the store does not answer; the remaining objects are checked later")
         try:
-            return store.stat(*place)
+            try:
+                return store.stat(*place)
+            except ObjectNameRefused:
+                return _listed(store, *place)
         except Permanent as exc:
             return exc
         except Transient as exc:
@@ -48,3 +54,13 @@ def look(store: ObjectStore, places: Iterable[Place]) -> dict[Place, Seen]:
         return dict(zip(asked, pool.map(one, asked), strict=True))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupted caller does not wait for the rest
+
+
+def _listed(store: ObjectStore, bucket: str, key: str) -> ObjectInfo | None:
+    """The object as the bucket lists it; ``None`` if it does not, or if no key can be written so."""
+    try:
+        key.encode()
+        first = next(iter(store.list(bucket, key)), None)
+    except (UnicodeEncodeError, ObjectNameRefused):
+        return None
+    return first if first is not None and first.ref.key == key else None

@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from workers.stores.key_patterns import SIDE, KeyPatterns
 
 NONE = KeyPatterns(())
+UNKNOWN_TYPES = frozenset({"", "application/octet-stream", "binary/octet-stream", "application/x-octet-stream"})
+"""Content types that clients and servers give to everything, and so tell nothing."""
+
+
+def unknown_type(content_type: str | None) -> bool:
+    """Whether this content type tells nothing about the content."""
+    return content_type is None or _kind(content_type) in UNKNOWN_TYPES
 
 
 @dataclass(frozen=True)
@@ -66,11 +73,22 @@ class ObjectFilter:
         return self.uploads is not None and key.startswith(self.uploads)
 
     def content(self, content_type: str | None) -> bool:
-        """Whether objects of this content type are tagged."""
+        """Whether objects of this content type are tagged; of an unknown one, unless it is ignored by name."""
         if content_type is None:
             return True
-        kind = content_type.partition(";")[0].strip().lower()
+        kind = _kind(content_type)
+        if kind in UNKNOWN_TYPES:
+            return not _is_one(kind, [one for one in self.ignored_types if not one.endswith("/*")])
         return not _is_one(kind, self.ignored_types) and (not self.content_types or _is_one(kind, self.content_types))
+
+    def found_content(self, content_type: str | None, found: str) -> bool:
+        """Whether objects are tagged whose content type tells nothing, and whose content is of the type ``found``."""
+        named = content_type is not None and _is_one(_kind(content_type), self.content_types)
+        return named or not unknown_type(content_type) or self.content(found)
+
+
+def _kind(content_type: str) -> str:
+    return content_type.partition(";")[0].strip().lower()
 
 
 def _is_one(kind: str, types: Sequence[str]) -> bool:

@@ -31,6 +31,7 @@ from workers.stores.store import (
     ObjectForbidden,
     ObjectGone,
     ObjectInfo,
+    ObjectNameRefused,
     ObjectTooLarge,
     ObjectUnwanted,
     StoreAway,
@@ -177,14 +178,17 @@ class S3Store:
                 raise
 
     def request_context(self, bucket: str, key: str | None = None) -> RequestContext:
-        """The context of a request. Raises ``ObjectForbidden`` for names that the client cannot send."""
+        """The context of a request. Raises ``ObjectNameRefused`` for keys that the client cannot send."""
         try:
             check_bucket_name(bucket)
+        except ValueError as exc:
+            raise ObjectForbidden(f"the name of the bucket is not valid in S3: {exc}") from exc
+        try:
             if key is not None:
                 check_object_name(key)
                 key.encode()
         except ValueError as exc:  # includes encoding errors
-            raise ObjectForbidden(f"the key is not valid in S3: {exc}") from exc
+            raise ObjectNameRefused(f"the key is not valid in S3: {exc}") from exc
         options = self.connection.options
         return RequestContext(
             options.endpoint, options.region, lambda: self.connection.who, bucket, key, bucket in self._followed

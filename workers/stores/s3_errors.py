@@ -12,6 +12,7 @@ key pair, signature, token, clock, region          ``StoreRefuses``, which says 
 a certificate that is not trusted                  ``StoreRefuses``
 no connection, timeout, 5xx, slow down             ``StoreAway``
 a response that is not S3's                        ``StoreAway``
+a key that the server does not take                ``ObjectNameRefused``, an ``ObjectForbidden``
 any other refusal, of an object                    ``ObjectError``
 any other refusal, of the bucket                   ``BucketRefused``
 =================================================  =====================================================
@@ -34,6 +35,7 @@ from workers.stores.store import (
     ObjectError,
     ObjectForbidden,
     ObjectGone,
+    ObjectNameRefused,
     StoreAway,
     StoreRefuses,
 )
@@ -44,6 +46,10 @@ CREDENTIALS = {
     "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "InvalidTokenId",
     "TokenRefreshRequired", "InvalidClientTokenId", "UnrecognizedClientException", "AccountProblem",
     "XMinioInvalidIAMCredentials",
+}  # fmt: skip
+NAMES = {
+    "XMinioInvalidObjectName", "InvalidObjectName", "XMinioObjectNamePrefixSlash", "KeyTooLongError", "KeyTooLong",
+    "InvalidURI", "XMinioInvalidResourceName", "InvalidKey",
 }  # fmt: skip
 CLOCK = {"RequestTimeTooSkewed", "RequestExpired", "RequestInTheFuture"}
 REGION = {
@@ -134,6 +140,8 @@ def _of_object(code: str, reason: str, request: RequestContext) -> WildtagError:
         return ObjectGone("the object does not exist")
     if code in DENIED:
         return ObjectForbidden(f"access denied: {request.who()} may not read or change this object: {reason}")
+    if code in NAMES:
+        return ObjectNameRefused(f"the S3 server does not take this key: {reason}")
     if code == "InvalidObjectState":
         return ObjectError("the object is archived and must be restored before it can be read")
     return ObjectError(f"the S3 server refuses: {reason}")

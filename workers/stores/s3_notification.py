@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import md5
 from typing import Literal
 from xml.etree import ElementTree as ET
@@ -20,6 +20,8 @@ from workers.stores.s3_errors import translated
 CREATED = tuple(f"s3:ObjectCreated:{way}" for way in ("Put", "Post", "Copy", "CompleteMultipartUpload"))
 REMOVED = "s3:ObjectRemoved:*"
 WANTED = (*CREATED, REMOVED)
+# objects that expire. Amazon and Ceph report them only so; MinIO reports them as removed, and refuses this event
+EXPIRED = "s3:LifecycleExpiration:*"
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 
 Target = Literal["webhook", "redis"]
@@ -38,6 +40,15 @@ class Entry:
     def missing(self) -> tuple[str, ...]:
         """The required events that this entry does not include."""
         return tuple(event for event in WANTED if not _covered(event, self.events))
+
+    @property
+    def expirations(self) -> bool:
+        """Whether this entry includes objects that expire."""
+        return _covered(EXPIRED, self.events)
+
+    def with_expirations(self) -> Entry:
+        """The same entry, which also includes objects that expire."""
+        return self if self.expirations else replace(self, events=(*self.events, EXPIRED))
 
 
 def arn_of(target: Target, name: str, region: str) -> str:
@@ -96,10 +107,11 @@ def merged(configuration: bytes, wish: Entry) -> bytes | None:
     root = _parsed(configuration)
     for element, entry in _entries(root):
         if _target(entry.arn) == _target(wish.arn) and (entry.prefix, entry.suffix) == (wish.prefix, wish.suffix):
-            if not entry.missing:
+            missing = [event for event in wish.events if not _covered(event, entry.events)]
+            if not missing:
                 return None
-            at = max(i for i, child in enumerate(element) if _name(child) == "Event")
-            for event in reversed(entry.missing):
+            at = max((i for i, child in enumerate(element) if _name(child) == "Event"), default=len(element) - 1)
+            for event in reversed(missing):
                 element.insert(at + 1, _made("Event", event))
             break
     else:
@@ -152,9 +164,9 @@ def _parsed(configuration: bytes) -> ET.Element:
 
 
 def _covered(event: str, events: tuple[str, ...]) -> bool:
-    if event == REMOVED:
-        named = {"s3:ObjectRemoved:Delete", "s3:ObjectRemoved:DeleteMarkerCreated"}
-        return REMOVED in events or named <= set(events)
+    if event in {REMOVED, EXPIRED}:
+        group = event.removesuffix("*")
+        return event in events or {f"{group}Delete", f"{group}DeleteMarkerCreated"} <= set(events)
     return event in events or "s3:ObjectCreated:*" in events
 
 

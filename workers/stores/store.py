@@ -72,6 +72,10 @@ class ObjectForbidden(ObjectError):
     code = "forbidden"
 
 
+class ObjectNameRefused(ObjectForbidden):
+    """No request can name this key, or the server takes none that does."""
+
+
 class StoreAway(Transient):
     """The store is unavailable."""
 

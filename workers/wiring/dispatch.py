@@ -10,6 +10,7 @@ from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.pace import Pace
 from workers.dispatch.removals import Limits, RemovalGuard
+from workers.dispatch.requested_sweeps import RequestedSweeps, SweepRequests
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
 from workers.images.follower import Follower
@@ -70,6 +71,12 @@ def sweeper(
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
         refill=w.refill if since is None and bucket in {None, s.bucket} else None, interrupted=w.interrupted,
     )  # fmt: skip
+
+
+def requested_sweeps(wiring: Wiring, *, parts: bool = False) -> RequestedSweeps:
+    """Decides when the sweep is brought forward. ``parts``: it may also compare parts of the bucket."""
+    part = (lambda prefix: sweeper(wiring, prefix=prefix, resume=False)) if parts else None
+    return RequestedSweeps(SweepRequests(wiring.redis, wiring.keys), part)
 
 
 def limits(settings: Settings) -> Limits:

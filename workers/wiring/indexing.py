@@ -29,7 +29,10 @@ def indexing(wiring: Wiring) -> Indexing:
 
     return Indexing(
         w.redis, w.keys, w.publisher, w.health, lambda: w.images,
-        fetch=lambda refs: fetch(w.store, refs, w.settings.max_object_bytes, w.object_filter.content),
+        fetch=lambda refs: fetch(
+            w.store, refs, w.settings.max_object_bytes, w.object_filter.content,
+            found_type=w.object_filter.found_content,
+        ),
         embed=lambda batch, images: pipeline.embedding(
             batch, images, w.image_encoder, w.pipeline_options, w.decoders
         ),

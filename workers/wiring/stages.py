@@ -92,7 +92,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
 
     def fetcher() -> Fetcher:
         fetching = ThreadPoolExecutor(FETCHED_AT_ONCE, "fetch")
-        return Fetcher(w.store, handover, s.max_object_bytes, w.object_filter.content, fetching)
+        chosen = w.object_filter
+        return Fetcher(w.store, handover, s.max_object_bytes, chosen.content, fetching, chosen.found_content)
 
     messages = MessageOverlap()
     worker_process_shutdown.connect(lambda **_: messages.settle(LAST_S), weak=False)

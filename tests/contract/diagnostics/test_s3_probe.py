@@ -16,8 +16,11 @@ from PIL import Image
 
 from tasks.message_parts import ObjectRef, Revision
 from tests.contract.real_servers import key_pair
+from tests.unit.events import other_servers as other
 from tests.warm import wildtag
 from workers.diagnostics.s3_probe import FORMATS, ProbeForm, probe_forms, sample_image
+from workers.events.notification import webhook
+from workers.events.sink import EventSink, received_events
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Error, Record
@@ -200,6 +203,17 @@ def test_a_bucket_that_is_not_there(doctor: Doctor) -> None:
     status, checks = doctor("--bucket", "some-other-bucket")
     assert (status, list(checks)) == (1, ["server", "bucket"])
     assert "--create" in checks["bucket"]["remedy"]
+
+
+def test_notifications_that_cannot_be_read_are_named(
+    doctor: Doctor, store: S3Store, client: Client, bucket: str
+) -> None:
+    body = other.rustfs_alpha(bucket=bucket)
+    EventSink(client, KEYS).store([received_events("webhook", webhook(body, bucket), body)])
+    with taking(store, client, bucket, done):
+        status, checks = doctor("--wait", "30")
+    assert status == 0
+    assert "the key is empty" in checks["rejected"]["detail"]
 
 
 @pytest.mark.parametrize("image_format", [image_format for image_format, _ in FORMATS.values()])

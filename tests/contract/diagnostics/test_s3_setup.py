@@ -20,7 +20,7 @@ from tests.warm import wildtag
 from workers.cli import s3 as s3_commands
 from workers.diagnostics.s3_setup import inspect_bucket, set_up
 from workers.settings.settings import Settings
-from workers.stores.s3_notification import WANTED, Entry, entries, read
+from workers.stores.s3_notification import EXPIRED, WANTED, Entry, entries, read
 
 LISTING = b"<ListBucketResult><Name>photos</Name><IsTruncated>false</IsTruncated></ListBucketResult>"
 
@@ -90,7 +90,7 @@ def test_setup_makes_the_bucket_adds_to_what_is_there_and_does_so_once(
     found = entries(read(store_at(moto_url), bucket))
     assert found == [
         Entry(THEIRS, "logs/", "", ("s3:ObjectCreated:*",)),
-        Entry(OURS, "a & b +%/é", ".jpg", WANTED),
+        Entry(OURS, "a & b +%/é", ".jpg", (*WANTED, EXPIRED)),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,23 @@ from workers.lifecycle.event import ObjectEvent
 
 FOLDER = Path(__file__).parents[2] / "data" / "events" / "captured"
 BUCKET = "inbox"
-READERS = {"redis-access": access_entry, "redis-namespace": namespace_value, "webhook": webhook}
+READERS: dict[str, Callable[[bytes, str], Notification]] = {
+    "redis-access": access_entry,
+    "redis-namespace": namespace_value,
+    "webhook": webhook,
+}
 
 CAT = "f24210802e8d0690e0c1c2302f907cc4"
 DOG = "511130d2072cc744a1fa5015bc23557a"
 TREE = "0f1b4a59504988622035d850dc0555ac"
 
 
-def created(key: str, etag: str, size: int, sequencer: str, version: str | None = None) -> Notification:
-    return Notification((ObjectEvent("created", BUCKET, key, etag, size, version, padded(sequencer)),))
+def created(
+    key: str, etag: str, size: int, sequencer: str, version: str | None = None, other_keys: tuple[str, ...] = ()
+) -> Notification:
+    order = padded(sequencer)
+    event = ObjectEvent("created", BUCKET, key, etag, size, version, order, other_keys=other_keys)
+    return Notification((event,))
 
 
 def removed(key: str, sequencer: str, version: str | None = None) -> Notification:
@@ -31,13 +40,14 @@ def ignored(reason: str) -> Notification:
 
 
 EXPECTED = {
-    "redis-access": created("listen/1.png", TREE, 240512, "18EC3EBAE32B80E7"),
+    # nothing there confirms how the key is written
+    "redis-access": created("listen/1.png", TREE, 240512, "18EC3EBAE32B80E7", None, ("listen%2F1.png",)),
     "redis-namespace-value": created(
         "kill/0105.jpg", "1a8647962a5601f40edcf56e35cda657", 26535, "18EC3F243BA381DF",
-        "ed578189-d334-421d-bf08-8ed671d150fd",
+        "ed578189-d334-421d-bf08-8ed671d150fd", ("kill%2F0105.jpg",),
     ),
-    "webhook-accessed-get": ignored("other-event"),
-    "webhook-accessed-head": ignored("other-event"),
+    "webhook-accessed-get": ignored("ObjectAccessed"),
+    "webhook-accessed-head": ignored("ObjectAccessed"),
     "webhook-complete-multipart": created(
         "rclone/streamed.png", "270a3c01bf9067850ba9967eef97ac9e-1", 240512, "18EC3EAA09516AD3"
     ),
@@ -71,7 +81,7 @@ EXPECTED = {
     "webhook-removed-delete-marker": removed(
         "more/tagged.png", "18EC3F673E419289", "db2c2041-5731-4836-9308-7f6dd6c90675"
     ),
-    "webhook-removed-noop": removed("more/never-there.png", "18EC3F6719E227FF"),
+    "webhook-removed-noop": ignored("NoOP"),
     "webhook-removed-version": removed("ver/a.png", "18EC3EFADB0989F5", "f64fd0d5-ab86-4931-9b3a-9a9536ac3aba"),
 }  # fmt: skip
 
@@ -86,3 +96,9 @@ def test_a_body_gives_what_it_tells_of(name: str) -> None:
     body = (FOLDER / f"{name}.json").read_bytes()
     assert read(body, BUCKET) == EXPECTED[name]
     assert read(body, "another-bucket").events == ()
+
+
+def test_the_field_of_the_hash_confirms_the_key() -> None:
+    body = (FOLDER / "redis-namespace-value.json").read_bytes()
+    (event,) = namespace_value(body, BUCKET, "inbox/kill/0105.jpg").events
+    assert (event.key, event.other_keys) == ("kill/0105.jpg", ())

@@ -13,7 +13,8 @@ from tasks.message_parts import ObjectRef
 from tests.unit.stages.made_up import references
 from vectordb.errors import Transient
 from workers.stages.fetching import fetch
-from workers.stores.store import ObjectError, ObjectInfo, ObjectStore
+from workers.stores.object_filter import ObjectFilter
+from workers.stores.store import ObjectError, ObjectInfo, ObjectStore, ObjectUnwanted
 
 AT_ONCE = 4
 
@@ -57,3 +58,34 @@ def test_an_object_that_cannot_be_read_costs_no_other() -> None:
 def test_a_store_that_is_away_concerns_the_whole_batch() -> None:
     with pytest.raises(Transient, match="away"):
         fetched(Slow(**{"1": Transient("away")}), references(4))
+
+
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 64
+
+
+@pytest.mark.parametrize(
+    ("content_type", "data", "state"),
+    [
+        ("application/octet-stream", PNG, "skipped"), ("binary/octet-stream", PNG, "skipped"), (None, PNG, "skipped"),
+        ("image/jpeg", PNG, "images"),  # a type that tells something is believed
+        ("application/octet-stream", b"\xff\xd8\xff\xe0" + b"\0" * 64, "images"),
+        ("application/octet-stream", b"no image at all", "images"),  # that it is none is decided later
+        ("image/gif", PNG, "skipped"),
+    ],
+)  # fmt: skip
+def test_where_the_type_tells_nothing_the_content_decides(content_type: str | None, data: bytes, state: str) -> None:
+    (ref,) = references(1)
+    chosen = ObjectFilter(content_types=["image/jpeg"])
+
+    class Store:
+        def get(
+            self, _bucket: str, _key: str, _limit: int, wanted: Callable[[ObjectInfo], bool]
+        ) -> tuple[bytes, ObjectInfo]:
+            info = ObjectInfo(ref, sequence="", content_type=content_type)
+            if not wanted(info):
+                raise ObjectUnwanted(info)
+            return data, info
+
+    store = cast("ObjectStore", Store())
+    found = fetch(store, [ref], 99, chosen.content, found_type=chosen.found_content)
+    assert [name for name, values in vars(found).items() if values and name != "refs"] == [state]

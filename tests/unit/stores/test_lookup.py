@@ -13,7 +13,15 @@ from tasks.message_parts import ObjectRef, UserMetadata
 from vectordb.errors import Permanent
 from workers.stores.lookup import SILENCES, THREADS, NotAsked, look
 from workers.stores.s3_presence import BucketPresence
-from workers.stores.store import ObjectError, ObjectForbidden, ObjectInfo, StoreAway, Wanted, anything
+from workers.stores.store import (
+    ObjectError,
+    ObjectForbidden,
+    ObjectInfo,
+    ObjectNameRefused,
+    StoreAway,
+    Wanted,
+    anything,
+)
 
 PATIENCE = 60
 
@@ -24,6 +32,8 @@ class Answering:
     def __init__(self, answer: Callable[[str], ObjectInfo | None]) -> None:
         self._answer = answer
         self.asked: list[str] = []
+        self.listed: set[str] = set()
+        self.unlistable: set[str] = set()
 
     def stat(self, bucket: str, key: str) -> ObjectInfo | None:
         assert bucket == "b"
@@ -31,7 +41,10 @@ class Answering:
         return self._answer(key)
 
     def list(self, bucket: str, prefix: str = "", after: str = "") -> Iterator[ObjectInfo]:
-        raise NotImplementedError
+        assert (bucket, after) == ("b", "")
+        if ".." in self.unlistable:
+            raise ObjectNameRefused("not even listed")
+        return (ObjectInfo(ObjectRef("b", key, "e"), "") for key in sorted(self.listed) if key.startswith(prefix))
 
     def get(self, bucket: str, key: str, limit: int, wanted: Wanted = anything) -> tuple[bytes, ObjectInfo]:
         raise NotImplementedError
@@ -139,3 +152,15 @@ def test_who_shares_a_question_shares_its_error_and_the_next_is_a_new_one(error:
     with pytest.raises(type(error)):
         there("b")
     assert there("b") is True
+
+
+def test_of_a_key_that_no_request_can_name_the_listing_decides() -> None:
+    def refuse(key: str) -> ObjectInfo | None:
+        raise ObjectNameRefused(key)
+
+    store = Answering(refuse)
+    store.listed = {"a/../b", "a/./c.jpg"}
+    keys = ["a/../b", "a/../", "..", "a/./c", "gone/../x", "\udce9"]
+    assert {key for key in keys if look(store, [("b", key)])["b", key] is not None} == {"a/../b"}
+    store.unlistable = {".."}
+    assert look(store, [("b", "a/../b")]) == {("b", "a/../b"): None}

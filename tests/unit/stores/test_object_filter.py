@@ -6,7 +6,7 @@ import pytest
 
 from workers.settings.settings import Settings
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
-from workers.stores.object_filter import ObjectFilter
+from workers.stores.object_filter import ObjectFilter, unknown_type
 
 
 def test_everything_is_followed_but_what_wildtag_writes() -> None:
@@ -52,6 +52,31 @@ def test_content_types_that_are_ignored_win(content_type: str | None, followed: 
     object_filter = ObjectFilter(content_types=["image/*"], ignored_types=["image/svg+xml", "image/x-raw"])
     assert object_filter.content(content_type) is followed
     assert ObjectFilter(ignored_types=["video/*", "image/svg+xml", "image/x-raw"]).content(content_type) is followed
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", " ", "application/octet-stream", "binary/octet-stream", "Binary/Octet-Stream; charset=x"],
+)
+def test_an_unspecified_content_type_is_none(content_type: str | None) -> None:
+    assert unknown_type(content_type)
+    assert ObjectFilter(content_types=["image/*"]).content(content_type)
+    assert ObjectFilter(ignored_types=["application/*", "binary/*", "video/mp4"]).content(content_type)
+
+
+def test_it_can_be_chosen_by_name() -> None:
+    ignoring = ObjectFilter(ignored_types=["application/octet-stream"])
+    assert not ignoring.content("application/octet-stream")
+    assert ignoring.content("binary/octet-stream")
+    following = ObjectFilter(content_types=["application/octet-stream"])
+    assert following.found_content("application/octet-stream", "image/png")
+
+
+def test_then_the_content_decides() -> None:
+    jpegs = ObjectFilter(content_types=["image/jpeg"])
+    assert jpegs.found_content(None, "image/jpeg")
+    assert not jpegs.found_content("application/octet-stream", "image/png")
+    assert jpegs.found_content("image/jpeg", "image/png")  # a type that tells something is believed
 
 
 def test_settings_hold_words_and_hand_them_on(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -56,8 +58,10 @@ class Sender(Protocol):
 class Publisher:
     """Sends batches to stages. Raises ``BrokerUnavailable`` if nothing was sent."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, clock: Callable[[], float] = time.time) -> None:
+        """``clock``: Unix seconds, the same in all processes; see ``workers.broker.requests``."""
         self._app = app
+        self._clock = clock
         queues: Any = app.amqp.queues
         self._delayed: Queue | None = queues.aliases.get(DELAYED)  # RabbitMQ's
 
@@ -145,13 +149,16 @@ class Publisher:
         retries: int = 0,
         expires: float | None = None,
     ) -> None:
-        options: dict[str, Any] = {"queue": queue, "countdown": pause or None, "expires": expires}
+        options: dict[str, Any] = {"queue": queue, "eta": self._after(pause), "expires": self._after(expires)}
         if pause and self._delayed is not None:
             options = self._after_pause(queue, self._delayed, pause)
         with _translated():
             self._app.send_task(
                 name, args=args, argsrepr=argsrepr, kwargsrepr="", ignore_result=True, retries=retries, **options
             )
+
+    def _after(self, seconds: float | None) -> datetime | None:
+        return datetime.fromtimestamp(self._clock() + seconds, UTC) if seconds else None
 
     def _after_pause(self, queue: str, delayed: Queue, pause: float) -> dict[str, Any]:
         """Where RabbitMQ holds a message for ``pause`` seconds before it puts it on a queue."""

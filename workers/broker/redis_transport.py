@@ -1,18 +1,55 @@
-"""Redis for Kombu: channels that make a client once. Kombu makes one for every command, which takes as long as it."""
+"""Redis for Kombu: channels that make a client once, and that ask Redis for the time.
+
+Kombu makes a client for every command, which takes as long as the command. It compares the times at which workers of
+several hosts took their messages with the clock of each of these hosts.
+"""
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES, redis
 from kombu.transport import _transport_cache as classes  # type: ignore[attr-defined]  # it has no other name
 
+from workers.redis.connection import translated
+from workers.redis.redis_clock import OFF_FROM_S, RedisClock, seconds
+from workers.settings.dependencies import BROKER
+
 PATH = "workers.broker.redis_transport:Transport"
+
+
+class QoS(redis.QoS):
+    """The messages that are not acknowledged yet, with the time of Redis at which each was taken."""
+
+    @cached_property
+    def _now(self) -> RedisClock:
+        channel: Any = self.channel  # Kombu's types lack what it has
+
+        def read() -> float:
+            with translated(BROKER), channel.conn_or_acquire() as client:
+                return seconds(client)
+
+        return RedisClock(read, beside=False)
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        """See Kombu."""
+        super().append(message, delivery_tag)
+        if abs(self._now.offset()) > OFF_FROM_S:  # the time of this host was noted
+            with self.pipe_or_acquire() as pipe:
+                pipe.zadd(self.unacked_index_key, {delivery_tag: self._now()}, xx=True).execute()
+
+    @property
+    def visibility_timeout(self) -> float:  # type: ignore[override]  # Kombu subtracts it from a time
+        """Seconds before the time of this host, after which a message that is not acknowledged counts as lost."""
+        channel: Any = self.channel  # as above
+        return float(channel.visibility_timeout) + self._now.offset()
 
 
 class Channel(redis.Channel):
     """A channel that keeps its client. A client has no state but its pool, and may be used by several threads."""
 
+    QoS = QoS
     _kept: Any = None
 
     def _create_client(self, asynchronous: bool = False) -> Any:  # noqa: FBT001, FBT002 -- Kombu's

@@ -43,6 +43,32 @@ def stack_settings() -> Settings:
     return up
 
 
+def home_settings(given: Settings | None = None) -> Settings:
+    """Settings for what works with and without a stack: those of the stack of this home if it is ready."""
+    from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
+
+    return reached(given or Settings())
+
+
+def process_settings() -> Settings:
+    """Settings of a process that somebody starts: it joins the stack of this home, or the Redis of the environment.
+
+    Raises ``typer.Exit``, after a message, if there is neither, and no Redis at the default URL.
+    """
+    settings = Settings()
+    found = home_settings(settings)
+    if found is settings and "redis_url" not in settings.model_fields_set:
+        from workers.redis.connection import connect, translated  # noqa: PLC0415 -- keeps the command line quick
+
+        try:
+            with translated(), connect(settings.redis_url, settings.key_prefix, patience_s=2.0, tries=1) as client:
+                client.ping()
+        except Transient:
+            raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to run it for another one") from None
+        messages.print(f"No stack is running in {escape(str(settings.home))}: using {settings.redis_url}.")
+    return found
+
+
 def no_stack(settings: Settings, alternative: str) -> typer.Exit:
     """Print that no stack is ready in this home and what to do. Returns the exception that ends the command."""
     from workers.supervision.home import phase_of  # noqa: PLC0415 -- keeps the command line quick

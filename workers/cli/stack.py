@@ -147,7 +147,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             redis = PrivateRedis(settings.home)
             supervisor.begin([redis.service()])
             # while Redis loads its data
-            from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
+            from workers.embedded.stack import command, published, services  # noqa: PLC0415 -- as above
             from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
             from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
             from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
@@ -182,6 +182,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                     "flower": flower,
                     "gateway": f"http://127.0.0.1:{here.gateway_port}",
                 },
+                published(settings),
             )
             yield _Up(wiring, flower, key, supervisor.watch, supervisor.run)
     except KeyboardInterrupt:

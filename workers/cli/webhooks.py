@@ -13,11 +13,10 @@ import msgspec
 import typer
 from rich.table import Table
 
-from workers.cli.connection import connected
+from workers.cli.connection import connected, home_settings, process_settings
 from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from workers.notifying.dead_letters import DeadLetter, DeadLetters
@@ -29,10 +28,9 @@ PAGE = 500
 
 def notifier() -> None:
     """Run the notifier, which delivers every finished object to WILDTAG_NOTIFY_URL."""
-    from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.notifier import run_notifier  # noqa: PLC0415 -- keeps the command line quick
 
-    run_notifier(reached(Settings()))
+    run_notifier(process_settings())
 
 
 @app.command()
@@ -99,7 +97,7 @@ def try_out(json: Json = False) -> None:
 
     delivery = trial(secrets.token_hex(8), time.time())
     began = time.monotonic()
-    with poster_of(Wiring(Settings())) as poster:
+    with poster_of(Wiring(home_settings())) as poster:
         answer = poster.post(delivery).result()
     took = round(time.monotonic() - began, 3)
     if json:

@@ -11,9 +11,10 @@ from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
-from workers.processes.loops import retrying, until_stopped
+from workers.processes.loops import retire, retrying, until_stopped
 from workers.settings.settings import Settings
 from workers.stages.registration import register
+from workers.stages.worker import StageWorker
 from workers.wiring.liveness import worker_liveness
 from workers.wiring.model_devices import require_device
 from workers.wiring.stages import stage_worker
@@ -43,7 +44,13 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     app = Wiring(settings).app
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
         keep(app, worker_liveness(own, queues))
-    register(app, cache(lambda: stage_worker(Wiring(settings))))
+
+    def made() -> StageWorker:
+        wiring = Wiring(settings)
+        wiring.service = own.service
+        return stage_worker(wiring)
+
+    register(app, cache(made), own.clock)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     import_commands()
@@ -54,6 +61,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:
+        retire(own, *queues)
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has
         gc.freeze()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from workers.supervision.child import Child
 from workers.supervision.guardian import Guardian
@@ -73,6 +73,7 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         self._begun: list[Member] = []
         self._addresses: dict[str, str] = {}
+        self._settings: dict[str, Any] = {}
         self._published: dict[str, int] | None = None
         self._ready_at = ""
         self._guardian: Guardian | None = None
@@ -111,11 +112,15 @@ class Supervisor:
         if self._signals.count:
             raise KeyboardInterrupt
 
-    def start(self, services: Iterable[Service], addresses: Mapping[str, str] | None = None) -> None:
+    def start(
+        self, services: Iterable[Service], addresses: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """Start these services, in parallel if independent, and return when all critical ones are ready.
 
         May be called more than once. The call with ``addresses`` publishes the stack: other commands can then find it
-        (``read_stack``) until it stops. Raises ``StartFailed`` with the last lines of the log, ``BadService``,
+        (``read_stack``) until it stops. ``settings``: JSON values that are published as well. Raises
+        ``StartFailed`` with the last lines of the log, ``BadService``,
         ``KeyboardInterrupt`` on a signal.
         """
         self.begin(services)
@@ -133,7 +138,7 @@ class Supervisor:
         if self._signals.count:
             raise KeyboardInterrupt
         if addresses is not None:
-            self._addresses = dict(addresses)
+            self._addresses, self._settings = dict(addresses), dict(settings or {})
             self._publish()
 
     def watch(self) -> None:
@@ -238,7 +243,8 @@ class Supervisor:
         self._published = self._pids()
         self._ready_at = self._ready_at or datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
+            info = StackInfo(this_process(), self._ready_at, self._addresses, self._published, self._settings)
+            self._home.publish(info)
         except OSError as exc:  # a full disk: the services continue, and the next change is published with all others
             self._emit(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
 

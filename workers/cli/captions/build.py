@@ -16,7 +16,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.captions.thresholds import note_missing, table_of
-from workers.cli.connection import stack_settings
+from workers.cli.connection import home_settings, stack_settings
 from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
@@ -55,13 +55,12 @@ def import_(
     from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
     from workers.captions.importing import Import  # noqa: PLC0415 -- as above
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
         raise typer.BadParameter("use either --queue or --workers, not both")
-    settings = Settings()
-    wiring = Wiring(stack_settings() if queue else running(settings) or settings)
+    settings = home_settings()
+    wiring = Wiring(stack_settings() if queue else settings)
     try:
         source = source_of(paths, format=format_, column=column)
         what = Import(source, name, parse=extract, version=version, vectors=vectors)

@@ -55,11 +55,11 @@ def status(json: Json = False) -> None:
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
-    clocks = wiring.health.offsets()
+    processes = wiring.health.processes()
     models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
-                "outages": standing, "clock_offsets": clocks, "models": models, "words_ahead": words,
+                "outages": standing, "processes": processes, "models": models, "words_ahead": words,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "data_loss": lost, "refilling_since": refilling,
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
@@ -79,7 +79,7 @@ def status(json: Json = False) -> None:
     _add_sources(view, sources)
     console.print(view)
     _show_outages(standing, now)
-    _show_clocks(clocks)
+    _show_clocks([note.clock for note in processes])
     _show_loss(lost, refilling, now)
     _show_incomplete(found)
     for hold in held:
@@ -161,7 +161,7 @@ def _show_incomplete(found: Coverage) -> None:
         messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
 
 
-def _show_clocks(offsets: Mapping[str, float]) -> None:
+def _show_clocks(offsets: Iterable[tuple[str, float]]) -> None:
     """Print which hosts have a wrong clock."""
     from workers.redis.redis_clock import off  # noqa: PLC0415 -- keeps the command line quick
 

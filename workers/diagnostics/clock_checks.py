@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 
 from vectordb.errors import WildtagError
 from workers.diagnostics.check import Check
@@ -11,8 +11,8 @@ from workers.redis.redis_clock import off
 REMEDY = "synchronise the clock of that host, for example with chrony or systemd-timesyncd"
 
 
-def clock_checks(redis: str | None, offsets: Callable[[str], Mapping[str, float]]) -> Iterator[Check]:
-    """A check of all clocks, if there is a Redis. ``offsets``: by host, seconds ahead of this Redis."""
+def clock_checks(redis: str | None, offsets: Callable[[str], Sequence[tuple[str, float]]]) -> Iterator[Check]:
+    """A check of all clocks, if there is a Redis. ``offsets``: where, and seconds ahead of it."""
     if redis is None:
         return
     try:
@@ -24,4 +24,6 @@ def clock_checks(redis: str | None, offsets: Callable[[str], Mapping[str, float]
     for line in wrong:
         yield Check.note("clocks", line, REMEDY)
     if not wrong:
-        yield Check.passed("clocks", f"those of {len(found)} host{'s' * (len(found) != 1)} agree with that of Redis")
+        yield Check.passed(
+            "clocks", f"{len(found)} clock{'s agree' if len(found) != 1 else ' agrees'} with that of Redis"
+        )

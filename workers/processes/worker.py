@@ -45,9 +45,11 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
         keep(app, worker_liveness(own, queues))
 
+    service = own.service  # of this process, not of its children
+
     def made() -> StageWorker:
         wiring = Wiring(settings)
-        wiring.service = own.service
+        wiring.service = service
         return stage_worker(wiring)
 
     register(app, cache(made), own.clock)

@@ -29,6 +29,11 @@ class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
     offset: float
     at: float
 
+    @property
+    def clock(self) -> tuple[str, float]:
+        """Where its clock is, and how many whole seconds that is ahead."""
+        return f"{self.host} ({self.name})", round(self.offset)
+
 
 class Health:
     """Heartbeats by name, in Unix seconds. Methods raise ``StoreUnavailable``."""
@@ -79,11 +84,6 @@ class Health:
         since = self._clock() - FRESH_S
         found = [note for note in map(_decoded, packed) if note is not None and note.at >= since]
         return sorted(found, key=lambda note: (note.name, note.host))
-
-    def offsets(self) -> Mapping[str, float]:
-        """Seconds by which the clock of each host is ahead of that of Redis, by its newest note."""
-        newest = sorted(self.processes(), key=lambda note: note.at)
-        return {note.host: note.offset for note in newest}
 
     def clear(self) -> None:
         """Delete all heartbeats, before a stack starts."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from vectordb.errors import Transient
@@ -99,11 +99,11 @@ def seconds(client: Any) -> float:
     return float(at) + float(micro) / 1e6
 
 
-def off(offsets: Mapping[str, float]) -> list[str]:
-    """A line for each host whose clock differs noticeably. ``offsets``: by host, seconds ahead of Redis."""
+def off(offsets: Iterable[tuple[str, float]]) -> list[str]:
+    """A line for each clock that differs noticeably. ``offsets``: where, and seconds ahead of Redis."""
     return [
         f"the clock of {host} is {abs(ahead):.0f} s {'ahead of' if ahead > 0 else 'behind'} that of Redis; deadlines"
         " use that of Redis, but the times in logs there are wrong, and S3 servers may refuse its requests"
-        for host, ahead in sorted(offsets.items())
+        for host, ahead in sorted(set(offsets))
         if abs(ahead) >= OFF_FROM_S
     ]

@@ -40,14 +40,14 @@ def ages_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
     return {name: max(0.0, now - at) for name, at in beats.items()}
 
 
-def offsets_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
-    """Seconds by which the clocks of hosts are ahead of this Redis, that of this one included.
+def offsets_at(settings: Settings, redis_url: str) -> list[tuple[str, float]]:
+    """The clocks of processes and that of this host: where, and how many seconds ahead of this Redis.
 
     Raises ``StoreUnavailable``.
     """
     health = health_at(settings, redis_url)
-    own = {f"this host ({socket.gethostname()})": time.time() - health.now()}
-    return {host: ahead for host, ahead in health.offsets().items() if host != socket.gethostname()} | own
+    own = f"this host ({socket.gethostname()})", time.time() - health.now()
+    return [own, *(note.clock for note in health.processes())]
 
 
 def health_at(settings: Settings, redis_url: str) -> Health:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -50,13 +51,15 @@ def home_settings(given: Settings | None = None) -> Settings:
     return reached(given or Settings())
 
 
-def process_settings() -> Settings:
+def process_settings(check: Callable[[Settings], object] = lambda _: None) -> Settings:
     """Settings of a process that somebody starts: it joins the stack of this home, or the Redis of the environment.
 
-    Raises ``typer.Exit``, after a message, if there is neither, and no Redis at the default URL.
+    ``check``: raises an error if these settings are of no use for it. Raises ``typer.Exit``, after a message, if
+    there is neither, and no Redis at the default URL.
     """
     settings = Settings()
     found = home_settings(settings)
+    check(found)
     if found is settings and "redis_url" not in settings.model_fields_set:
         from workers.redis.connection import connect, translated  # noqa: PLC0415 -- keeps the command line quick
 

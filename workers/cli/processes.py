@@ -17,11 +17,12 @@ def worker(
 ) -> None:
     """Run a worker, which consumes the queues of one or more stages."""
     from workers.processes.worker import run_worker  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.model_devices import require_device  # noqa: PLC0415 -- as above
 
     unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
         raise typer.BadParameter(f"unknown queue: {', '.join(unknown)}; choose from {', '.join(QUEUES)}")
-    run_worker(process_settings(), queues, concurrency)
+    run_worker(process_settings(lambda found: require_device(found, queues)), queues, concurrency)
 
 
 def dispatcher() -> None:

@@ -16,7 +16,6 @@ from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
 from workers.wiring.liveness import worker_liveness
-from workers.wiring.model_devices import require_device
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
@@ -24,7 +23,6 @@ from workers.wiring.wiring import Wiring
 def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
     configure()
-    require_device(settings, queues)
     own = Wiring(settings)
     own.liveness.begin(*queues)
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.outgoing.address_policy import AddressPolicy
+from workers.settings.access_urls import require_port
 from workers.settings.topic import Topic, UserPath, Words
 from workers.settings.webhook_secrets import secrets_of
 
@@ -50,10 +51,10 @@ class WebhookSettings(Topic):
     def _receiver(cls, url: str | None) -> str | None:
         if url is None:
             return None
+        require_port(url)
         parts = urlsplit(url)
         if parts.scheme not in {"http", "https"} or not parts.hostname or parts.fragment:
             raise ValueError("not a URL to which events can be POSTed, for example https://example.org/hooks/wildtag")
-        _ = parts.port  # raises ValueError if it is not a port
         return url
 
     @field_validator("notify_secret")

@@ -139,7 +139,9 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         # not created: in place of an unmounted disk it would hide the fault, and hold all removals
         raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
     try:
-        with Supervisor(settings.home, on_event=say, prefork=PREFORK) as supervisor:
+        with Supervisor(
+            settings.home, on_event=say, prefork=PREFORK, log_limit=settings.log_bytes, logs_kept=settings.logs_kept
+        ) as supervisor:
             # while the modules of the processes are imported by the process that forks them
             from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
 

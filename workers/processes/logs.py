@@ -10,6 +10,7 @@ import stamina
 import structlog
 
 from vectordb.errors import Transient
+from workers.supervision.log_files import keep_output
 
 
 class OnceAMinute(logging.Filter):
@@ -60,6 +61,8 @@ def without_celery_advice(record: logging.LogRecord) -> bool:
 
 def configure(level: int = logging.INFO) -> None:
     """Configure logging for a process of wildtag."""
+    if level <= logging.INFO:  # not of a command
+        keep_output()
     # outages are logged by ``workers.outages.tracker``, not by each retry and each request
     stamina.instrumentation.set_on_retry_hooks([])
     logging.setLogRecordFactory(without_outage_traceback)

@@ -59,7 +59,7 @@ class Publisher:
     """Sends batches to stages. Raises ``BrokerUnavailable`` if nothing was sent."""
 
     def __init__(self, app: Celery, clock: Callable[[], float] = time.time) -> None:
-        """``clock``: Unix seconds, the same in all processes; see ``workers.broker.requests``."""
+        """``clock``: Unix seconds, the same in all processes; see ``workers.broker.timed_requests``."""
         self._app = app
         self._clock = clock
         queues: Any = app.amqp.queues

@@ -61,11 +61,11 @@ def process_settings(check: Callable[[Settings], object] = lambda _: None) -> Se
     found = home_settings(settings)
     check(found)
     if found is settings and "redis_url" not in settings.model_fields_set:
-        from workers.redis.connection import connect, translated  # noqa: PLC0415 -- keeps the command line quick
+        from workers.wiring.operations import impatient_layout  # noqa: PLC0415 -- keeps the command line quick
+        from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
         try:
-            with translated(), connect(settings.redis_url, settings.key_prefix, patience_s=2.0, tries=1) as client:
-                client.ping()
+            impatient_layout(Wiring(settings)).recorded()
         except Transient:
             raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to run it for another one") from None
         messages.print(f"No stack is running in {escape(str(settings.home))}: using {settings.redis_url}.")

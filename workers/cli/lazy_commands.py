@@ -81,7 +81,7 @@ COMMANDS = (
         "Show how many objects wait, are in progress or finished, each stage's last progress, and current outages."),
     Command("doctor", "doctor", OPERATE,
         "Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."),
-    Command("logs", "logs", OPERATE, "Print the logs of the stack of this home, also of one that has stopped."),
+    Command("logs", "show_logs", OPERATE, "Print the logs of the stack of this home, also of one that has stopped."),
     Command("models", "models", OPERATE,
         "List encoders with size, dimension, licence, and what is known of their quality and speed."),
     Command("tune", "tune", OPERATE,

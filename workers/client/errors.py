@@ -24,7 +24,7 @@ from vectordb.decoders import from_json
 from vectordb.errors import Permanent, Transient, WildtagError
 
 PREFIX = "urn:wildtag:problem:"
-PASSING = frozenset({408, 425, 429, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 502, 503, 504, 507})
 
 
 class _Invalid(msgspec.Struct, frozen=True):
@@ -93,7 +93,7 @@ def problem_of(answer: httpx.Response) -> ApiError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
     phrase = problem.title or answer.reason_phrase
-    later = _seconds(answer.headers.get("Retry-After"))
+    later = _seconds(answer.headers.get("Retry-After"), answer.headers.get("Date"))
     # a conflict with Retry-After is temporary: an equal request is in progress
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
@@ -104,8 +104,8 @@ def problem_of(answer: httpx.Response) -> ApiError:
     return error(detail, problem.type.removeprefix(PREFIX), answer.status_code, later)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header, which may be a date."""
+def _seconds(retry_after: str | None, sent: str | None) -> float | None:
+    """The seconds of a Retry-After header, which may be a date. ``sent``: when the server sent it, by its clock."""
     if retry_after is None:
         return None
     try:
@@ -113,6 +113,7 @@ def _seconds(retry_after: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+        now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, TypeError):  # one of them may have no time zone
         return None

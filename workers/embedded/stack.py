@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +81,11 @@ def services(
 
 def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     def ready() -> bool:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
-            return bool(answer.status == 200)
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as exc:  # a full disk is no reason not to start: records can be read
+            return exc.code == HTTPStatus.SERVICE_UNAVAILABLE and set(json.load(exc).get("missing", ())) == {"disk"}
 
     return ready
 

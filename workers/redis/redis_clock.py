@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from vectordb.errors import Transient
-from workers.redis.connection import connect, translated
 
 FRESH_S = 10.0  # after which the time is read again, beside the work
 STALE_S = 60.0  # after which a caller waits until it is read: this process has slept
@@ -81,16 +80,6 @@ class RedisClock:
             threading.Thread(target=self.read, name="clock", daemon=True).start()
         except RuntimeError:  # too many threads, or the interpreter ends
             self.read()
-
-
-def clock_of(url: str, prefix: str) -> RedisClock:
-    """The clock of this Redis. Each reading has its own connection, which no fork shares."""
-
-    def read() -> float:
-        with translated(), connect(url, prefix, patience_s=1.0, tries=1) as client:
-            return seconds(client)
-
-    return RedisClock(read)
 
 
 def seconds(client: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from celery import Celery
 
-from workers.broker.requests import request_class
+from workers.broker.timed_requests import request_class
 from workers.captions.remote_index import ENCODE, TASK
 from workers.images import archive, image_requests, index_task, query_image, teacher, text_search
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES

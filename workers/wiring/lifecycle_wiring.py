@@ -33,9 +33,9 @@ from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
-from workers.redis.redis_clock import clock_of
 from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
+from workers.wiring.clock import clock_of
 
 PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others waits meanwhile, once
 

@@ -12,8 +12,8 @@ from workers.diagnostics.worker_liveness import FRESH_S, PATIENCE_S, PING_S, Wor
 from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
-from workers.redis.redis_clock import clock_of
 from workers.settings.settings import Settings
+from workers.wiring.clock import clock_of
 from workers.wiring.wiring import Wiring
 
 

@@ -60,8 +60,8 @@ def models_of_stack(settings: Settings) -> list[ModelInUse]:
     from workers.redis.connection import connect  # noqa: PLC0415 -- as above
     from workers.redis.keys import Keys  # noqa: PLC0415 -- as above
     from workers.redis.models_in_use import ModelBoard  # noqa: PLC0415 -- as above
-    from workers.redis.redis_clock import clock_of  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- as above
+    from workers.wiring.clock import clock_of  # noqa: PLC0415 -- as above
 
     info = read_stack(settings.home)
     if info is None or "redis" not in info.addresses:

@@ -22,6 +22,7 @@ from tasks.messages import Batch
 from vectordb.errors import Transient
 from workers.broker.amqp_transport import DELAYED, BrokerBlocked, Refused
 from workers.broker.depths import Depths, QueueDepth
+from workers.redis.connection import said
 from workers.settings.dependencies import BROKER
 from workers.settings.settings import QUEUES
 
@@ -125,12 +126,14 @@ class Publisher:
     def reach(self) -> None:
         """Open a new connection to the broker and close it. Raises ``BrokerUnavailable``.
 
-        To RabbitMQ it sends a message for nobody, since a broker that is short of memory still takes connections.
+        It also writes, to RabbitMQ a message for nobody: a broker that is short of memory still takes connections.
         """
         with self._connected(patience=PATIENCE_S) as connection:
             channel: Any = connection.default_channel  # opening a channel sends a request to the broker
             if self._delayed is not None:
                 channel.ask()
+            elif hasattr(channel, "unacked_key"):  # a full Redis still takes connections
+                channel.client.set("probe", b"", ex=60)
 
     def consumers(self, patience_s: float = 1.5) -> list[str]:
         """The names of the Celery workers that answer within ``patience_s``. Raises ``BrokerUnavailable``."""
@@ -186,7 +189,7 @@ def _translated() -> Iterator[None]:
     except FAULTS as exc:
         if isinstance(exc.__cause__, Refused):
             raise BrokerRefused(str(exc)) from exc
-        raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        raise BrokerUnavailable(f"the broker is out of reach: {said(exc)}") from exc
 
 
 def _declared(app: Celery, name: str, channel: Any) -> int:

@@ -33,12 +33,16 @@ class OnceAMinute(logging.Filter):
 
 
 def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
-    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug."""
+    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug.
+
+    What Celery says of it in several lines becomes one."""
     record = logging.LogRecord(*args, **options)
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and isinstance(error, _lost()):
         record.msg = " ".join(f"{record.getMessage()} ({type(error).__name__}: {error})".split())
         record.args, record.exc_info = (), None
+    elif record.name.startswith(("celery.worker", "kombu", "flower")) and "\n" in str(record.msg):
+        record.msg = " ".join(str(record.msg).split())
     return record
 
 

@@ -147,7 +147,7 @@ def translated(service: str = REDIS) -> Iterator[None]:
 
 
 def said(exc: Exception) -> str:
-    """What Redis said, in one line: of a command in a pipeline, redis-py puts the command, with its values, before."""
+    """What Redis said, in one line. Before it, redis-py puts the command of a pipeline, with its values."""
     return " ".join(str(exc).rpartition(_IN_PIPELINE)[2].split())
 
 

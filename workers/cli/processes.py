@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
@@ -17,12 +18,17 @@ def worker(
 ) -> None:
     """Run a worker, which consumes the queues of one or more stages."""
     from workers.processes.worker import run_worker  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.os_processes import MARK  # noqa: PLC0415 -- as above
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import require_device  # noqa: PLC0415 -- as above
 
     unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
         raise typer.BadParameter(f"unknown queue: {', '.join(unknown)}; choose from {', '.join(QUEUES)}")
-    run_worker(process_settings(lambda found: require_device(found, queues)), queues, concurrency)
+    settings = process_settings(lambda found: require_device(found, queues))
+    # in a container, the host has a name of its own; the supervisor starts one of each
+    beside = MARK not in os.environ and read_stack(settings.home) is not None
+    run_worker(settings, queues, concurrency, beside=beside)
 
 
 def dispatcher() -> None:

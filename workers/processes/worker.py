@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 from functools import cache
 
@@ -20,8 +21,11 @@ from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 
-def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
-    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
+def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
+    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork.
+
+    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
+    """
     configure()
     own = Wiring(settings)
     own.liveness.begin(*queues)
@@ -53,6 +57,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     register(app, cache(made), own.clock)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
+    number += [str(os.getpid())] if beside else []
     import_commands()
     try:
         app.worker_main([

@@ -27,16 +27,17 @@ def register(
 
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
-        def run(task: Any, data: bytes) -> None:
+        def run(task: Any, data: bytes) -> object:
             request = task.request
             # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
-            worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
+            return worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 
     def add_probe(queue: str) -> None:
         @app.task(name=f"wildtag.probe.{queue}", ignore_result=True, Request=requests_by)
-        def probe() -> None:
+        def probe() -> str:
             worker().warm(queue)
+            return "ready"
 
     for stage in (*STAGES, SEGMENTATION):
         add_stage(stage)
@@ -56,8 +57,9 @@ def register(
 
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
         @app.task(name=name, ignore_result=True, Request=requests_by)
-        def handle(request: str, data: bytes) -> None:
+        def handle(request: str, data: bytes) -> str:
             worker().serve(handler, request, data)
+            return "answered"
 
     for name, handler in requests.items():
         add_request(name, handler)

@@ -37,6 +37,8 @@ class Command:
 COMMANDS = (
     Command("up", "stack", RUN,
         "Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."),
+    Command("down", "down", RUN, "Stop the stack of this home, as Ctrl-C does where it was started."
+        " Exit status 1: none runs or stops."),
     Command("demo", "stack", RUN, "Start the stack, tag 13 sample photographs, show the results, and stop."),
     Command("prepare", "stack", RUN,
         "Encode the starter captions, unless that has been done. Measures the encoder first (`wildtag tune`)."),

@@ -135,14 +135,25 @@ def phase_of(home: Path) -> Phase | None:
     """What the stack of this home does; ``None`` if none runs."""
     if read_stack(home) is not None:
         return "ready"
+    supervisor, stopping = _locked_by(home)
+    if supervisor is None:
+        return None
+    return "stopping" if stopping else "starting"
+
+
+def supervisor_of(home: Path) -> Identity | None:
+    """The supervisor that runs, starts or stops the stack of this home; ``None`` if there is none."""
+    return _locked_by(home)[0]
+
+
+def _locked_by(home: Path) -> tuple[Identity | None, bool]:
+    """The living supervisor that has locked a home, and whether it stops."""
     try:
         pid, started, *noted = (home / "run" / "lock").read_text().split()
         supervisor = Identity(int(pid), int(started))
     except (OSError, ValueError):
-        return None
-    if not alive(supervisor):
-        return None
-    return "stopping" if STOPPING in noted else "starting"
+        return None, False
+    return (supervisor, STOPPING in noted) if alive(supervisor) else (None, False)
 
 
 def end_recorded(file: Path, token: str | None = None) -> set[Identity]:

@@ -66,7 +66,11 @@ def test_times_in_messages_are_those_of_redis(ahead: float) -> None:
         delivery_info={},
     )  # fmt: skip
     app = Celery("x", set_as_current=False)
-    app.task(name="x")(lambda: None)
+
+    @app.task(name="x")
+    def nothing() -> None:
+        """Is never run."""
+
     made: Request = request_class(lambda: redis_now)(message, app=app, body=((), {}, {}), decoded=True)
     assert made.eta.timestamp() == pytest.approx(time.time() + 2, abs=1)
     assert made.expires.timestamp() == pytest.approx(time.time() + 60, abs=1)

@@ -76,7 +76,8 @@ class QoS(redis.QoS):
         """See Kombu, which calls it every ten seconds."""
         try:
             while self._refused:
-                self._remove_from_indices(self._refused[-1]).execute()
+                indices: Any = self  # Kombu's types lack it
+                indices._remove_from_indices(self._refused[-1]).execute()
                 self._refused.pop()
             super().restore_visible(*args, **options)
         except ResponseError as exc:

@@ -93,7 +93,7 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         """``lengths``: of the queues."""
         super().__init__(options=options, capp=app, **flower_settings)
         self.queues = Queues(lengths, lambda call: self.io_loop.run_in_executor(None, call))
-        self._forgetting = PeriodicCallback(lambda: forget_workers(self, time.time()), FORGET_EVERY_S * 1000)
+        self._forgetting = PeriodicCallback(self._forget, FORGET_EVERY_S * 1000)
         self.io_loop.add_callback(self._forgetting.start)
         self.events = GatheredEvents(
             app, self.io_loop, enable_events=options.enable_events, max_workers_in_memory=options.max_workers,
@@ -103,6 +103,9 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         self._host = host
         hidden = spellings(secrets)
         self.add_transform(lambda _request: _Hiding(hidden))
+
+    def _forget(self) -> None:
+        forget_workers(self, time.time())
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """See Tornado: chooses the handler of a request. Refused requests get one of our own."""

@@ -72,5 +72,7 @@ def test_times_in_messages_are_those_of_redis(ahead: float) -> None:
         """Is never run."""
 
     made: Request = request_class(lambda: redis_now)(message, app=app, body=((), {}, {}), decoded=True)
+    assert made.eta is not None
+    assert made.expires is not None
     assert made.eta.timestamp() == pytest.approx(time.time() + 2, abs=1)
     assert made.expires.timestamp() == pytest.approx(time.time() + 60, abs=1)

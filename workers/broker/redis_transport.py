@@ -41,6 +41,8 @@ def complain(exc: Exception) -> None:
 class QoS(redis.QoS):
     """The messages that are not acknowledged yet, with the time of Redis at which each was taken."""
 
+    _remove_from_indices: Any  # Kombu's types lack it
+
     @cached_property
     def _now(self) -> RedisClock:
         channel: Any = self.channel  # Kombu's types lack what it has
@@ -76,8 +78,7 @@ class QoS(redis.QoS):
         """See Kombu, which calls it every ten seconds."""
         try:
             while self._refused:
-                indices: Any = self  # Kombu's types lack it
-                indices._remove_from_indices(self._refused[-1]).execute()
+                self._remove_from_indices(self._refused[-1]).execute()
                 self._refused.pop()
             super().restore_visible(*args, **options)
         except ResponseError as exc:

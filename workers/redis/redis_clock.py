@@ -70,7 +70,10 @@ class RedisClock:
     def _renew(self) -> None:
         now = self._elapsed()
         age = float("inf") if self._known is None else now - self._known[1]
-        if age < FRESH_S or now - self._asked < AGAIN_S:
+        if age < 0:  # even this clock was set back, as in a machine that was restored from a snapshot
+            self.read()
+            return
+        if age < FRESH_S or 0 <= now - self._asked < AGAIN_S:
             return
         if age > STALE_S or not self._beside:
             self.read()

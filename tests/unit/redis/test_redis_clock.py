@@ -56,6 +56,15 @@ def test_a_jump_of_the_hosts_clock_changes_nothing_and_one_of_redis_is_followed(
     assert clock() == world.redis
 
 
+def test_a_clock_that_only_grows_and_yet_goes_back_is_noticed() -> None:
+    world = World(0.0)
+    clock = world.clock(beside=True)
+    world.elapsed = HOUR
+    assert clock() == world.redis
+    world.elapsed = 10.0
+    assert clock() == world.redis
+
+
 def test_redis_is_asked_seldom_also_while_it_does_not_answer() -> None:
     world = World(600.0)
     clock = world.clock()

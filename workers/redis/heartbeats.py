@@ -101,7 +101,7 @@ class Health:
     def _note(self, name: str) -> None:
         """Note this process and its clock, now and then."""
         now = time.monotonic()
-        if not self._process or now - self._noted.get(name, -NOTE_EVERY_S) < NOTE_EVERY_S:
+        if not self._process or abs(now - self._noted.get(name, -NOTE_EVERY_S)) < NOTE_EVERY_S:
             return
         self._noted[name] = now
         at = self._clock()

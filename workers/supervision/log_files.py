@@ -10,7 +10,6 @@ import contextlib
 import os
 import stat
 import threading
-import time
 from pathlib import Path
 from typing import IO
 
@@ -105,8 +104,8 @@ def keep_output() -> None:
         return
 
     def watch() -> None:
-        while True:
-            time.sleep(REOPEN_EVERY_S)
+        pause = threading.Event()
+        while not pause.wait(REOPEN_EVERY_S):  # which is never set
             with contextlib.suppress(OSError):  # a full disk: the old file is still there
                 output.reopen()
 

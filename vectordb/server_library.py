@@ -34,7 +34,7 @@ from vectordb.locks import alone
 from vectordb.options import IndexOptions
 from vectordb.server import ServerIndex
 from vectordb.server_client import ask
-from vectordb.server_registry import BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
+from vectordb.server_registry import BEAT_S, BUILDING, DROPPED, RESTORING, WHOLE, Claim, Record, Registry
 from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
 _PART = 50  # characters of a space, name or version in a collection's name: 255 are allowed in total
@@ -54,12 +54,14 @@ class ServerLibrary:
         options: IndexOptions = IndexOptions(),  # noqa: B008 -- frozen
         *,
         prefix: str = "wildtag-",
+        beat_s: float = BEAT_S,
     ) -> None:
         """Makes no request. Uses the client, also for the indexes it opens, and does not close it.
 
         ``scratch``: a local folder for locks and builders' journals, which need not exist yet; the same for every
         process that builds here. ``options``: of the indexes that are built here; ``ef`` and ``oversampling`` of
         those that are opened. ``prefix``: at most 50 characters, otherwise raises ``UnsafeName``.
+        ``beat_s``: seconds between two renewals of a claim.
         """
         self._client = client
         self._scratch = scratch
@@ -67,7 +69,7 @@ class ServerLibrary:
         self._prefix = safe(prefix)
         if len(prefix) > _PART:
             raise UnsafeName(f"the prefix {prefix} has more than {_PART} characters")
-        self._registry = Registry(client, self._prefix, replicas=options.replicas)
+        self._registry = Registry(client, self._prefix, replicas=options.replicas, beat_s=beat_s)
 
     def find(self, space_id: str, captions_version: str) -> Manifest | None:
         """See ``Library``."""

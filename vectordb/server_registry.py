@@ -3,7 +3,8 @@
 A version has one point with its ``Record`` and, while it is built or dropped, one with the *claim*. Both ids are
 derived from space and version. A claim is taken by one conditional write (Qdrant 1.16), so of two builders on two
 machines one is refused. A thread renews it every 15 seconds. If its builder is dead it expires after a minute; on the
-same machine at once. The clocks must agree to within some seconds.
+same machine at once. The clocks of the machines may differ: a claim that looks expired is watched for two renewals
+before another one takes it.
 """
 
 from __future__ import annotations
@@ -116,8 +117,9 @@ class Registry:
         process left can then be taken at once.
         """
         self._prepare()
-        claim = Claim(self, f"{space_id}/{captions_version}", owner or uuid4().hex)
-        if not claim.renewed():
+        key, owner = f"{space_id}/{captions_version}", owner or uuid4().hex
+        claim = Claim(self, key, owner)
+        if not self.take(key, owner, self._abandoned(key, owner)):
             raise BuildRunning(
                 f"{captions_version} is being built or dropped by another process, perhaps on another machine;"
                 " try again later"
@@ -133,21 +135,32 @@ class Registry:
             with contextlib.suppress(WildtagError):  # it expires by itself
                 claim.release()
 
-    def take(self, key: str, owner: str) -> bool:
-        """Used by ``Claim``. Writes the point if there is none, or if it has the same owner or has expired."""
-        now = time.time()
+    def take(self, key: str, owner: str, abandoned: float | None = None) -> bool:
+        """Used by ``Claim``. Writes the point if there is none, if it has the same owner, or this last renewal."""
         other = self._holder(key)
         # older servers ignore the condition; reading first leaves a race of milliseconds
-        if other and other["owner"] != owner and other["beat"] >= now - LAPSE_S:
+        if other and other["owner"] != owner and other["beat"] != abandoned:
             return False
-        free = models.Filter(
-            should=[
-                models.FieldCondition(key="owner", match=models.MatchValue(value=owner)),
-                models.FieldCondition(key="beat", range=models.Range(lt=now - LAPSE_S)),
-            ]
-        )
-        self._write(_id("claim", key), {"owner": owner, "beat": now}, free)
+        free = [models.FieldCondition(key="owner", match=models.MatchValue(value=owner))]
+        if abandoned is not None:
+            free.append(models.FieldCondition(key="beat", range=models.Range(gte=abandoned, lte=abandoned)))
+        self._write(_id("claim", key), {"owner": owner, "beat": time.time()}, models.Filter(should=[*free]))
         return self._holder(key).get("owner") == owner
+
+    def _abandoned(self, key: str, owner: str) -> float | None:
+        """The last renewal of another owner who makes no further ones, which takes two renewals to see.
+
+        ``None`` if there is none, or if the last one looks recent.
+        """
+        other, now = self._holder(key), time.time()
+        if not other or other["owner"] == owner or now - LAPSE_S <= other["beat"] <= now + LAPSE_S:
+            return None
+        until = time.monotonic() + 2 * self._beat_s
+        while (left := until - time.monotonic()) > 0:
+            time.sleep(min(1.0, left))
+            if self._holder(key) != other:
+                return None
+        return float(other["beat"])
 
     def release(self, key: str, owner: str) -> None:
         """Used by ``Claim``. Does not delete another owner's."""

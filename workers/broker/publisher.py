@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import uuid4
 
@@ -20,6 +22,7 @@ from tasks.messages import Batch
 from vectordb.errors import Transient
 from workers.broker.amqp_transport import DELAYED, BrokerBlocked, Refused
 from workers.broker.depths import Depths, QueueDepth
+from workers.redis.connection import said
 from workers.settings.dependencies import BROKER
 from workers.settings.settings import QUEUES
 
@@ -56,8 +59,10 @@ class Sender(Protocol):
 class Publisher:
     """Sends batches to stages. Raises ``BrokerUnavailable`` if nothing was sent."""
 
-    def __init__(self, app: Celery) -> None:
+    def __init__(self, app: Celery, clock: Callable[[], float] = time.time) -> None:
+        """``clock``: Unix seconds, the same in all processes; see ``workers.broker.timed_requests``."""
         self._app = app
+        self._clock = clock
         queues: Any = app.amqp.queues
         self._delayed: Queue | None = queues.aliases.get(DELAYED)  # RabbitMQ's
 
@@ -121,12 +126,14 @@ class Publisher:
     def reach(self) -> None:
         """Open a new connection to the broker and close it. Raises ``BrokerUnavailable``.
 
-        To RabbitMQ it sends a message for nobody, since a broker that is short of memory still takes connections.
+        It also writes, to RabbitMQ a message for nobody: a broker that is short of memory still takes connections.
         """
         with self._connected(patience=PATIENCE_S) as connection:
             channel: Any = connection.default_channel  # opening a channel sends a request to the broker
             if self._delayed is not None:
                 channel.ask()
+            elif hasattr(channel, "unacked_key"):  # a full Redis still takes connections
+                channel.client.set("probe", b"", ex=60)
 
     def consumers(self, patience_s: float = 1.5) -> list[str]:
         """The names of the Celery workers that answer within ``patience_s``. Raises ``BrokerUnavailable``."""
@@ -145,13 +152,16 @@ class Publisher:
         retries: int = 0,
         expires: float | None = None,
     ) -> None:
-        options: dict[str, Any] = {"queue": queue, "countdown": pause or None, "expires": expires}
+        options: dict[str, Any] = {"queue": queue, "eta": self._after(pause), "expires": self._after(expires)}
         if pause and self._delayed is not None:
             options = self._after_pause(queue, self._delayed, pause)
         with _translated():
             self._app.send_task(
                 name, args=args, argsrepr=argsrepr, kwargsrepr="", ignore_result=True, retries=retries, **options
             )
+
+    def _after(self, seconds: float | None) -> datetime | None:
+        return datetime.fromtimestamp(self._clock() + seconds, UTC) if seconds else None
 
     def _after_pause(self, queue: str, delayed: Queue, pause: float) -> dict[str, Any]:
         """Where RabbitMQ holds a message for ``pause`` seconds before it puts it on a queue."""
@@ -179,7 +189,7 @@ def _translated() -> Iterator[None]:
     except FAULTS as exc:
         if isinstance(exc.__cause__, Refused):
             raise BrokerRefused(str(exc)) from exc
-        raise BrokerUnavailable(f"the broker is out of reach: {exc}") from exc
+        raise BrokerUnavailable(f"the broker is out of reach: {said(exc)}") from exc
 
 
 def _declared(app: Celery, name: str, channel: Any) -> int:

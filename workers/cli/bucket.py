@@ -14,11 +14,10 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vectordb.errors import Transient
-from workers.cli.connection import connected
+from workers.cli.connection import connected, process_settings
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import BUCKET, RUN
 from workers.lifecycle.record import STATES, as_state
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from workers.dispatch.reconcile import Sweep
@@ -53,10 +52,9 @@ def reconcile(
             raise typer.BadParameter(
                 "--every compares the whole configured bucket; the only option that it accepts is --rate"
             )
-        from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
         from workers.processes.reconcile import run_reconcile  # noqa: PLC0415 -- keeps the command line quick
 
-        settings = reached(Settings())
+        settings = process_settings()
         rate = rate or settings.reconcile_rate
         run_reconcile(settings.model_copy(update={"rescan_s": every, "reconcile_rate": rate}))
         return
@@ -89,10 +87,9 @@ def reconcile(
 
 def writer() -> None:
     """Run the writer, which stores tags beside the images."""
-    from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.writer import run_writer  # noqa: PLC0415 -- keeps the command line quick
 
-    run_writer(reached(Settings()))
+    run_writer(process_settings())
 
 
 def retag(

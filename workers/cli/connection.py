@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -41,6 +42,34 @@ def stack_settings() -> Settings:
     if up is None:
         raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to connect to another stack")
     return up
+
+
+def home_settings(given: Settings | None = None) -> Settings:
+    """Settings for what works with and without a stack: those of the stack of this home if it is ready."""
+    from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
+
+    return reached(given or Settings())
+
+
+def process_settings(check: Callable[[Settings], object] = lambda _: None) -> Settings:
+    """Settings of a process that somebody starts: it joins the stack of this home, or the Redis of the environment.
+
+    ``check``: raises an error if these settings are of no use for it. Raises ``typer.Exit``, after a message, if
+    there is neither, and no Redis at the default URL.
+    """
+    settings = Settings()
+    found = home_settings(settings)
+    check(found)
+    if found is settings and "redis_url" not in settings.model_fields_set:
+        from workers.wiring.operations import impatient_layout  # noqa: PLC0415 -- keeps the command line quick
+        from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
+
+        try:
+            impatient_layout(Wiring(settings)).recorded()
+        except Transient:
+            raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to run it for another one") from None
+        messages.print(f"No stack is running in {escape(str(settings.home))}: using {settings.redis_url}.")
+    return found
 
 
 def no_stack(settings: Settings, alternative: str) -> typer.Exit:

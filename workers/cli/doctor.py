@@ -29,12 +29,13 @@ def doctor(
 ) -> None:
     """Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."""
     from workers.diagnostics.broker_check import broker_check  # noqa: PLC0415 -- keeps the command line quick
+    from workers.diagnostics.clock_checks import clock_checks  # noqa: PLC0415 -- as above
     from workers.diagnostics.device_checks import device_checks, tuning_check  # noqa: PLC0415 -- as above
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.env_file import check_env_file  # noqa: PLC0415 -- as above
     from workers.diagnostics.threshold_checks import threshold_checks  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared, thresholds_in_force  # noqa: PLC0415 -- as above
-    from workers.wiring.liveness import beats_at  # noqa: PLC0415 -- as above
+    from workers.wiring.liveness import ages_at, offsets_at  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import device_finder, models_of_stack  # noqa: PLC0415 -- as above
     from workers.wiring.tuning import on_cpu, read_tuning  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
@@ -46,7 +47,8 @@ def doctor(
         Wiring(settings).publisher.reach()
 
     checks = [
-        *examine(settings, prepared, beats_at),
+        *examine(settings, prepared, ages_at),
+        *clock_checks(_redis_of(settings), lambda url: offsets_at(settings, url)),
         *broker_check(settings.broker_url, reach),
         *device_checks(settings.device, device_finder(settings), lambda: models_of_stack(settings)),
         *tuning_check(settings.runtime, settings.encoder, lambda: read_tuning(settings), on_cpu=on_cpu(settings)),
@@ -69,6 +71,14 @@ def doctor(
             console.print(f"  {name}={shown}", style="dim", markup=False, highlight=False)
     if any(check.ok is False for check in checks):
         raise typer.Exit(1)
+
+
+def _redis_of(settings: Settings) -> str | None:
+    """The URL of the Redis of the running stack, or of that of the environment."""
+    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
+
+    up = settings if "redis_url" in settings.model_fields_set else running(settings)
+    return None if up is None else up.redis_url
 
 
 def _in_force(settings: Settings) -> Settings:

@@ -37,6 +37,8 @@ class Command:
 COMMANDS = (
     Command("up", "stack", RUN,
         "Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."),
+    Command("down", "down", RUN, "Stop the stack of this home, as Ctrl-C does where it was started."
+        " Exit status 1: none runs or stops."),
     Command("demo", "stack", RUN, "Start the stack, tag 13 sample photographs, show the results, and stop."),
     Command("prepare", "stack", RUN,
         "Encode the starter captions, unless that has been done. Measures the encoder first (`wildtag tune`)."),
@@ -81,6 +83,7 @@ COMMANDS = (
         "Show how many objects wait, are in progress or finished, each stage's last progress, and current outages."),
     Command("doctor", "doctor", OPERATE,
         "Check this machine and the running stack, and say how to fix what fails. Exit status 1: a check failed."),
+    Command("logs", "show_logs", OPERATE, "Print the logs of the stack of this home, also of one that has stopped."),
     Command("models", "models", OPERATE,
         "List encoders with size, dimension, licence, and what is known of their quality and speed."),
     Command("tune", "tune", OPERATE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 from typing import Any
 
@@ -99,11 +100,14 @@ def _prepare() -> None:
 
 def _shown(name: str, value: object) -> str:
     """The value of a setting with secrets masked. URLs may contain a password or a key."""
-    from workers.settings.settings import Settings  # noqa: PLC0415 -- keeps the help quick
+    from workers.settings.process_environment import SECRETS  # noqa: PLC0415 -- keeps the help quick
+    from workers.settings.settings import Settings  # noqa: PLC0415 -- as above
 
     text = str(value)
-    hides = name.endswith(("_URL", "_ENDPOINT")) and not {"@", "?", "#"}.isdisjoint(text)
-    return "***" if hides or Settings.is_secret(name) else text
+    # a port that is none may be a password
+    hides = name.endswith(("_URL", "_ENDPOINT")) and re.search(r"[@?#]|://[^/]*:(?![0-9]+(?:/|$))", text)
+    secret = Settings.is_secret(name) or name.removeprefix(PREFIX).lower() in SECRETS
+    return "***" if hides or secret else text
 
 
 def _reason(message: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 import typer
 
+from workers.cli.connection import process_settings
 from workers.cli.panels import RUN
-from workers.settings.settings import INGESTION, QUEUES, Settings
+from workers.settings.settings import QUEUES
 
 
 def worker(
@@ -15,30 +17,32 @@ def worker(
     concurrency: Annotated[int, typer.Option(min=1, help="Number of child processes.")] = 1,
 ) -> None:
     """Run a worker, which consumes the queues of one or more stages."""
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.processes.worker import run_worker  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.os_processes import MARK  # noqa: PLC0415 -- as above
+    from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- as above
+    from workers.wiring.model_devices import require_device  # noqa: PLC0415 -- as above
 
     unknown = [queue for queue in queues if queue not in QUEUES]
     if unknown:
         raise typer.BadParameter(f"unknown queue: {', '.join(unknown)}; choose from {', '.join(QUEUES)}")
-    settings = Settings()
-    if queues == [INGESTION]:  # usually started by hand, for the stack that runs here
-        settings = running(settings) or settings
-    run_worker(settings, queues, concurrency)
+    settings = process_settings(lambda found: require_device(found, queues))
+    # in a container, the host has a name of its own; the supervisor starts one of each
+    beside = MARK not in os.environ and read_stack(settings.home) is not None
+    run_worker(settings, queues, concurrency, beside=beside)
 
 
 def dispatcher() -> None:
     """Run the dispatcher, which turns events into batches and keeps the ledger."""
     from workers.processes.dispatcher import run_dispatcher  # noqa: PLC0415 -- keeps the command line quick
 
-    run_dispatcher(Settings())
+    run_dispatcher(process_settings())
 
 
 def watcher() -> None:
     """Watch the inbox folder for new, changed and removed images."""
     from workers.processes.watcher import run_watcher  # noqa: PLC0415 -- keeps the command line quick
 
-    run_watcher(Settings())
+    run_watcher(process_settings())
 
 
 def gateway(
@@ -51,7 +55,9 @@ def gateway(
     from workers.processes.gateway import run_gateway  # noqa: PLC0415 -- keeps the command line quick
 
     chosen = {"gateway_host": host, "gateway_port": port}
-    run_gateway(_here().model_copy(update={name: value for name, value in chosen.items() if value is not None}))
+    run_gateway(
+        process_settings().model_copy(update={name: value for name, value in chosen.items() if value is not None})
+    )
 
 
 listen = typer.Typer(no_args_is_help=True, help="Consume bucket notifications.")
@@ -62,7 +68,7 @@ def listen_redis() -> None:
     """Consume the events that MinIO's Redis target writes."""
     from workers.processes.redis_target import run_redis_target  # noqa: PLC0415 -- keeps the command line quick
 
-    run_redis_target(_here())
+    run_redis_target(process_settings())
 
 
 @listen.command("bucket")
@@ -70,14 +76,7 @@ def listen_bucket() -> None:
     """Consume the events of the bucket over MinIO's listen API."""
     from workers.processes.listener import run_listener  # noqa: PLC0415 -- keeps the command line quick
 
-    run_listener(_here())
-
-
-def _here() -> Settings:
-    """The settings of the stack that runs in this home, unless WILDTAG_REDIS_URL is set."""
-    from workers.embedded.stack import reached  # noqa: PLC0415 -- keeps the command line quick
-
-    return reached(Settings())
+    run_listener(process_settings())
 
 
 def flower(
@@ -91,7 +90,7 @@ def flower(
     from workers.gateway.addresses import loopback  # noqa: PLC0415 -- as above
     from workers.processes.flower import run_flower  # noqa: PLC0415 -- keeps the command line quick
 
-    settings = Settings()
+    settings = process_settings()
     if loopback(address):  # another address is for other machines, and their users need to know the password
         settings = settings.model_copy(update={"flower_auth": flower_auth(settings)})
     run_flower(settings, port, address)

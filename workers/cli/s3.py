@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.markup import escape
 
-from workers.cli.connection import connected
+from workers.cli.connection import connected, home_settings
 from workers.cli.console import clean, console
 from workers.cli.doctor import MARKS
 from workers.cli.panels import BUCKET
@@ -206,7 +206,7 @@ def _trace(probe: Probe, existing: ExistingObject) -> Iterator[Check]:
 
 
 def _settings(bucket: str | None) -> Settings:
-    return Settings() if bucket is None else Settings(bucket=bucket)
+    return home_settings(None if bucket is None else Settings(bucket=bucket))
 
 
 def _collect_failed(checks: Iterable[Check], failed: list[str]) -> Iterator[Check]:

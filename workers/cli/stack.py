@@ -141,7 +141,9 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         # not created: in place of an unmounted disk it would hide the fault, and hold all removals
         raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
     try:
-        with Supervisor(settings.home, on_event=say, prefork=PREFORK) as supervisor:
+        with Supervisor(
+            settings.home, on_event=say, prefork=PREFORK, log_limit=settings.log_bytes, logs_kept=settings.logs_kept
+        ) as supervisor:
             # while the modules of the processes are imported by the process that forks them
             from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
 
@@ -149,7 +151,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             redis = PrivateRedis(settings.home)
             supervisor.begin([redis.service()])
             # while Redis loads its data
-            from workers.embedded.stack import command, services  # noqa: PLC0415 -- as above
+            from workers.embedded.stack import command, published, services  # noqa: PLC0415 -- as above
             from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
             from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
             from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
@@ -184,6 +186,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                     "flower": flower,
                     "gateway": f"http://127.0.0.1:{here.gateway_port}",
                 },
+                published(settings),
             )
             yield _Up(wiring, flower, key, supervisor.watch, supervisor.run)
     except KeyboardInterrupt:

@@ -58,10 +58,11 @@ def status(json: Json = False) -> None:
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
     receivers = wiring.receivers.standing()
     lost, refilling = losses(wiring).read(), wiring.refill.since()
+    processes = wiring.health.processes()
     models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
-                "outages": standing, "models": models, "words_ahead": words,
+                "outages": standing, "processes": processes, "models": models, "words_ahead": words,
                 "sources": sources, "held_removals": held, "damaged_records": damaged,
                 "image_index": images, "coverage": found.row(), "webhooks": receivers,
                 "data_loss": lost, "refilling_since": refilling,
@@ -83,6 +84,7 @@ def status(json: Json = False) -> None:
     _add_receivers(view, receivers)
     console.print(view)
     _show_outages(standing, now)
+    _show_clocks([note.clock for note in processes])
     _show_loss(lost, refilling, now)
     _show_incomplete(found)
     for hold in held:
@@ -168,6 +170,14 @@ def progress_line(ages: Mapping[str, float]) -> str:
 def _show_incomplete(found: Coverage) -> None:
     if found.incomplete is not None:
         messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
+
+
+def _show_clocks(offsets: Iterable[tuple[str, float]]) -> None:
+    """Print which hosts have a wrong clock."""
+    from workers.redis.redis_clock import off  # noqa: PLC0415 -- keeps the command line quick
+
+    for line in off(offsets):
+        messages.print(f"[yellow]{clean(line)}[/]", soft_wrap=True)
 
 
 def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:

@@ -14,12 +14,11 @@ import msgspec
 import typer
 from rich.table import Table
 
-from workers.cli.connection import connected
+from workers.cli.connection import connected, home_settings, process_settings
 from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import add_receiver_commands
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from workers.notifying.dead_letters import DeadLetter, DeadLetters
@@ -38,11 +37,10 @@ def notifier(
     ] = False,
 ) -> None:
     """Run the notifier, which delivers events to all receivers. New ones begin with now."""
-    from workers.embedded.stack import reached  # noqa: PLC0415 -- as above
     from workers.processes.notifier import run_notifier  # noqa: PLC0415 -- keeps the command line quick
 
-    settings = Settings(notify_from_beginning=True) if from_beginning else Settings()
-    run_notifier(reached(settings))
+    settings = process_settings()
+    run_notifier(settings.model_copy(update={"notify_from_beginning": True}) if from_beginning else settings)
 
 
 @app.command()
@@ -131,7 +129,7 @@ def try_out(
     from workers.wiring.notifying import poster as poster_of  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     receivers = chosen(receivers_of(settings), receiver)
     accepted = True
     for one in receivers:

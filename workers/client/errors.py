@@ -26,7 +26,7 @@ from workers.client.strangers import described
 
 PREFIX = "urn:wildtag:problem:"
 UNKNOWN = "about:blank"  # the type of errors that are not the gateway's
-PASSING = frozenset({408, 425, 429, 502, 503, 504})
+PASSING = frozenset({408, 425, 429, 502, 503, 504, 507})
 
 
 class _Invalid(msgspec.Struct, frozen=True):
@@ -101,7 +101,7 @@ def problem_of(answer: httpx.Response) -> ApiError:
     except (msgspec.DecodeError, UnicodeDecodeError):
         problem = _Problem()
     of_gateway = problem.type.startswith(PREFIX) or bool(problem.detail and problem.errors)
-    later = _seconds(answer.headers.get("Retry-After"))
+    later = _seconds(answer.headers.get("Retry-After"), answer.headers.get("Date"))
     # a conflict with Retry-After is temporary: an equal request is in progress
     passing = answer.status_code in PASSING or (answer.status_code == HTTPStatus.CONFLICT and later is not None)
     error = Postponed if passing else Refused
@@ -114,8 +114,8 @@ def problem_of(answer: httpx.Response) -> ApiError:
     return error(detail, problem.type.removeprefix(PREFIX), answer.status_code, later)
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """The seconds of a Retry-After header, which may be a date."""
+def _seconds(retry_after: str | None, sent: str | None) -> float | None:
+    """The seconds of a Retry-After header, which may be a date. ``sent``: when the server sent it, by its clock."""
     if retry_after is None:
         return None
     try:
@@ -123,6 +123,7 @@ def _seconds(retry_after: str | None) -> float | None:
     except ValueError:
         pass
     try:
-        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - time.time())
-    except ValueError:
+        now = parsedate_to_datetime(sent).timestamp() if sent else time.time()
+        return max(0.0, parsedate_to_datetime(retry_after).timestamp() - now)
+    except (ValueError, TypeError):  # one of them may have no time zone
         return None

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
@@ -37,12 +36,12 @@ WATCHES = 8192  # folders; each needs one inotify watch
 def examine(
     settings: Settings,
     captions_ready: Callable[[Settings], bool] | None = None,
-    beats: Callable[[Settings, str], Mapping[str, float]] | None = None,
+    ages: Callable[[Settings, str], Mapping[str, float]] | None = None,
 ) -> list[Check]:
     """All checks of this machine, for these settings.
 
-    ``captions_ready`` says whether captions are encoded. ``beats`` gives the beats in the Redis of this URL, by
-    process, in Unix seconds.
+    ``captions_ready`` says whether captions are encoded. ``ages`` gives the seconds since the last progress of
+    each process, from the Redis of this URL.
     """
     return [
         *_machine(settings),
@@ -50,7 +49,7 @@ def examine(
         *_home(settings),
         *_captions(settings, captions_ready),
         *webhook_checks(lambda: receivers_of(settings), settings.notify_file),
-        _stack(settings, beats),
+        _stack(settings, ages),
         *_addresses(settings),
     ]
 
@@ -121,7 +120,7 @@ def _captions(settings: Settings, ready: Callable[[Settings], bool] | None) -> I
         yield check("captions", f"{version}, encoder {settings.encoder}, in {kept}: {detail}")
 
 
-def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, float]] | None) -> Check:
+def _stack(settings: Settings, ages_at: Callable[[Settings, str], Mapping[str, float]] | None) -> Check:
     info = read_stack(settings.home)
     if info is None:
         phase = phase_of(settings.home)
@@ -133,15 +132,15 @@ def _stack(settings: Settings, beats_at: Callable[[Settings, str], Mapping[str, 
             "stack", f"{up}; not running: {', '.join(gone)}", f"see the logs in {settings.home / 'logs'}"
         )
     try:
-        beats = beats_at(settings, info.addresses["redis"]) if beats_at else {}
+        ages = ages_at(settings, info.addresses["redis"]) if ages_at else {}
     except (KeyError, WildtagError) as exc:
         return Check.failed("stack", f"{up}; {exc}", f"see the logs in {settings.home / 'logs'}")
-    silent = [name for name, at in beats.items() if time.time() - at > SILENT]
+    silent = [name for name, age in ages.items() if age > SILENT]
     if silent:
         detail = f"{up}; no progress for {SILENT:.0f} s: {', '.join(sorted(silent))}"
         return Check.failed("stack", detail, f"see the logs in {settings.home / 'logs'}")
-    ages = ", ".join(f"{name} {time.time() - at:.0f} s ago" for name, at in sorted(beats.items()))
-    return Check.passed("stack", f"{up}; progress: {ages or 'none yet'}")
+    progress = ", ".join(f"{name} {age:.0f} s ago" for name, age in sorted(ages.items()))
+    return Check.passed("stack", f"{up}; progress: {progress or 'none yet'}")
 
 
 def _addresses(settings: Settings) -> Iterator[Check]:

@@ -51,7 +51,7 @@ class LivenessCheck:
 
     def ready(self) -> bool:
         """Whether it has sent a heartbeat since the first call, which is when it was started."""
-        if not self._probed_at or time.time() - self._probed_at > PROBE_AGAIN:
+        if not self._probed_at or self._health.now() - self._probed_at > PROBE_AGAIN:
             self._probe()
         if self._beat() < self._probed_at:
             return False
@@ -67,7 +67,7 @@ class LivenessCheck:
 
     def state(self) -> State:
         """Check once, and send a probe if it is silent. Raises ``Transient`` if Redis is unavailable."""
-        now, beat = time.time(), self._beat()
+        now, beat = self._health.now(), self._beat()
         if now - beat < self._fresh or (self._probed_at and beat >= self._probed_at):
             self._probed_at = 0.0
             return State.ALIVE
@@ -85,6 +85,6 @@ class LivenessCheck:
         return self._health.beats().get(self._name, 0.0)
 
     def _probe(self) -> None:
-        self._probed_at = time.time()
+        self._probed_at = self._health.now()
         if self._name in QUEUES:
             self._publisher.probe(self._name, self._patience)

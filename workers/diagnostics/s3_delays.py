@@ -60,7 +60,7 @@ class SourceDelays:
             detail = "there are no notifications and no listen API: changes are seen only by the periodic sweep"
             yield Check.note("sources", detail, f"to enable notifications, run: wildtag s3 setup. {LISTEN}")
         if sweep is not None:
-            yield Check.passed("sweep", f"the last sweep ended {max(0.0, time.time() - sweep.at):.0f} s ago")
+            yield Check.passed("sweep", f"the last sweep ended {max(0.0, self.now() - sweep.at):.0f} s ago")
 
 
 def _works(condition: Condition | None) -> bool:

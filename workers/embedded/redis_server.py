@@ -27,6 +27,7 @@ unixsocketperm 700
 requirepass {password}
 dir {folder}
 daemonize no
+logfile {log}
 set-proc-title no
 appendonly yes
 appendfsync everysec
@@ -52,10 +53,12 @@ class PrivateRedis:
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.configuration = self.folder / "redis.conf"
         self.socket = socket_folder(home.resolve()) / "redis.sock"
+        log = home.resolve() / "logs" / f"{self.name}.log"  # it opens it for each line, so that it may be rotated
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         password = _password_in(self.configuration) or secrets.token_hex(24)
         _write_private(
             self.configuration,
-            _SETTINGS.format(socket=self.socket, password=password, folder=_quoted(self.folder)),
+            _SETTINGS.format(socket=self.socket, password=password, folder=_quoted(self.folder), log=_quoted(log)),
         )
         self.url = f"unix://:{password}@{self.socket}?db=0"
         self.broker_url = f"redis+socket://:{password}@{self.socket}"

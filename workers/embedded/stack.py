@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Callable, Sequence
+import urllib.error
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from vectordb.proxies import DIRECT
 from workers.embedded.redis_server import PrivateRedis
-from workers.settings.process_environment import environment_of
+from workers.settings.process_environment import SECRETS, environment_of
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.webhook_receivers import any_configured
 from workers.supervision.supervisor import Service, read_stack
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
+
+_FOUND = frozenset({"home", "redis_url", "broker_url", "broker_ca_file", "inbox", "output_folder"})
+"""Settings that a stack publishes with its addresses."""
 
 
 def command(*arguments: str) -> tuple[str, ...]:
@@ -76,10 +82,19 @@ def services(
 
 def _answers(port: int, path: str = "healthcheck") -> Callable[[], bool]:
     def ready() -> bool:
-        with DIRECT.open(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
-            return bool(answer.status == 200)
+        try:
+            with DIRECT.open(f"http://127.0.0.1:{port}/{path}", timeout=2) as answer:
+                return bool(answer.status == 200)
+        except urllib.error.HTTPError as exc:  # a full disk is no reason not to start: records can be read
+            return exc.code == HTTPStatus.SERVICE_UNAVAILABLE and set(json.load(exc).get("missing", ())) == {"disk"}
 
     return ready
+
+
+def published(settings: Settings) -> dict[str, Any]:
+    """The settings that were given to the stack, as JSON values, without secrets and what ``running`` finds out."""
+    given = settings.model_fields_set - SECRETS - _FOUND
+    return {name: value for name, value in settings.model_dump(mode="json").items() if name in given}
 
 
 def reached(settings: Settings) -> Settings:
@@ -88,11 +103,11 @@ def reached(settings: Settings) -> Settings:
 
 
 def running(settings: Settings) -> Settings | None:
-    """Settings to connect to the stack of this home; ``None`` if none runs."""
+    """Settings to connect to the stack of this home, with those it was given; ``None`` if none runs."""
     info = read_stack(settings.home)
     if info is None:
         return None
-    return settings.model_copy(
+    return _as_given(settings, info.settings).model_copy(
         update={
             "redis_url": info.addresses["redis"],
             "broker_url": info.addresses["broker"],
@@ -101,3 +116,13 @@ def running(settings: Settings) -> Settings | None:
             "output_folder": Path(output) if (output := info.addresses.get("output")) else None,
         }
     )
+
+
+def _as_given(settings: Settings, stack: Mapping[str, Any]) -> Settings:
+    """These settings; what they do not give is as the stack was given it: encoder, bucket, captions and so on."""
+    known = {name: value for name, value in stack.items() if name in Settings.model_fields and name not in _FOUND}
+    own = {name: getattr(settings, name) for name in settings.model_fields_set}
+    try:
+        return Settings(**{**known, **own})
+    except ValueError:  # another version of wildtag started it
+        return settings

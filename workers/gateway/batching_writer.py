@@ -54,9 +54,9 @@ class BatchingWriter:
             self._bytes -= size
 
     async def reachable(self) -> None:
-        """Raises ``StoreUnavailable`` if Redis does not answer."""
+        """Raises ``StoreUnavailable`` if Redis accepts no writes: with a full disk it still answers a ping."""
         with translated():
-            await self._redis.ping()
+            await self._redis.set(self._keys.probe, b"", ex=60)
 
     async def close(self) -> None:
         """Write what is waiting and close the connection."""

@@ -54,6 +54,7 @@ class Forms:
             raise Problem("too-large", f"an image may have {most:,} bytes")
         uploads.segments.check(wanted.segment)
         caller: Caller = request.state.caller
+        await uploads.require_space()
         await uploads.admission.admitted(caller, 1, wanted.segment)
         name, size = new_id(suffix), range(wanted.size or 1, (wanted.size or most) + 1)
         base = str(request.base_url).rstrip("/") + self._options.root_path
@@ -107,7 +108,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,
         operation_id="createUpload", summary="Get a form for a direct upload",
-        responses=responses.problems(400, 408, 413, 415, 422, 429, 501, 503), dependencies=writing,
+        responses=responses.problems(400, 408, 413, 415, 422, 429, 501, 503, 507), dependencies=writing,
     )  # fmt: skip
     async def create(request: Request, wanted: UploadRequest) -> Any:
         """A presigned form to upload an image without an API key, to the object store if that is a server.
@@ -120,7 +121,7 @@ def router(uploads: Uploads, images: Images, services: Services, options: Option
     @routes.post(
         "/v1/uploads/{token}", status_code=204, openapi_extra=openapi.FORM_BODY, operation_id="uploadByForm",
         summary="Upload an image by a presigned form",
-        responses=responses.problems(400, 404, 408, 413, 415, 422, 429, 503),
+        responses=responses.problems(400, 404, 408, 413, 415, 422, 429, 503, 507),
     )  # fmt: skip
     async def take(request: Request, token: str) -> Response:
         """Store the image of a form that `POST /v1/uploads` made, once. Needs no API key."""

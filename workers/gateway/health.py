@@ -27,6 +27,7 @@ from workers.gateway.services import Options, Services
 from workers.gateway.webhook_metrics import of_receivers
 from workers.outages.board import Outage
 
+FULL = "full or read-only"  # what everybody may know of a disk
 SILENT_S = 120.0  # seconds without progress while objects wait, after which the page reports a stage
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
@@ -159,7 +160,7 @@ def states_only(outage: dict[str, Any]) -> dict[str, Any]:
 def anonymous(missing: dict[str, str], outages: list[dict[str, Any]]) -> dict[str, str]:
     """The missing services as everybody may see them."""
     since = {one["name"]: one["since"] for one in outages}
-    return {name: away(since.get(name)) for name in missing}
+    return {name: FULL if name == "disk" else away(since.get(name)) for name in missing}
 
 
 def away(since: float | None = None) -> str:
@@ -211,6 +212,8 @@ async def readiness(services: Services, *, known: bool) -> Response:
     store = await anyio.to_thread.run_sync(services.outages.look, "store")
     if store is not None:
         missing["store"] = store
+    if (full := await anyio.to_thread.run_sync(services.free_space.reason)) is not None:
+        missing["disk"] = full
     if "redis" not in missing:
         await anyio.to_thread.run_sync(services.depths.read)  # a broker that is away becomes an outage
     standing = await anyio.to_thread.run_sync(services.outages.active)
@@ -241,7 +244,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         responses={503: {"model": models.Ready, "description": "Not ready."}},
     )  # fmt: skip
     async def ready(request: Request) -> Response:
-        """Ready means that Redis and the object store answer.
+        """Ready means that Redis and the object store answer, and that the disks have room.
 
         Other outages are listed in `outages` and do not change the status: images are still accepted. Reasons and
         numbers are shown only to callers that may read `/v1/status`.

@@ -25,6 +25,7 @@ internal                500     a bug; see the gateway's log
 unsupported             501     not available in this deployment; ``detail`` names alternatives
 unavailable             503     a service behind the gateway is unavailable; see ``Retry-After``
 busy                    503     the queue is full; see ``Retry-After``
+no-space                507     a disk is full or read-only; see ``Retry-After``
 ======================  ======  =============================================================================
 """
 
@@ -55,6 +56,7 @@ _STATUS = {
     "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413, "uri-too-long": 414,
     "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "headers-too-large": 431,
     "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
+    "no-space": 507,
 }  # fmt: skip
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),

@@ -17,7 +17,7 @@ _DESCRIPTIONS = {
     415: "Not an image.",
     422: "The request does not match the specification.",
     429: "Too many requests.", 501: "Not available in this deployment.",
-    503: "A service is unavailable, or the queue is full.",
+    503: "A service is unavailable, or the queue is full.", 507: "A disk is full or read-only.",
 }  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from workers.events.sink import EventSink
 from workers.events.sources import Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.free_space import FreeSpace
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
@@ -123,6 +124,7 @@ class Services:
     spellings: Spellings
     ignored_by: Callable[[str], str | None]
     decoders: Decoders
+    free_space: FreeSpace
     clock: Callable[[], float]
 
 

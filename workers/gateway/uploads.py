@@ -54,6 +54,9 @@ VIDEO_SUFFIXES = {
 }  # fmt: skip
 
 
+NO_SPACE_S = 30  # until somebody may have made room
+
+
 class Uploads:
     """Receives images and stores them. ``images``: looks up their progress."""
 
@@ -81,11 +84,18 @@ class Uploads:
         given.with_form(None)  # before anything is read
         self.segments.check(method)
         with self._places.place(caller):
+            await self.require_space()
             await self.admission.admitted(caller, 1, method)
             body = await received(request, self._options.max_object_bytes, video=self._options.video, fields=FIELDS)
             key = request.headers.get("idempotency-key")
             wish = _Wish(method, given.with_form(body.form))
             return await (self._store(body, wish) if key is None else self._once(body, caller, key, wish))
+
+    async def require_space(self) -> None:
+        """Raise ``Problem`` if a disk is full or read-only: nothing more is accepted before it is too late."""
+        if lacking := await self._services.free_space.looked():
+            reason = "; ".join(f"{name}: {lack}" for name, lack in lacking.items())
+            raise Problem.later("no-space", f"no space for uploads: {reason}", NO_SPACE_S)
 
     async def _once(self, body: Body, caller: Caller, key: str, wish: _Wish) -> str:
         if not _KEY.fullmatch(key):
@@ -125,6 +135,7 @@ class Uploads:
         ``use_up``: tells whether the slot was still there, and removes it.
         """
         with self._places.place(Caller(slot.caller, Scope.WRITE)):
+            await self.require_space()
             body = await received(request, slot.most, least=slot.least, video=self._options.video)
             if self.suffixes.get(body.content_type) != self.suffixes.get(slot.content_type):
                 raise Problem("not-an-image", f"the image is {body.content_type}, not {slot.content_type}")
@@ -177,7 +188,7 @@ def router(uploads: Uploads, images: Images) -> APIRouter:
     @routes.post(
         "/v1/images", status_code=202, response_model=record_models.Progress, openapi_extra=openapi.IMAGE_BODY,
         operation_id="uploadImage", summary="Upload an image",
-        responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503)
+        responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503, 507)
         | {200: {"model": record_models.Progress, "description": "The image was finished within `wait`."}},
     )  # fmt: skip
     @needs(Scope.WRITE)  # not a dependency, which would double the cost of this route

@@ -11,6 +11,7 @@ import json
 import logging
 import signal
 import sys
+import time
 from base64 import b64encode
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -24,11 +25,14 @@ from flower.events import Events  # type: ignore[import-untyped]  # as above
 from flower.options import options  # type: ignore[import-untyped]  # as above
 from flower.urls import settings as flower_settings  # type: ignore[import-untyped]  # as above
 from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.ioloop import PeriodicCallback
 from tornado.web import OutputTransform, RequestHandler
 
 from vectordb.errors import Permanent
+from workers.processes.flower_views import VIEWS, Lengths, Queues, forget_workers, lengths_of
 from workers.processes.logs import configure
 from workers.processes.request_host import served
+from workers.redis.redis_clock import OFF_FROM_S
 from workers.settings.monitoring import HIDDEN_FROM
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -36,8 +40,7 @@ from workers.wiring.wiring import Wiring
 log = structlog.get_logger()
 
 PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
-BROKER_PATHS = frozenset({"/broker", "/api/queues/length"})
-"""Here Flower asks RabbitMQ's management plugin: without encryption, at a port that may be another server's."""
+FORGET_EVERY_S = 5
 TASKS = 5000  # that are kept, at 3 KB each
 GATHER_S = 0.5  # between two updates of what Flower shows
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
@@ -61,9 +64,11 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     options.max_tasks, options.natural_time = TASKS, True
     options.enable_events = False  # all workers always send them; it would ask them to every five seconds
     options.url_prefix = urlsplit(settings.flower_url or "").path.strip("/")
+    wiring = Wiring(settings)
     application = GuardedFlower(
-        Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),
+        wiring.app, settings.flower_auth, host_of(settings.flower_url),
         {*secrets, settings.flower_auth.partition(":")[2]},
+        lambda: lengths_of(wiring),
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application.start_http_server()
@@ -83,19 +88,27 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
     answer may contain.
     """
 
-    def __init__(self, app: Any, auth: str, host: str | None, secrets: Iterable[str]) -> None:
+    def __init__(
+        self, app: Any, auth: str, host: str | None, secrets: Iterable[str], lengths: Lengths = lambda: (),
+    ) -> None:  # fmt: skip
+        """``lengths``: of the queues."""
         self._prefix = f"/{options.url_prefix}" if options.url_prefix else ""
         at_prefix = {name: f"{self._prefix}{flower_settings[name]}" for name in ("login_url", "static_url_prefix")}
         super().__init__(options=options, capp=app, **{**flower_settings, **at_prefix})
+        self.queues = Queues(lengths, lambda call: self.io_loop.run_in_executor(None, call))
+        self._forgetting = PeriodicCallback(self._forget, FORGET_EVERY_S * 1000)
+        self.io_loop.add_callback(self._forgetting.start)
         self.events = GatheredEvents(
             app, self.io_loop, enable_events=options.enable_events, max_workers_in_memory=options.max_workers,
             max_tasks_in_memory=options.max_tasks,
         )  # fmt: skip
         self._expected = b"Basic " + b64encode(auth.encode())
         self._host = host
-        self._rabbitmq = app.connection_for_read().transport.driver_type == "amqp"
         hidden = spellings(secrets)
         self.add_transform(lambda _request: _Hiding(hidden))
+
+    def _forget(self) -> None:
+        forget_workers(self, time.time())
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """See Tornado: chooses the handler of a request. Refused requests get one of our own.
@@ -108,19 +121,18 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
             request.path += "/"
         if (refusal := self._refusal(request)) is not None:
             return self.get_handler_delegate(request, _Refused, dict(zip(("status", "reason"), refusal, strict=True)))
+        if (view := VIEWS.get(request.path.removeprefix(self._prefix).rstrip("/"))) is not None:
+            return self.get_handler_delegate(request, view)
         return super().find_handler(request, **kwargs)
 
     def _refusal(self, request: HTTPServerRequest) -> tuple[int, str] | None:
         if not served(request.headers.get("Host", ""), self._host):
             return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
         shown = request.headers.get("Authorization", "").encode()
-        path = request.path.removeprefix(self._prefix)
-        if path == OPEN:
+        if request.path.removeprefix(self._prefix) == OPEN:
             return None
         if not compare_digest(shown, self._expected):
             return 401, "A user and a password are required."
-        if self._rabbitmq and path.rstrip("/") in BROKER_PATHS:
-            return 404, "The queues are shown by wildtag status and by the gateway's /metrics."
         return None
 
 
@@ -143,6 +155,9 @@ class GatheredEvents(Events):  # type: ignore[misc]  # Flower has no types
     def _take(self) -> None:
         while self._waiting:
             event = self._waiting.popleft()
+            received = event.get("local_received")
+            if received is not None and abs(received - event.get("timestamp", received)) > OFF_FROM_S:
+                event["timestamp"] = received  # the clock of the worker's host is wrong
             try:
                 self.state.event(event)
             # what Flower or Celery raise for an event that they do not understand; the others count

@@ -14,7 +14,7 @@ from workers.events.listen_api import Connect
 from workers.events.listener import LASTS_S, SOURCE, CatchUp, Listener
 from workers.events.sources import State
 from workers.processes.logs import configure
-from workers.processes.loops import LOOK_EVERY_S, Periodic, running
+from workers.processes.loops import LOOK_EVERY_S, Periodic, retire, running
 from workers.processes.sweeping import SWEEP_STEP_S, let_go
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import requested_sweeps
@@ -114,6 +114,7 @@ def _following(
     finally:
         stop.set()
         thread.join(2)
+        retire(wiring, "listener")
         with suppress(Transient):  # the state expires
             wiring.sources.forget(SOURCE)
     if failed:

@@ -10,6 +10,7 @@ import stamina
 import structlog
 
 from vectordb.errors import Transient
+from workers.supervision.log_files import keep_output
 
 
 class OnceAMinute(logging.Filter):
@@ -32,12 +33,16 @@ class OnceAMinute(logging.Filter):
 
 
 def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
-    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug."""
+    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug.
+
+    What Celery says of it in several lines becomes one."""
     record = logging.LogRecord(*args, **options)
     error = record.exc_info[1] if record.exc_info else None
     if error is not None and isinstance(error, _lost()):
         record.msg = " ".join(f"{record.getMessage()} ({type(error).__name__}: {error})".split())
         record.args, record.exc_info = (), None
+    elif record.name.startswith(("celery.worker", "kombu", "flower")) and "\n" in str(record.msg):
+        record.msg = " ".join(str(record.msg).split())
     return record
 
 
@@ -60,6 +65,8 @@ def without_celery_advice(record: logging.LogRecord) -> bool:
 
 def configure(level: int = logging.INFO) -> None:
     """Configure logging for a process of wildtag."""
+    if level <= logging.INFO:  # not of a command
+        keep_output()
     # outages are logged by ``workers.outages.tracker``, not by each retry and each request
     stamina.instrumentation.set_on_retry_hooks([])
     logging.setLogRecordFactory(without_outage_traceback)

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -109,7 +109,16 @@ def running(wiring: Wiring, name: str) -> Iterator[Stop]:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, wiring.data_loss.step, wiring.outage_tracker)
         stop.look_for_loss(wiring.data_loss.step, wiring.outage_tracker)
-        yield stop
+        try:
+            yield stop
+        finally:
+            retire(wiring, name)
+
+
+def retire(wiring: Wiring, *names: str) -> None:
+    """Say that this process has stopped on purpose, so that nobody waits for its heartbeats."""
+    with suppress(Transient):
+        wiring.health.retire(*names)
 
 
 class Step:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
+import os
 import signal
 from functools import cache
 
@@ -11,19 +12,21 @@ from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
-from workers.processes.loops import retrying, until_stopped
+from workers.processes.loops import retire, retrying, until_stopped
 from workers.settings.settings import Settings
 from workers.stages.registration import register
+from workers.stages.worker import StageWorker
 from workers.wiring.liveness import worker_liveness
-from workers.wiring.model_devices import require_device
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
 
-def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
-    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork."""
+def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
+    """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork.
+
+    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
+    """
     configure()
-    require_device(settings, queues)
     own = Wiring(settings)
     own.liveness.begin(*queues)
 
@@ -43,9 +46,18 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
     app = Wiring(settings).app
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
         keep(app, worker_liveness(own, queues))
-    register(app, cache(lambda: stage_worker(Wiring(settings))))
+
+    service = own.service  # of this process, not of its children
+
+    def made() -> StageWorker:
+        wiring = Wiring(settings)
+        wiring.service = service
+        return stage_worker(wiring)
+
+    register(app, cache(made), own.clock)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
+    number += [str(os.getpid())] if beside else []
     import_commands()
     try:
         app.worker_main([
@@ -54,6 +66,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int) -> None:
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:
+        retire(own, *queues)
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has
         gc.freeze()

@@ -40,6 +40,7 @@ AsyncClient = redis.asyncio.Redis
 
 
 # prefixes of transient Redis errors: a full disk, an unavailable replica, a moved key that was waited for
+_IN_PIPELINE = " of pipeline caused error: "
 TRANSIENT_PREFIXES = ("MISCONF", "NOREPLICAS", "UNBLOCKED", "BUSY ")
 # and those for which redis-py has classes: a server that loads or is full, a failover, a slot that is moved
 TRANSIENT_ERRORS = (
@@ -138,11 +139,16 @@ def translated(service: str = REDIS) -> Iterator[None]:
     except (AskError, TryAgainError) as exc:
         raise StoreUnavailable("Redis moves keys to another node of the cluster", service) from exc
     except TRANSIENT_ERRORS as exc:
-        raise StoreUnavailable(f"Redis is unavailable: {exc}", service) from exc
+        raise StoreUnavailable(f"Redis is unavailable: {said(exc)}", service) from exc
     except ResponseError as exc:
-        if not str(exc).startswith(TRANSIENT_PREFIXES):
+        if not said(exc).startswith(TRANSIENT_PREFIXES):
             raise
-        raise StoreUnavailable(f"Redis temporarily refuses commands: {exc}", service) from exc
+        raise StoreUnavailable(f"Redis temporarily refuses commands: {said(exc)}", service) from exc
+
+
+def said(exc: Exception) -> str:
+    """What Redis said, in one line. Before it, redis-py puts the command of a pipeline, with its values."""
+    return " ".join(str(exc).rpartition(_IN_PIPELINE)[2].split())
 
 
 def raw(value: str) -> bytes:

@@ -1,44 +1,121 @@
-"""Heartbeats: each stage and process records when it last made progress."""
+"""Heartbeats: each stage and process records when it last made progress, and what its host's clock says."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from workers.redis.connection import Client, text, translated
+import msgspec
+
+from vectordb.decoders import from_msgpack
+from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command
 from workers.supervision.liveness_files import LivenessFiles
+
+NOTE_EVERY_S = 10.0  # between two notes of a process on itself
+FRESH_S = 180.0  # without a note, after which a process counts as gone; idle workers are probed every minute
+
+
+class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
+    """A process that sends heartbeats. ``name``: of these. ``at``: when it noted this (Unix seconds).
+
+    ``offset``: seconds by which the clock of its host is ahead of that of Redis.
+    """
+
+    name: str
+    host: str
+    offset: float
+    at: float
+
+    @property
+    def clock(self) -> tuple[str, float]:
+        """Where its clock is, and how many whole seconds that is ahead."""
+        return f"{self.host} ({self.name})", round(self.offset)
 
 
 class Health:
     """Heartbeats by name, in Unix seconds. Methods raise ``StoreUnavailable``."""
 
     def __init__(
-        self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None
-    ) -> None:
+        self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None,
+        process: str = "", host: str = "",
+    ) -> None:  # fmt: skip
+        """``process``: a unique name of the service that this process belongs to; without it none is noted."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.heartbeats
+        self._notes = keys.processes
         self._clock = clock
         self._files = files or LivenessFiles(None)
+        self._process, self._host = process, host
+        self._noted: dict[str, float] = {}
 
     def beat(self, name: str) -> None:
         """Record progress of ``name`` in Redis and in its liveness file; the file also if Redis is unavailable."""
-        command = self.command(name)
+        self._files.touch(name)
+        self._note(name)
         with translated():
-            self._redis.execute_command(*command)
+            self._redis.hset(self._key, name, self._clock())
 
     def command(self, name: str) -> Command:
         """The same, as a command to be sent with others; the liveness file is touched at once."""
         self._files.touch(name)
+        self._note(name)
         return ("HSET", self._key, name, self._clock())
+
+    def now(self) -> float:
+        """The time by the clock of the heartbeats, in Unix seconds."""
+        return self._clock()
+
+    def retire(self, *names: str) -> None:
+        """Say that this process has stopped on purpose. Heartbeats that no other process sends are deleted."""
+        with translated():
+            if self._process:
+                self._redis.hdel(self._notes, *(self._field(name) for name in names))
+            left = {note.name for note in self.processes()}
+            if ended := [name for name in names if name not in left]:
+                self._redis.hdel(self._key, *ended)
+
+    def processes(self) -> list[ProcessNote]:
+        """The processes that send heartbeats and are not gone, by name and host."""
+        with translated():
+            packed = self._redis.hvals(self._notes)
+        since = self._clock() - FRESH_S
+        found = [note for note in map(_decoded, packed) if note is not None and note.at >= since]
+        return sorted(found, key=lambda note: (note.name, note.host))
 
     def clear(self) -> None:
         """Delete all heartbeats, before a stack starts."""
         with translated():
-            self._redis.delete(self._key)
+            self._redis.delete(self._key, self._notes)
 
     def beats(self) -> Mapping[str, float]:
         """The time of the last progress of each name."""
         with translated():
             return {text(name): float(at) for name, at in self._redis.hgetall(self._key).items()}
+
+    def _field(self, name: str) -> bytes:
+        return raw(f"{name} {self._process}")
+
+    def _note(self, name: str) -> None:
+        """Note this process and its clock, now and then."""
+        now = time.monotonic()
+        if not self._process or abs(now - self._noted.get(name, -NOTE_EVERY_S)) < NOTE_EVERY_S:
+            return
+        self._noted[name] = now
+        at = self._clock()
+        note = ProcessNote(name=name, host=self._host, offset=round(time.time() - at, 3), at=at)
+        with translated():
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hset(self._notes, self._field(name), msgspec.msgpack.encode(note))
+            pipe.expire(self._notes, int(FRESH_S))
+            pipe.execute()
+
+
+def _decoded(packed: bytes) -> ProcessNote | None:
+    """Decode a note; ``None`` if another version of wildtag wrote it."""
+    try:
+        return from_msgpack(packed, ProcessNote)
+    except msgspec.DecodeError:
+        return None

@@ -123,6 +123,8 @@ key                              type        holds
                                              ``workers.notifying.receivers``)
 ``P notify:paused``              hash        receiver that nothing is sent to for now → since when (Unix seconds)
 ``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
+``P processes``                  hash        ``NAME HOST-PID`` → a process that sends this heartbeat, and the offset
+                                             of its clock (msgpack), with a lifetime
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
 ``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)

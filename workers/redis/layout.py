@@ -7,6 +7,7 @@ process that looks. A prefix with keys and without a version has version 0, the 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 from vectordb.errors import Permanent
@@ -47,7 +48,11 @@ class OtherLayout(Permanent):
 class Layout:
     """The version under one prefix, and the number of its partitions. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, partitions: int = 1) -> None:
+    def __init__(
+        self, client: Client, keys: Keys, partitions: int = 1, clock: Callable[[], float] = time.time
+    ) -> None:  # fmt: skip
+        """``clock``: Unix seconds."""
+        self._clock = clock
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._partitions = partitions
@@ -84,7 +89,7 @@ class Layout:
         """Record the version, unless another process has done so. There are no records: they are made (again)."""
         with translated():
             self._redis.set(self._keys.partitions, str(self._partitions), nx=True)  # who reads the version knows them
-            self._redis.hsetnx(self._keys.refill, "since", time.time())  # first: the version says that it is known
+            self._redis.hsetnx(self._keys.refill, "since", self._clock())  # first: the version says that it is known
             self._redis.set(self._keys.layout_version, str(VERSION), nx=True)
 
     def recorded(self) -> str | None:

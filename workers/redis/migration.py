@@ -20,6 +20,7 @@ from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout, OtherLayout, refusal
 from workers.redis.migration_steps import Step
+from workers.redis.redis_clock import seconds
 
 LOCK = "migrate"
 LOCK_MS = 10_000
@@ -116,7 +117,8 @@ class Migrator:
     def stopped(self, quiet_s: float = QUIET_S) -> None:
         """Return when no process has sent a heartbeat for ``quiet_s``. Raises ``Permanent`` if one is running."""
         first = self._beats()
-        recent = [quiet_s - (time.time() - at) for at in first.values() if abs(time.time() - at) < quiet_s]
+        now = self._now()
+        recent = [quiet_s - (now - at) for at in first.values() if abs(now - at) < quiet_s]
         if not recent:
             return
         until = time.monotonic() + min(max(recent), quiet_s)
@@ -128,6 +130,10 @@ class Migrator:
                 raise Permanent(
                     f"{', '.join(running)} still running with these keys: stop all processes of wildtag first"
                 )
+
+    def _now(self) -> float:
+        with translated():
+            return seconds(self._redis)
 
     @property
     def latest(self) -> int:

@@ -47,6 +47,10 @@ class RecoveryKeys:
         return f"{self.prefix}inbox:low-priority:once"
 
     @property
+    def processes(self) -> str:
+        return f"{self.prefix}processes"
+
+    @property
     def holds(self) -> str:
         return f"{self.prefix}holds"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from vectordb.server_addresses import BadAddress, addresses
+from workers.settings.access_urls import require_sendable
 from workers.settings.topic import Ports, Topic, UserPath
 
 
@@ -61,6 +62,13 @@ class CaptionSettings(Topic):
     )
     shards: PositiveInt | None = Field(None, description="Shards of a collection on a Qdrant server. Default: 1.")
     replicas: PositiveInt | None = Field(None, description="Replicas of each shard on a Qdrant server. Default: 1.")
+
+    @field_validator("qdrant_api_key", "copy_from_api_key", "copy_to_api_key")
+    @classmethod
+    def _qdrant_key(cls, key: str | None) -> str | None:
+        if key is not None:
+            require_sendable(key)
+        return key
 
     @field_validator("qdrant_url")
     @classmethod

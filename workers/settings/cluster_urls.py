@@ -26,7 +26,10 @@ def node_urls(url: str) -> list[str]:
 
     Raises ``ValueError``.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its text shows a part of the URL
+        raise ValueError("the URL of the Redis Cluster cannot be read") from None
     if parts.path.strip("/") not in {"", "0"}:
         raise ValueError("a Redis Cluster has the database 0 only: leave it out of the URL")
     access, at, hosts = parts.netloc.rpartition("@")

@@ -32,6 +32,11 @@ class EmbeddedSettings(Topic):
         " Default: the inbox.",
     )
 
+    log_bytes: int = Field(
+        10_000_000, ge=10_000, description="Size from which a log of the embedded stack is rotated, in bytes."
+    )
+    logs_kept: int = Field(3, ge=0, le=1000, description="Number of old logs that are kept of each process.")
+
     @property
     def inbox_folder(self) -> Path:
         """The folder that is the bucket of the embedded stack."""

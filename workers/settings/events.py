@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
+from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
 
+from workers.settings.access_urls import require_encoded
 from workers.settings.topic import Topic, Words
 
 
@@ -75,6 +76,14 @@ class EventSettings(Topic):
     redis_target_url: str | None = Field(
         None, description="URL of the Redis to which MinIO's Redis target writes. Default: redis_url."
     )
+
+    @field_validator("redis_target_url")
+    @classmethod
+    def _target_is_readable(cls, value: str | None) -> str | None:
+        if value is not None:
+            require_encoded(value)
+        return value
+
     redis_target_key: str = Field(
         "minio-events", min_length=1, description="Key to which MinIO's Redis target writes."
     )

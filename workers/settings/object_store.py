@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
+from workers.settings.access_urls import require_port, require_sendable
 from workers.settings.topic import Topic, UserPath
 
 
@@ -77,14 +78,21 @@ class StoreSettings(Topic):
         description="Tag videos, too, by two frames of each. Needs the extra video: pip install 'wildtag[video]'.",
     )
 
+    @field_validator("s3_access_key", "s3_admin_access_key")
+    @classmethod
+    def _access_key(cls, key: str | None) -> str | None:
+        if key is not None:
+            require_sendable(key)
+        return key
+
     @field_validator("s3_endpoint", "s3_public_endpoint")
     @classmethod
     def _address(cls, url: str | None) -> str | None:
         if url is None:
             return None
+        require_port(url)
         parts = urlsplit(url)
         place = parts.hostname and not parts.path.strip("/") and "@" not in parts.netloc
         if parts.scheme not in {"http", "https"} or not place:
             raise ValueError("not the URL of an S3 server, for example https://minio.example:9000")
-        _ = parts.port  # raises ValueError if it is not a port
         return f"{parts.scheme}://{parts.netloc}"

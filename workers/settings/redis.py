@@ -7,11 +7,14 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
+from workers.settings.access_urls import require_encoded
 from workers.settings.cluster_urls import SUGGESTED, has_hash_tag, names_cluster, node_urls
 from workers.settings.topic import Topic, UserPath
 
 BROKERS = ("amqp", "amqps", "redis", "rediss", "redis+socket", "unix")
 """The schemes of supported brokers."""
+SCHEMES = ("redis", "rediss", "unix", "redis+cluster", "rediss+cluster")
+"""The schemes of supported Redis servers."""
 
 
 class RedisSettings(Topic):
@@ -51,6 +54,9 @@ class RedisSettings(Topic):
     @field_validator("redis_url")
     @classmethod
     def _is_readable(cls, value: str) -> str:
+        if value.partition("://")[0] not in SCHEMES or "://" not in value:
+            raise ValueError(f"the URL begins with none of: {', '.join(f'{name}://' for name in SCHEMES)}")
+        require_encoded(value)
         if names_cluster(value):
             node_urls(value)
         return value
@@ -85,15 +91,7 @@ class RedisSettings(Topic):
             scheme = one.partition("://")[0]
             if "://" not in one or scheme not in BROKERS:
                 raise ValueError(f"the URL begins with none of: {', '.join(f'{name}://' for name in BROKERS)}")
-            try:
-                readable = bool(urlsplit(one).port or True)
-            except ValueError:
-                readable = False
-            if not readable or "#" in one:
-                raise ValueError(
-                    "the URL cannot be read: in the user, the password and the virtual host, write special characters"
-                    " as %XX, such as %2F for / and %40 for @"
-                )
+            require_encoded(one)
         return value
 
     @property

@@ -19,6 +19,7 @@ from workers.lifecycle.record_writer import CHANGED
 from workers.lifecycle.statements import composed, holding, read
 from workers.redis.script_calls import Command
 from workers.settings.settings import SEGMENTATION, STAGES
+from workers.stages import tally
 from workers.stages.unusable import Unusable
 
 log = structlog.get_logger()
@@ -74,6 +75,7 @@ class Handover:
         """Write records of objects that cannot be tagged, or are skipped."""
         now = self._clock()
         self._ledger.finish(list(failed(faults, batch, now, accepted, state)), now)
+        tally.current().add(state, len(faults), [fault.code for fault in faults])
         for fault in faults:
             (log.info if state == "skipped" else log.warning)(
                 state, object=fault.object.id, code=fault.code, reason=fault.reason
@@ -104,6 +106,7 @@ class Handover:
         now = self._clock()
         written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
         if written:
+            tally.current().add("done", sum(written))
             log.info("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
         for place, ref in enumerate(batch.objects):
@@ -139,6 +142,7 @@ class Handover:
         """Send a batch to the queue of the next stage, unless it is empty."""
         if batch.objects:
             self._publisher.send(stage, batch)
+            tally.current().add(f"sent to {stage}", len(batch.objects))
 
     def hold_back(self, batch: Batch, reason: str) -> None:
         """Give these objects a new deadline while a service is unavailable. No attempt is counted."""
@@ -147,6 +151,7 @@ class Handover:
     def postpone(self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str) -> None:
         """Have the keeper submit these objects again after ``pause`` seconds."""
         self._ledger.postpone(objects, revision, self._clock() + pause, reason)
+        tally.current().add("postponed", len(objects))
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""
@@ -155,6 +160,7 @@ class Handover:
 
     def submit_again(self, batch: Batch) -> None:
         """Have the dispatcher submit these objects again, for the captions that are active at that time."""
+        tally.current().add("submitted again", len(batch.objects))
         self._inbox.append(
             [
                 ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True)
@@ -164,6 +170,7 @@ class Handover:
 
     def split(self, batch: Batch) -> None:
         """Submit each object of a batch in a message of its own."""
+        tally.current().add("sent again, each alone", len(batch.objects))
         for ref in batch.objects:
             self._publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
 
@@ -175,4 +182,6 @@ class Handover:
         )
         if accepted is not None:
             self.hand_on(SEGMENTATION, alone)
+        else:
+            tally.current().add("not wanted any more", 1)
         return accepted is not None

@@ -14,8 +14,11 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import structlog
+
+from workers.stages.tally import Tally
 
 log = structlog.get_logger()
 
@@ -28,28 +31,37 @@ class MessageOverlap:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(2, "message")
         self._running = threading.local()
-        self._before: Future[None] | None = None
+        self._before: Future[Any] | None = None
 
-    def run(self, message: Callable[[], None]) -> None:
+    def run(self, message: Callable[[], object]) -> object:
         """Run a message. Returns when the one before has ended, and this one has ended or is released.
 
-        Raises its error, unless it was released before: then the error is logged.
+        Returns what it returns; of one that is released, what it said then, and how the one before ended. Raises its
+        error, unless it was released before: then the error is logged.
         """
-        released: Future[None] = Future()
+        released: Future[Any] = Future()
         ended = self._threads.submit(self._run, message, released)
+        before = self._before
         self.settle()
         wait([released, ended], return_when=FIRST_COMPLETED)
         if ended.done():
-            ended.result()
-        else:
-            ended.add_done_callback(_log_error)
-            self._before = ended
+            return ended.result()
+        ended.add_done_callback(_log_error)
+        self._before = ended
+        said = Tally()
+        said.say(released.result() or "goes on beside the next message")
+        if before is not None and before.done() and before.exception() is None:
+            said.say(f"the message before: {before.result()!r}")
+        return said
 
-    def release(self) -> None:
-        """Called by a message: the next one may begin. Does nothing when called again, or by nobody's message."""
-        released: Future[None] | None = getattr(self._running, "released", None)
+    def release(self, said: str = "") -> None:
+        """Called by a message: the next one may begin. Does nothing when called again, or by nobody's message.
+
+        ``said``: what became of its objects so far.
+        """
+        released: Future[Any] | None = getattr(self._running, "released", None)
         if released is not None and not released.done():
-            released.set_result(None)
+            released.set_result(said)
 
     def settle(self, timeout: float | None = None) -> None:
         """Wait until the last message has ended, for at most ``timeout`` seconds."""
@@ -59,14 +71,14 @@ class MessageOverlap:
             if before.done():
                 self._before = None
 
-    def _run(self, message: Callable[[], None], released: Future[None]) -> None:
+    def _run(self, message: Callable[[], object], released: Future[Any]) -> object:
         self._running.released = released
         try:
-            message()
+            return message()
         finally:
             self._running.released = None
 
 
-def _log_error(ended: Future[None]) -> None:
+def _log_error(ended: Future[Any]) -> None:
     if (error := ended.exception()) is not None:
         log.error("message failed after its task had ended", exc_info=error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
 
+from workers.broker.timed_requests import request_class
 from workers.captions.remote_index import ENCODE, TASK
 from workers.images import archive, image_requests, index_task, query_image, teacher, text_search
 from workers.settings.settings import QUEUES, SEGMENTATION, STAGES
@@ -14,21 +16,28 @@ from workers.stages.rpc_server import RpcServer
 from workers.stages.worker import StageWorker
 
 
-def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
-    """Register the tasks of all stages. ``worker`` is called for each task, in the process that runs it."""
+def register(
+    app: Celery, worker: Callable[[], StageWorker], clock: Callable[[], float] = time.time
+) -> None:  # fmt: skip
+    """Register the tasks of all stages. ``worker`` is called for each task, in the process that runs it.
+
+    ``clock``: that of the publishers.
+    """
+    requests_by = request_class(clock)
 
     def add_stage(stage: str) -> None:
-        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True)
-        def run(task: Any, data: bytes) -> None:
+        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
+        def run(task: Any, data: bytes) -> object:
             request = task.request
             # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
-            worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
+            return worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
 
     def add_probe(queue: str) -> None:
-        @app.task(name=f"wildtag.probe.{queue}", ignore_result=True)
-        def probe() -> None:
+        @app.task(name=f"wildtag.probe.{queue}", ignore_result=True, Request=requests_by)
+        def probe() -> str:
             worker().warm(queue)
+            return "ready"
 
     for stage in (*STAGES, SEGMENTATION):
         add_stage(stage)
@@ -47,9 +56,10 @@ def register(app: Celery, worker: Callable[[], StageWorker]) -> None:
     }
 
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
-        @app.task(name=name, ignore_result=True)
-        def handle(request: str, data: bytes) -> None:
+        @app.task(name=name, ignore_result=True, Request=requests_by)
+        def handle(request: str, data: bytes) -> str:
             worker().serve(handler, request, data)
+            return "answered"
 
     for name, handler in requests.items():
         add_request(name, handler)

@@ -28,6 +28,7 @@ from workers.redis.heartbeats import Health
 from workers.settings.dependencies import REDIS
 from workers.stages.handover import Handover
 from workers.stages.table import Stage
+from workers.stages.tally import Tally, counting, current
 
 log = structlog.get_logger()
 
@@ -80,11 +81,17 @@ class StageRunner:
         self._outage_tracker = outage_tracker
         self._time_limit_s = time_limit_s
 
-    def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> None:
+    def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> Tally:
         """Handle one message of a stage. During an outage of a service the message is held, then tried again.
 
-        The messages behind it stay in the queue meanwhile. ``delivery``: see ``Publisher.put_back``.
+        The messages behind it stay in the queue meanwhile. ``delivery``: see ``Publisher.put_back``. Returns what
+        became of its objects.
         """
+        with counting() as outcome:
+            self._run(stage, data, retries, delivery)
+        return outcome
+
+    def _run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> None:
         began = time.monotonic()
         message = _Message(stage, data, retries, delivery, begin=stage == "embedding" and not retries)
         while True:
@@ -112,6 +119,7 @@ class StageRunner:
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin = False
+        current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
         stage.work()(message.batch, message.accepted)
         if time.monotonic() - began > AGAIN_S:
             self._health.beat(message.stage)
@@ -137,6 +145,7 @@ class StageRunner:
             error=f"{type(error).__name__}: {error}",
             exc_info=None if isinstance(error, Transient) else error,
         )
+        current().say(f"{type(action).__name__.lower()} after {type(error).__name__}: {error}")
         if batch is None or isinstance(action, Drop):
             return
         try:

@@ -30,6 +30,7 @@ from workers.lifecycle.outcomes import Accepted
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
 from workers.stages.slow_images import splitting
+from workers.stages.tally import Tally
 from workers.stages.unusable import Triage
 
 
@@ -43,11 +44,11 @@ class Embedding:
 
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
-        handover: Handover, *, decoding_s: float, overlap: Overlap, release: Callable[[], object] = lambda: None,
+        handover: Handover, *, decoding_s: float, overlap: Overlap, release: Callable[[str], object] = lambda _: None,
     ) -> None:  # fmt: skip
         """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone.
 
-        ``release``: called when all images are decoded and the next message may begin.
+        ``release``: called with what was decoded, when all images are and the next message may begin.
         """
         self._release = release
         self._decoding_s = decoding_s
@@ -69,7 +70,13 @@ class Embedding:
         unread = {fault.object.id for fault in begun.faults}
         data = {ref.id: image for ref, image in zip(batch.objects, images, strict=True) if ref.id in unread}
         del images
-        self._release()
+        said = Tally()
+        said.add("decoded", len(batch.objects) - len(unread))
+        unusable = [*faults, *begun.faults]
+        said.add("unusable", len(unusable), [fault.code for fault in unusable])
+        if len(batch.objects) > len(unread):
+            said.say("to be encoded while the next message is decoded")
+        self._release(repr(said))
         embedded, bad = begun.finish()
         embedded = embedded.timed("embedding", _since(start))
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)

@@ -28,14 +28,13 @@ class StageWorker:
     loads: Mapping[str, Callable[[], object]]
     overlap: MessageOverlap
 
-    def run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> None:
+    def run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> object:
         """See ``StageRunner.run``. A message of embedding may end later, while the next one has begun."""
         run = partial(self.runner.run, stage, data, retries, delivery)
         if stage == STAGES[0]:
-            self.overlap.run(run)
-        else:
-            self.overlap.settle()
-            run()
+            return self.overlap.run(run)
+        self.overlap.settle()
+        return run()
 
     def serve(self, handler: Callable[[RpcServer], Callable[[str, bytes], None]], request: str, data: bytes) -> None:
         """Handle an RPC request."""

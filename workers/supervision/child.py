@@ -8,15 +8,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import IO
 
 from workers.supervision import launch
 from workers.supervision.ambient import ambient
+from workers.supervision.log_files import begin_log
 from workers.supervision.os_processes import MARK, Identity, look_up
 from workers.supervision.service import Service
 
-LOG_LIMIT = 10_000_000  # bytes; a larger log is rotated when its service starts
-LOGS_KEPT = 3
 _TAIL = 16_384  # bytes to search for the last lines
 
 
@@ -27,7 +25,7 @@ class Child:
     """
 
     def __init__(self, service: Service, log: Path, token: str) -> None:
-        with opened_log(log) as out:
+        with begin_log(log) as out:
             self._log, self._log_start = log, out.tell()
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],
@@ -72,30 +70,10 @@ class Child:
         """The last lines that this run wrote, without those of earlier runs."""
         with contextlib.suppress(OSError), self._log.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(self._log_start, end - _TAIL))
+            begin = self._log_start if self._log_start <= end else 0  # it was rotated meanwhile
+            log.seek(max(begin, end - _TAIL))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
         return ""
-
-
-def rotate(log: Path, limit: int = LOG_LIMIT, kept: int = LOGS_KEPT) -> None:
-    """Rename a log to ``NAME.1`` if it is longer than ``limit`` bytes; keeps ``kept`` old ones."""
-    log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    if not log.exists() or log.stat().st_size <= limit:
-        return
-    aside = [log, *(log.with_name(f"{log.name}.{number}") for number in range(1, kept + 1))]
-    for older, newer in zip(reversed(aside), reversed(aside[:-1]), strict=False):
-        if newer.exists():
-            newer.replace(older)
-
-
-def opened_log(log: Path) -> IO[bytes]:
-    """A log, rotated if it is long, to be continued at its end. Only its owner can read it."""
-    rotate(log)
-    return open(log, "ab", opener=_private)
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def in_words(code: int) -> str:

@@ -14,9 +14,9 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Literal
+from typing import IO, Any, Literal
 
 from workers.supervision.os_processes import Identity, alive, boot_id, end_all, look_up
 from workers.supervision.service import StackRunning
@@ -28,12 +28,13 @@ Phase = Literal["starting", "ready", "stopping"]
 
 @dataclass(frozen=True)
 class StackInfo:
-    """A running stack: its supervisor, when it became ready (ISO 8601, UTC), and its addresses."""
+    """A running stack: its supervisor, when it became ready (ISO 8601, UTC), its addresses, and its settings."""
 
     supervisor: Identity
     ready_at: str
     addresses: Mapping[str, str]
     pids: Mapping[str, int]
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Home:
@@ -103,6 +104,7 @@ class Home:
                 "ready_at": info.ready_at,
                 "addresses": dict(info.addresses),
                 "pids": dict(info.pids),
+                "settings": dict(info.settings),
             },
         )
 
@@ -120,7 +122,10 @@ def read_stack(home: Path) -> StackInfo | None:
     """The stack that runs in this home, ``None`` if there is none. Ignores the file of a dead stack."""
     try:
         noted = json.loads((home / "run" / "stack.json").read_text())
-        info = StackInfo(Identity(*noted["supervisor"]), noted["ready_at"], noted["addresses"], noted["pids"])
+        info = StackInfo(
+            Identity(*noted["supervisor"]), noted["ready_at"], noted["addresses"], noted["pids"],
+            noted.get("settings", {}),
+        )  # fmt: skip
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return info if alive(info.supervisor) else None
@@ -130,14 +135,25 @@ def phase_of(home: Path) -> Phase | None:
     """What the stack of this home does; ``None`` if none runs."""
     if read_stack(home) is not None:
         return "ready"
+    supervisor, stopping = _locked_by(home)
+    if supervisor is None:
+        return None
+    return "stopping" if stopping else "starting"
+
+
+def supervisor_of(home: Path) -> Identity | None:
+    """The supervisor that runs, starts or stops the stack of this home; ``None`` if there is none."""
+    return _locked_by(home)[0]
+
+
+def _locked_by(home: Path) -> tuple[Identity | None, bool]:
+    """The living supervisor that has locked a home, and whether it stops."""
     try:
         pid, started, *noted = (home / "run" / "lock").read_text().split()
         supervisor = Identity(int(pid), int(started))
     except (OSError, ValueError):
-        return None
-    if not alive(supervisor):
-        return None
-    return "stopping" if STOPPING in noted else "starting"
+        return None, False
+    return (supervisor, STOPPING in noted) if alive(supervisor) else (None, False)
 
 
 def end_recorded(file: Path, token: str | None = None) -> set[Identity]:

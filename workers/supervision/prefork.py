@@ -19,7 +19,8 @@ from pathlib import Path
 
 from workers.supervision import launch
 from workers.supervision.ambient import ambient
-from workers.supervision.child import Child, in_words, opened_log
+from workers.supervision.child import Child, in_words
+from workers.supervision.log_files import begin_log
 from workers.supervision.os_processes import MARK, Identity, all_processes, has_mark, look_up, send
 from workers.supervision.prefork_server import ENDED, PID
 from workers.supervision.service import Service
@@ -47,7 +48,7 @@ class PreforkServer:
         self._token = token
         self._control, theirs = socket.socketpair()
         self._control.settimeout(PATIENCE_S)
-        with theirs, opened_log(log) as out:
+        with theirs, begin_log(log) as out:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), sys.executable, "-P", "-m", _SERVER,
                  str(theirs.fileno()), program, preload, "-" * ROOM],
@@ -119,7 +120,7 @@ class ForkedChild(Child):
         self._code: int | None = None
         self._reaped = False
         environment = {**ambient(os.environ), **service.env, MARK: server.token}
-        with opened_log(log) as out:
+        with begin_log(log) as out:
             self._log, self._log_start = log, out.tell()
             self.pid = server.fork(service.command, environment, service.cwd, out.fileno())
         try:

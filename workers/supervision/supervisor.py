@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from workers.supervision.child import Child
 from workers.supervision.guardian import Guardian
 from workers.supervision.home import Home, StackInfo, phase_of, read_stack, this_process
+from workers.supervision.log_files import LOG_LIMIT, LOGS_KEPT, rotate
 from workers.supervision.member import Member, State
 from workers.supervision.os_processes import end_all
 from workers.supervision.prefork import ForkedChild, PreforkServer, ServerEnded
@@ -43,6 +44,7 @@ __all__ = [
 
 ROUND = 0.05  # seconds between two rounds
 STOP_WITHIN = 8.0  # seconds that all services together have to end on request
+ROTATE_EVERY = 1.0
 LAST_RESORT = 1.0  # seconds until the kernel must have ended the killed ones
 
 
@@ -61,7 +63,12 @@ class Supervisor:
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         prefork: tuple[str, str] | None = None,
+        log_limit: int = LOG_LIMIT,
+        logs_kept: int = LOGS_KEPT,
     ) -> None:
+        """``log_limit``: bytes after which a log is rotated. ``logs_kept``: old ones that are kept of each."""
+        self._log_limit, self._logs_kept = log_limit, logs_kept
+        self._rotated_at = clock()
         self._prefork = prefork
         self._server: PreforkServer | None = None
         self._home = Home(home)
@@ -73,6 +80,7 @@ class Supervisor:
         self._members: dict[str, Member] = {}
         self._begun: list[Member] = []
         self._addresses: dict[str, str] = {}
+        self._settings: dict[str, Any] = {}
         self._published: dict[str, int] | None = None
         self._ready_at = ""
         self._guardian: Guardian | None = None
@@ -111,11 +119,15 @@ class Supervisor:
         if self._signals.count:
             raise KeyboardInterrupt
 
-    def start(self, services: Iterable[Service], addresses: Mapping[str, str] | None = None) -> None:
+    def start(
+        self, services: Iterable[Service], addresses: Mapping[str, str] | None = None,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:  # fmt: skip
         """Start these services, in parallel if independent, and return when all critical ones are ready.
 
         May be called more than once. The call with ``addresses`` publishes the stack: other commands can then find it
-        (``read_stack``) until it stops. Raises ``StartFailed`` with the last lines of the log, ``BadService``,
+        (``read_stack``) until it stops. ``settings``: JSON values that are published as well. Raises
+        ``StartFailed`` with the last lines of the log, ``BadService``,
         ``KeyboardInterrupt`` on a signal.
         """
         self.begin(services)
@@ -133,7 +145,7 @@ class Supervisor:
         if self._signals.count:
             raise KeyboardInterrupt
         if addresses is not None:
-            self._addresses = dict(addresses)
+            self._addresses, self._settings = dict(addresses), dict(settings or {})
             self._publish()
 
     def watch(self) -> None:
@@ -147,6 +159,9 @@ class Supervisor:
             member.step(now)
         if self._published is not None and self._published != self._pids():
             self._publish()
+        if self._clock() - self._rotated_at >= ROTATE_EVERY:
+            self._rotated_at = self._clock()
+            self._rotate()
 
     def run(self, until: Callable[[], bool] | None = None) -> bool:
         """Keep everything running until a signal (``False``) or until ``until()`` is true (``True``)."""
@@ -199,6 +214,7 @@ class Supervisor:
         return self._attended
 
     def _spawn(self, service: Service) -> Child:
+        rotate(self._log_of(service.name), self._log_limit, self._logs_kept)  # else it would begin with a long one
         child = self._forked(service) or Child(service, self._log_of(service.name), self._home.token)
         running = {name: m.child.identity for name, m in self._members.items() if m.child and m.running}
         try:
@@ -228,6 +244,12 @@ class Supervisor:
         self._emit(Event("stuck", "supervisor", "cannot fork processes, see prefork.log; they start one by one"))
         return None
 
+    def _rotate(self) -> None:
+        """Rotate the logs that have become long. Their processes go on in the new ones within a second."""
+        for name in (*self._members, "prefork"):
+            with contextlib.suppress(OSError):  # a full disk: it is tried again
+                rotate(self._log_of(name), self._log_limit, self._logs_kept)
+
     def _log_of(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"
 
@@ -238,7 +260,8 @@ class Supervisor:
         self._published = self._pids()
         self._ready_at = self._ready_at or datetime.now(UTC).isoformat(timespec="seconds")
         try:
-            self._home.publish(StackInfo(this_process(), self._ready_at, self._addresses, self._published))
+            info = StackInfo(this_process(), self._ready_at, self._addresses, self._published, self._settings)
+            self._home.publish(info)
         except OSError as exc:  # a full disk: the services continue, and the next change is published with all others
             self._emit(Event("stuck", "supervisor", f"cannot write to {self._home.run}: {exc.strerror}"))
 

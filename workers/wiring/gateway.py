@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
+
 from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex
 from workers.captions.remote_index import RemoteEncoder, RemoteIndex
@@ -9,6 +12,7 @@ from workers.dispatch.object_batches import Batches
 from workers.gateway.access import BELIEVED_S
 from workers.gateway.addresses import loopback
 from workers.gateway.batching_writer import BatchingWriter
+from workers.gateway.free_space import FreeSpace
 from workers.gateway.home_key import read_home_key
 from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
@@ -16,6 +20,8 @@ from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
+from workers.redis.server_paths import data_folder
+from workers.settings.settings import Settings
 from workers.wiring.caption_service import CaptionService
 from workers.wiring.operations import (
     archive,
@@ -73,8 +79,18 @@ def services(wiring: Wiring) -> Services:
         spellings=spellings(wiring, unrecorded=True, names=False),
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,
+        free_space=free_space(s),
         clock=wiring.clock,
     )  # fmt: skip
+
+
+def free_space(s: Settings) -> FreeSpace:
+    """Looks at the folders that uploads and the processes beside the gateway need."""
+    folders = {"home": s.home, "temporary files": Path(tempfile.gettempdir())}
+    if s.s3_endpoint is None:
+        folders = {"uploads": s.output_folder or s.inbox_folder, **folders, "Redis": data_folder(s.home)}
+        return FreeSpace(folders, frozenset(folders))
+    return FreeSpace(folders)  # in a container most is read-only on purpose
 
 
 def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionService:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import os
+import socket
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -34,6 +35,7 @@ from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
 from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
+from workers.wiring.clock import clock_of
 
 PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others waits meanwhile, once
 
@@ -41,9 +43,25 @@ PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others 
 class LifecycleWiring:
     """A part of ``Wiring``."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
+        """``clock``: Unix seconds; that of Redis when not given, since hosts' clocks may be wrong."""
         self.settings = settings
-        self.clock = clock
+        self.clock = clock or clock_of(settings.redis_url, settings.key_prefix)
+
+    @cached_property
+    def host(self) -> str:
+        """The name of this machine."""
+        return socket.gethostname()
+
+    @cached_property
+    def process_name(self) -> str:
+        """A name of this process that is unique among those sharing a Redis."""
+        return f"{self.host}-{os.getpid()}"
+
+    @cached_property
+    def service(self) -> str:
+        """The same, of the process that all processes of a service are forked from; they are given it."""
+        return self.process_name
 
     @cached_property
     def redis(self) -> Client:
@@ -71,7 +89,7 @@ class LifecycleWiring:
     @cached_property
     def layout(self) -> Layout:
         """The layout of the keys. Call ``require`` before any other key is read or written."""
-        return Layout(self.redis, self.keys, self.settings.partitions)
+        return Layout(self.redis, self.keys, self.settings.partitions, self.clock)
 
     @cached_property
     def data_loss(self) -> DataLoss:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterable, Mapping
 from functools import partial
@@ -12,6 +13,7 @@ from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
+from workers.wiring.clock import clock_of
 from workers.wiring.wiring import Wiring
 
 
@@ -31,6 +33,24 @@ def worker_liveness(
     )  # fmt: skip
 
 
-def beats_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
-    """The last heartbeats in this Redis: name to Unix seconds. Raises ``StoreUnavailable``."""
-    return Health(connect(redis_url, settings.key_prefix), Keys(settings.key_prefix), time.time).beats()
+def ages_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
+    """Seconds since the last heartbeats in this Redis, by name. Raises ``StoreUnavailable``."""
+    health = health_at(settings, redis_url)
+    beats, now = health.beats(), health.now()
+    return {name: max(0.0, now - at) for name, at in beats.items()}
+
+
+def offsets_at(settings: Settings, redis_url: str) -> list[tuple[str, float]]:
+    """The clocks of processes and that of this host: where, and how many seconds ahead of this Redis.
+
+    Raises ``StoreUnavailable``.
+    """
+    health = health_at(settings, redis_url)
+    own = f"this host ({socket.gethostname()})", time.time() - health.now()
+    return [own, *(note.clock for note in health.processes())]
+
+
+def health_at(settings: Settings, redis_url: str) -> Health:
+    """The heartbeats in this Redis."""
+    client = connect(redis_url, settings.key_prefix)
+    return Health(client, Keys(settings.key_prefix), clock_of(redis_url, settings.key_prefix))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -62,12 +61,14 @@ def models_of_stack(settings: Settings) -> list[ModelInUse]:
     from workers.redis.keys import Keys  # noqa: PLC0415 -- as above
     from workers.redis.models_in_use import ModelBoard  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import read_stack  # noqa: PLC0415 -- as above
+    from workers.wiring.clock import clock_of  # noqa: PLC0415 -- as above
 
     info = read_stack(settings.home)
     if info is None or "redis" not in info.addresses:
         return []
     client = connect(info.addresses["redis"], settings.key_prefix)
-    return ModelBoard(client, Keys(settings.key_prefix), "", time.time).read()
+    clock = clock_of(info.addresses["redis"], settings.key_prefix)
+    return ModelBoard(client, Keys(settings.key_prefix), "", clock).read()
 
 
 def embedding_devices(

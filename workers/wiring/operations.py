@@ -37,7 +37,9 @@ def spellings(wiring: Wiring, *, unrecorded: bool = False, names: bool = True) -
 def impatient_layout(wiring: Wiring) -> Layout:
     """The layout of the keys over a connection that gives up after two seconds."""
     s = wiring.settings
-    return Layout(connect(s.redis_url, s.key_prefix, patience_s=2.0, tries=1), wiring.keys, s.partitions)
+    return Layout(
+        connect(s.redis_url, s.key_prefix, patience_s=2.0, tries=1), wiring.keys, s.partitions, wiring.clock
+    )
 
 
 def archive(wiring: Wiring, rpc: RpcClient | None = None, patience_s: float = PATIENCE_S) -> RemoteArchive:

@@ -26,7 +26,7 @@ def tracing(
     there: Wiring, store: S3Store, bucket: str, entries: Sequence[Entry], wait: float, key: str | None
 ) -> Tracing:
     """``there``: the running stack. ``wait``: seconds for the event, and again for the record."""
-    stack = Stack(there.records, there.inbox, there.health, wait)
+    stack = Stack(there.records, there.inbox, there.health, wait, there.clock)
     delays = SourceDelays(there.sources, there.event_probes, entries, patience_s=min(wait, PATIENCE_S))
     existing = ExistingObject(store, stack, delays, bucket, there.object_filter, key)
     return Tracing(existing, lambda form: Probe(store, stack, delays, bucket, form))

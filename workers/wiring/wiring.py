@@ -5,8 +5,6 @@ Each process creates its own ``Wiring``, also after a fork. Nothing is shared or
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -69,11 +67,6 @@ class Wiring(LifecycleWiring):
     """The adapters of a process, by name."""
 
     @cached_property
-    def process_name(self) -> str:
-        """A name of this process that is unique among those sharing a Redis."""
-        return f"{socket.gethostname()}-{os.getpid()}"
-
-    @cached_property
     def app(self) -> Celery:
         s = self.settings
         return create_app(s.broker, s.key_prefix, s.task_time_limit_s, s.broker_ca_file)
@@ -123,7 +116,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def health(self) -> Health:
-        return Health(self.redis, self.keys, self.clock, self.liveness)
+        return Health(self.redis, self.keys, self.clock, self.liveness, self.service, self.host)
 
     @cached_property
     def models_in_use(self) -> ModelBoard:
@@ -173,7 +166,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def publisher(self) -> Publisher:
-        return Publisher(self.app)
+        return Publisher(self.app, self.clock)
 
     @cached_property
     def depths(self) -> DepthReader:

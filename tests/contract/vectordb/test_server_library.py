@@ -46,7 +46,7 @@ def library(client: QdrantClient, tmp_path: Path) -> ServerLibrary:
 @pytest.fixture
 def elsewhere(client: QdrantClient, tmp_path: Path) -> ServerLibrary:
     """The same server, seen from another machine: its locks and notes are in another place."""
-    return ServerLibrary(client, tmp_path / "another machine", prefix=PREFIX)
+    return ServerLibrary(client, tmp_path / "another machine", prefix=PREFIX, beat_s=0.2)
 
 
 def age_claims(client: QdrantClient, seconds: float) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.eventually import eventually
-from workers.supervision.child import Child, rotate
+from workers.supervision.child import Child
+from workers.supervision.log_files import rotate
 from workers.supervision.os_processes import alive, has_mark, look_up
 from workers.supervision.service import Service
 

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 
 from vectordb.errors import Transient
 from workers.cli.captions.thresholds import note_missing, table_of
-from workers.cli.connection import stack_settings
+from workers.cli.connection import home_settings, stack_settings
 from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
@@ -71,13 +71,12 @@ def import_(
     from vectordb.building import NoCaptions  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
     from vectordb.readers import BadSource  # noqa: PLC0415 -- as above
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     if queue and workers > 1:
         raise typer.BadParameter("use either --queue or --workers, not both")
-    settings = Settings()
-    wiring = Wiring(stack_settings() if queue else running(settings) or settings)
+    settings = home_settings()
+    wiring = Wiring(stack_settings() if queue else settings)
     try:
         asked = _Asked(paths, name, format_, column, delimiter, encoding, version, extract=extract, vectors=vectors)
         made = _made(wiring, asked, workers, queue=queue, resume=resume)

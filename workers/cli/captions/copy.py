@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from vectordb.library import Manifest
@@ -45,7 +45,7 @@ def copy(
     from workers.embedded.caption_copying import found, sides  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     here, there = sides(settings, source, to)
     manifest = found(here, name, space or Wiring(settings).space.id)
     try:

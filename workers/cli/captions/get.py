@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from workers.cli.captions.build import import_, put_in_use
-from workers.cli.connection import stack_settings
+from workers.cli.connection import home_settings, stack_settings
 from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
@@ -49,7 +49,7 @@ def get(
     if queue:
         stack_settings()  # before gigabytes are downloaded
     dataset = listed[name]
-    settings = Settings()
+    settings = home_settings()
     folder = settings.home / "datasets" / name
     if _there_already(settings, dataset, folder, use=use, json=json):
         return
@@ -73,13 +73,12 @@ def get(
 def _there_already(settings: Settings, dataset: Dataset, folder: Path, *, use: bool, json: bool) -> bool:
     """Whether the set is imported; then nothing is downloaded again."""
     from workers.captions.datasets.dataset_files import known_version  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     version = known_version(folder)
     if version is None:
         return False
-    wiring = Wiring(running(settings) or settings)
+    wiring = Wiring(settings)
     made = wiring.library.find(wiring.space.id, f"{dataset.name}@{version}")
     if made is None:
         return False

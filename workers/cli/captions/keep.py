@@ -15,9 +15,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
 from workers.cli.captions.thresholds import note_missing
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
-from workers.settings.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 Version = Annotated[
@@ -31,7 +31,7 @@ def list_(json: Json = False) -> None:
     from workers.captions.versions import chosen  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     wiring = Wiring(settings)
     library, here = wiring.library, wiring.space.id
     view = Table(pad_edge=False)
@@ -68,7 +68,7 @@ def use(name: Version) -> None:
     from workers.captions.versions import starter, switch  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     if name in ("starter", starter()):  # the starter captions of this installation can be encoded now
         prepare_captions(settings.model_copy(update={"captions": "starter"}))
     wiring = Wiring(settings)
@@ -92,7 +92,7 @@ def drop(
     from workers.embedded.caption_access import taken_over  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     wiring = Wiring(settings)
     space_id = space or wiring.space.id
     version = only(wiring.library, space_id, name)
@@ -115,7 +115,7 @@ def export(
 
     if to is not None:
         _writable(to)
-    with open_captions(Settings(), name) as captions, exporter(to, captions.index.dimension) as write:
+    with open_captions(home_settings(), name) as captions, exporter(to, captions.index.dimension) as write:
         count = 0
         for page, vectors in captions.index.pages(source):
             write(page, vectors)
@@ -134,7 +134,7 @@ def snapshot(name: Version, file: Annotated[Path, typer.Argument(help="Snapshot 
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     _writable(file)
-    settings = Settings()
+    settings = home_settings()
     with (
         open_captions(settings, name) as here,
         _bar("saving") as (progress, bar),
@@ -156,7 +156,7 @@ def restore(
     """Restore a version from a snapshot and build its index. To tag with it, run `wildtag captions use`."""
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- keeps the command line quick
 
-    wiring = Wiring(Settings())
+    wiring = Wiring(home_settings())
     with _bar("restoring") as (progress, bar):
         manifest = wiring.library.restore(file, lambda count: progress.update(bar, completed=count))
     console.print(f"Restored {escape(manifest.captions_version)}: {manifest.count:,} captions")

@@ -15,6 +15,7 @@ from rich.table import Table
 from vectordb.captions import CANDIDATES, SOURCE
 from vectordb.errors import Permanent
 from workers.cli.captions.thresholds import as_json, table_of
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.lifecycle.skipping import IMAGE_SUFFIXES, VIDEO_SUFFIXES, suffix_of
 from workers.settings.settings import Settings
@@ -45,7 +46,7 @@ def search(
         raise typer.BadParameter("give a text or an image file")
     if not _is_file(what) and _is_image_path(what):
         raise NoFile(f"there is no file {what}; a text that looks like an image path is not searched for")
-    settings = Settings()
+    settings = home_settings()
     with open_captions(settings, captions) as here:
         if _is_file(what):
             found = _nearest_to(Path(what), settings, here.index, limit)
@@ -105,7 +106,7 @@ def stats(
     from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
+    settings = home_settings()
     wiring = Wiring(settings)
     with open_captions(settings, name) as here:
         version = here.captions_version

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from vectordb.captions import SOURCE
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,7 +44,7 @@ def add(
 
     if texts == ["-"]:
         texts = [line for line in sys.stdin.read().splitlines() if line.strip()]
-    with open_captions(Settings(), captions) as here:
+    with open_captions(home_settings(), captions) as here:
         following = here.archive.following(here.captions_version, dry=dry_run) if here.archive else None
         before = following.before if following else lambda _: None
         learnt = teach(here.index, here.encoder, texts, datetime.now(UTC), source, dry=dry_run, before=before)
@@ -67,7 +67,7 @@ def taught(source: Source = "taught", captions: Wanted = None, json: Json = Fals
     from workers.captions import teaching  # noqa: PLC0415 -- as above
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
 
-    with open_captions(Settings(), captions) as here:
+    with open_captions(home_settings(), captions) as here:
         found = teaching.taught(here.index, source)
     if json:
         _print(found, here.captions_version)
@@ -98,7 +98,7 @@ def remove(
 
     if not texts and source is None:
         raise typer.BadParameter("give captions, or --source to remove all captions of a source")
-    with open_captions(Settings(), captions) as here:
+    with open_captions(home_settings(), captions) as here:
         wanted = list(texts or [])
         if source is not None:
             wanted += [f"{caption.id:016x}" for caption in teaching.taught(here.index, source)]

@@ -11,6 +11,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.settings.settings import Settings
 
@@ -28,13 +29,12 @@ def thresholds(
     encoder are measured; they are only shown.
     """
     from workers.embedded.caption_access import open_captions  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.captions import deriving, thresholds_in_force  # noqa: PLC0415 -- as above
     from workers.wiring.models import text_encoder_loader  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
-    settings = Settings()
-    wiring = Wiring(running(settings) or settings)
+    settings = home_settings()
+    wiring = Wiring(settings)
     library, space = wiring.library, wiring.space
     derive = deriving(settings, space, text_encoder_loader(settings))
     with open_captions(settings, name) as here:

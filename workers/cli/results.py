@@ -15,7 +15,7 @@ from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
 from workers.cli.show import line, print_json, show
-from workers.lifecycle.record import STATES, Record, State, as_state, decode
+from workers.lifecycle.record import STATES, Record, State, as_state
 from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
@@ -77,17 +77,19 @@ def _nothing(records: Records, tag: str | None) -> str:
 
 def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:
     """The newest records, or those with a tag, surest first."""
-    from workers.lifecycle.record_reader import PAGE  # noqa: PLC0415 -- keeps the command line quick
+    from workers.lifecycle.record_reader import PAGE, in_pages  # noqa: PLC0415 -- keeps the command line quick
 
     if tag is None:
         yield from records.latest(limit, state)
         return
-    start, left = 0, limit
-    while left != 0 and (hits := records.tag_index.hits(tag, 0.0, start, PAGE)):
-        found = [decode(hit.body) for hit in hits if hit is not None]
+    left = limit
+    for places in in_pages(iter(records.tag_index.ranked(tag, 0.0)), PAGE):
+        found = [hit.record for hit in records.tag_index.read(tag, places) if hit is not None]
         chosen = [record for record in found if state in {None, record.state}][:left]
         yield from chosen
-        start, left = start + len(hits), None if left is None else left - len(chosen)
+        left = None if left is None else left - len(chosen)
+        if left == 0:
+            return
 
 
 def _show_missing(wiring: Wiring, keys: list[str], lookup: Spellings) -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from tasks.message_parts import Tag, Unknown, place_of
 from workers.cli.console import Footnotes, clean, console
 from workers.lifecycle.record import Error, Record, State
+from workers.lifecycle.record_view import public_json
 
 
 def table() -> Table:
@@ -67,7 +68,7 @@ def show(records: Iterable[Record], *, json: bool) -> int:
 
 def print_json(record: Record) -> None:
     """One line of JSON, not wrapped and not coloured."""
-    console.out(record.json().decode(), highlight=False)
+    console.out(public_json(record).decode(), highlight=False)
 
 
 def line(record: Record) -> str:

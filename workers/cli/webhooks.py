@@ -17,6 +17,7 @@ from workers.cli.connection import connected
 from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
+from workers.lifecycle.times import public
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def dead(
     notes = Footnotes((letter.reason for letter in letters), "deliveries")
     for letter in letters:
         if json:
-            console.out(msgspec.json.encode(letter).decode(), highlight=False)
+            console.out(msgspec.json.encode(public(letter)).decode(), highlight=False)
             continue
         when = datetime.fromtimestamp(letter.died_at, UTC).astimezone().isoformat(" ", "seconds")
         what = clean(f"{letter.bucket}/{letter.key}")

@@ -24,7 +24,7 @@ from workers.dispatch.batch_room import BatchRoom
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
-from workers.lifecycle.record import Error, decode
+from workers.lifecycle.record import Error
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.stores.store import ObjectError, ObjectStore
@@ -35,6 +35,9 @@ AHEAD = 1000  # objects from prefix batches that may wait in the low-priority in
 OPEN_BY_PREFIX = 20_000  # objects of a batch over a prefix that wait, before more are listed
 SETTLE_AGAIN_S = 15.0  # between two looks at the objects of such a batch
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
+
+
+GONE = Error("gone", "the object is not in the bucket, or the settings exclude it")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -49,7 +52,8 @@ class Failure(msgspec.Struct, frozen=True):
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Status of a batch. ``complete``: all its objects are known; ``counts``: objects by state.
 
-    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter.
+    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter. ``further``: where the
+    next page of failures begins, ``None`` on the last one.
     """
 
     id: str
@@ -59,7 +63,7 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     counts: dict[str, int]
     failures: list[Failure]
-    cursor: str | None
+    further: list[int] | None
 
 
 class Batches:
@@ -136,15 +140,18 @@ class Batches:
         if (batch := self.room.due()) is not None:
             self.status(batch)
 
-    def status(self, batch: str, start: int = 0, limit: int = 50) -> BatchStatus | None:
-        """Status of a batch with its failures from ``start`` on; ``None`` if the batch does not exist."""
+    def status(self, batch: str, starts: Sequence[int] | None = None, limit: int = 50) -> BatchStatus | None:
+        """Status of a batch with its failures from a place on; ``None`` if the batch does not exist.
+
+        ``starts``: the ``further`` of the page before. Failures come in the order in which they ended.
+        """
         with translated():
             about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
         if not about:
             self.room.ended(batch)
             return None
         open_ = self._settle(batch)
-        ended, failed = self._objects.ended(batch, start, limit)
+        ended, failed, further = self._objects.ended(batch, starts, limit)
         total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
@@ -153,7 +160,7 @@ class Batches:
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
             finished=complete and not open_, total=total, counts=dict(ended + open_),
-            failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
+            failures=failures, further=further,
         )  # fmt: skip
 
     def _new(self, owner: str, *, complete: bool, **more: Any) -> str:
@@ -233,7 +240,8 @@ class Batches:
         found = []
         for oid, progress in zip(oids, self._reader.look(oids), strict=True):
             bucket, key = place_of(oid)
-            record = decode(bytes(progress.record)) if progress and progress.record is not None else None
+            record = progress.record if progress else None
             state = progress.state if progress else "gone"
-            found.append(Failure(bucket, key, state, record.error if record else None))
+            error = record.error if record else None
+            found.append(Failure(bucket, key, state, GONE if progress is None else error))
         return found

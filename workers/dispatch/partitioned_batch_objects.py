@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -59,10 +58,22 @@ class PartitionedBatchObjects(BatchObjects):
             lambda part, places: part.move(batch, [ended[place] for place in places]),
         )
 
-    def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
-        """See ``BatchObjects``. Reads the failed ones from the first one on."""
+    def ended(
+        self, batch: str, starts: Sequence[int] | None, limit: int
+    ) -> tuple[Counter[str], list[bytes], list[int] | None]:
+        """See ``BatchObjects``. There is a position for each partition; their objects come one after the other."""
+        count = self._parts.partitions.count
+        positions = [*(starts or ()), *[0] * count][:count]
         total: Counter[str] = Counter()
-        parts = self._parts.each(lambda part: part.ended(batch, 0, start + limit))
-        for counts, _ in parts:
+        found: list[bytes] = []
+        parts = self._parts.some(
+            range(count), lambda part, partition: part.ended_from(batch, positions[partition], limit + 1)
+        )
+        more = False
+        for partition, (counts, failed) in enumerate(parts):
             total.update(counts)
-        return total, list(heapq.merge(*(failed for _, failed in parts)))[start : start + limit]
+            taken = failed[: limit - len(found)]
+            more = more or len(failed) > len(taken)
+            positions[partition] += len(taken)
+            found += taken
+        return total, found, positions if more else None

@@ -8,8 +8,11 @@ from workers.gateway import models, paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
-from workers.images.ranked_lists import INVALID_CURSOR
+from workers.images.kept_lists import INVALID_CURSOR
+from workers.lifecycle.times import public
 from workers.notifying.dead_letters import DeadLetters, is_id
+
+KIND = "dead letters"
 
 
 def router(dead: DeadLetters, access: Access) -> APIRouter:
@@ -24,10 +27,12 @@ def router(dead: DeadLetters, access: Access) -> APIRouter:
         cursor: paging.Cursor = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
-        if cursor is not None and not is_id(cursor):
+        after = None if cursor is None else paging.opened(cursor, KIND, [], str)
+        if after is not None and not is_id(after):
             raise Problem("bad-request", INVALID_CURSOR)
-        found = dead.list(limit, cursor)
-        return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
+        found = dead.list(limit + 1, after)
+        more = paging.sealed(KIND, [], found[limit - 1].id) if len(found) > limit else None
+        return responses.json({"deliveries": public(found[:limit]), "cursor": more})
 
     @routes.post("/v1/webhooks/dead/{id}:replay", status_code=202, responses=usual,
                  operation_id="replayDeadLetter", summary="Send a failed webhook delivery again")  # fmt: skip

@@ -84,6 +84,11 @@ class InboxPart(Inbox):
         """See ``Inbox``."""
         self.done(ids)
 
+    def unmark(self, events: Read) -> None:
+        """See ``Inbox``."""
+        with of_partition(self.partition):
+            self._inner.unmark([(_plain(entry), event) for entry, event in events])
+
     def _named(self, read: Read) -> Read:
         return [(f"{entry}@{self.partition}", event) for entry, event in read]
 
@@ -212,6 +217,14 @@ class PartitionedInbox(Inbox):
     def finish(self, ids: Sequence[str]) -> None:
         """See ``Inbox``."""
         self.done(ids)
+
+    def unmark(self, events: Read) -> None:
+        """See ``Inbox``."""
+        divided: dict[int, Read] = {}
+        for entry, event in events:
+            if event.force:
+                divided.setdefault(_partition(entry), []).append((entry, event))
+        self._scatter.some(list(divided), lambda part, partition: part.unmark(divided[partition]))
 
     def _candidates(self) -> Collection[int]:
         noted = self.signal.take() if self.signal is not None else set()

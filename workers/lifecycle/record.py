@@ -84,6 +84,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
     in records of older versions. ``rejected``: labels that a person rejected for the object; unset without any.
     ``file_name``, ``client_id``, ``metadata``: what its owner wrote beside the object; unset without any.
+    ``entered_ms``: how many milliseconds after it was accepted the object entered each stage; unset if unknown.
     """
 
     bucket: str
@@ -106,6 +107,21 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     file_name: str | msgspec.UnsetType = msgspec.UNSET
     client_id: str | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    entered_ms: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def accepted_at(self) -> float | None:
+        """When the object was accepted, Unix seconds; ``None`` if that is not known."""
+        total = self.timings_ms.get("total")
+        return None if total is None or not self.finished_at else self.finished_at - total / 1000
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """When the object entered each stage, Unix seconds; empty if that is not known."""
+        accepted = self.accepted_at
+        if accepted is None or self.entered_ms is msgspec.UNSET:
+            return {}
+        return {stage: accepted + after / 1000 for stage, after in self.entered_ms.items()}
 
     @property
     def id(self) -> str:
@@ -118,7 +134,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         return self.segmentation.method if self.segmentation else ""
 
     def json(self) -> bytes:
-        """One line of JSON."""
+        """One line of JSON, as it is stored. Clients get ``workers.lifecycle.record_view``."""
         return msgspec.json.encode(self)
 
 

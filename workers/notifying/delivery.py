@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
 
 import msgspec
 
 from workers.lifecycle.damaged_records import record_in_feed
+from workers.lifecycle.record_view import public_json
+from workers.lifecycle.times import rfc3339
 
 
 class Delivery(msgspec.Struct, frozen=True):
@@ -29,7 +30,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 class _Event(msgspec.Struct):
     type: str
-    timestamp: datetime
+    timestamp: str
     data: msgspec.Raw
 
 
@@ -44,7 +45,7 @@ def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
     at = int(entry.partition("-")[0]) / 1000
     # of what is stored: another version of wildtag may write the same record in other words
     digest = hashlib.sha256(_body(kind, at, body) if body.startswith(b"{") else body).hexdigest()[:16]
-    body = _body(kind, at, read.json())
+    body = _body(kind, at, public_json(read))
     return Delivery(f"msg_{entry.replace('-', '_')}_{digest}", kind, read.bucket, read.key, body, now)
 
 
@@ -54,4 +55,4 @@ def trial(entry: str, now: float) -> Delivery:
 
 
 def _body(kind: str, at: float, data: bytes) -> bytes:
-    return msgspec.json.encode(_Event(kind, datetime.fromtimestamp(at, UTC), msgspec.Raw(data)))
+    return msgspec.json.encode(_Event(kind, rfc3339(at), msgspec.Raw(data)))

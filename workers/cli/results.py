@@ -16,6 +16,7 @@ from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
 from workers.cli.show import line, print_json, show
 from workers.lifecycle.record import STATES, Record, State, as_state
+from workers.lifecycle.record_view import View
 from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 def results(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; default: all.")] = None,
     json: Json = False,
+    brief: Annotated[bool, typer.Option("--brief", help="With --json: without the evidence.")] = False,
     tag: Annotated[
         str | None, typer.Option(help="Only images with this tag, in any spelling, or a narrower one; surest first.")
     ] = None,
@@ -49,7 +51,7 @@ def results(
     wiring = connected()
     if not keys:
         found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)
-        if not show(found, json=json) and not json:
+        if not show(found, json=json, view=View(brief=brief)) and not json:
             messages.print(_nothing(wiring.records, tag), soft_wrap=True)
         return
     bucket = wiring.settings.bucket
@@ -62,7 +64,7 @@ def results(
             missing.append(key)
         elif state in {None, record.state}:
             records.append(record)
-    show(records, json=json)
+    show(records, json=json, view=View(brief=brief))
     _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)

@@ -20,8 +20,8 @@ FAILED = ("failed", "dead", "gone")
 Page = list[tuple[bytes, float]]
 """Open objects, and when they joined the batch (Unix ms)."""
 
-# Of two concurrent callers one removes it, and only that one counts it. The list of those without tags only grows at its
-# end, so a position in it stays.
+# Of two concurrent callers one removes it, and only that one counts it. The list of those without tags only grows at
+# its end, so a position in it stays.
 MOVE = (
     "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) "
     "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 'NX', redis.call('ZCARD', KEYS[3]), ARGV[1]) end end"
@@ -99,9 +99,10 @@ class BatchObjects:
     def ended(
         self, batch: str, starts: Sequence[int] | None, limit: int
     ) -> tuple[Counter[str], list[bytes], list[int] | None]:
-        """The number of objects that have ended in each state, and some of those without tags, in the order of ending.
+        """The number of objects that have ended in each state, and some of those without tags, as they ended.
 
-        ``starts``: the positions of the first ones, as a call before has returned them; ``None`` if there are no more.
+        ``starts``: the positions of the first ones, as the call before has returned them; that of the last page
+        returns ``None``.
         """
         counts, failed = self.ended_from(batch, starts[0] if starts else 0, limit + 1)
         further = [(starts[0] if starts else 0) + limit] if len(failed) > limit else None

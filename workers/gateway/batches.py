@@ -131,8 +131,8 @@ def router(
     def batch(id: str, limit: paging.Limit = 50, cursor: paging.Cursor = None) -> Response:  # noqa: A002
         """The number of its objects by state, and a page of the objects without tags and the reasons.
 
-        The objects are listed in the order in which they ended. `gone` ones are named, too: they are not in the bucket,
-        or are excluded by the filter.
+        The objects are listed in the order in which they ended. `gone` ones are named, too: they are not in the
+        bucket, or are excluded by the filter.
         """
         return stands(id, cursor, limit)
 

@@ -242,11 +242,11 @@ def router(images: Images, access: Access, streams: Streams) -> APIRouter:  # no
 
     @routes.get("/v1/images/{id}", **known, operation_id="getImage", summary="Get an uploaded image")
     async def image(
-        id: str,
+        id: str,  # noqa: A002
         since: Since,
         view: Shown,
         wait: Wait = 0.0,
-        match: Match = None,  # noqa: A002
+        match: Match = None,
     ) -> Response:
         """The progress of an uploaded image, with its record once it is final."""
         return await polled(images.oid(id), wait, since, match, id, view)

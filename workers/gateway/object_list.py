@@ -19,6 +19,7 @@ from workers.lifecycle.record_view import View
 KIND = "objects"
 Tick = Annotated[int, msgspec.Meta(ge=0, lt=2**52)]
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
+Place = tuple[Tick, Number, Number]
 
 
 def router(records: Records, access: Access) -> APIRouter:
@@ -40,11 +41,7 @@ def router(records: Records, access: Access) -> APIRouter:
         An object keeps its place for as long as it has a record, also when it is tagged again. So pages have no
         repeats and no gaps while objects arrive, are removed, and are tagged again.
         """
-        after = (
-            None
-            if cursor is None
-            else RecordPlace(*paging.opened(cursor, KIND, [state], tuple[Tick, Number, Number]))
-        )
+        after = None if cursor is None else RecordPlace(*paging.opened(cursor, KIND, [state], Place))
         found, last = records.page(after, limit, as_state(state) if state else None)
         more = None if last is None else paging.sealed(KIND, [state], last)
         return responses.json({"objects": list(map(view.record, found)), "cursor": more})

@@ -1,8 +1,8 @@
 """The parameters of paged lists, and their cursors.
 
-A cursor names its list, the parameters of the list, and a place in it. So one of another list, or of an older version,
-is refused. Lists in an order that changes, as by confidence, are kept (``workers.images.kept_lists``) once a second page
-is asked for: it has what the first page had not.
+A cursor names its list, the parameters of the list, and a place in it. So one of another list, or of an older
+version, is refused. Lists in an order that changes, as by confidence, are kept (``workers.images.kept_lists``) once a
+second page is asked for: it has what the first page had not.
 """
 
 from __future__ import annotations

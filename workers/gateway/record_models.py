@@ -6,7 +6,7 @@ msgspec writes the responses; a test checks them against these schemas.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, Field, create_model
 
@@ -185,12 +185,17 @@ class Record(BaseModel):
     )
 
 
-_PARTIAL: Any = {
-    name: (field.annotation | None, Field(default=None, description=field.description))
-    for name, field in Record.model_fields.items()
-}
-PartialRecord = create_model(
-    "PartialRecord", __doc__="The requested `fields` of a record, or one without evidence (`view=brief`).", **_PARTIAL
+def partial(model: type[BaseModel], name: str, description: str) -> Any:
+    """The model of an object that has some fields of another one."""
+    fields: Any = {
+        field: (Optional[about.annotation], Field(default=None, description=about.description))  # noqa: UP045 -- of a value
+        for field, about in model.model_fields.items()
+    }
+    return create_model(name, __doc__=description, **fields)
+
+
+PartialRecord = partial(
+    Record, "PartialRecord", "The requested `fields` of a record, or one without evidence (`view=brief`)."
 )
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, State
+from workers.gateway.record_models import Error, State, partial
 
 
 class BriefTag(BaseModel):
@@ -51,11 +51,7 @@ class FoundImage(BaseModel):
     all_metadata: dict[str, str] = Field(description="All that the owner of the object wrote beside it.")
 
 
-_PARTIAL: Any = {
-    name: (field.annotation | None, Field(default=None, description=field.description))
-    for name, field in FoundImage.model_fields.items()
-}
-PartialImage = create_model("PartialImage", __doc__="The requested `fields` of a hit.", **_PARTIAL)
+PartialImage = partial(FoundImage, "PartialImage", "The requested `fields` of a hit.")
 
 
 class FoundImages(BaseModel):

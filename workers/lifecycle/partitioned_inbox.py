@@ -84,7 +84,7 @@ class InboxPart(Inbox):
         """See ``Inbox``."""
         self.done(ids)
 
-    def unmark(self, events: Read) -> None:
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
         """See ``Inbox``."""
         with of_partition(self.partition):
             self._inner.unmark([(_plain(entry), event) for entry, event in events])
@@ -218,7 +218,7 @@ class PartitionedInbox(Inbox):
         """See ``Inbox``."""
         self.done(ids)
 
-    def unmark(self, events: Read) -> None:
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
         """See ``Inbox``."""
         divided: dict[int, Read] = {}
         for entry, event in events:

@@ -76,15 +76,14 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a segmentation has a method")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
+class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What a record has besides its times. ``skipped``: the object is not an image to be tagged; no error.
 
     ``unknown``: tagged, but no tag is sure enough. ``unknown_because``: why; ``None`` in records of older versions.
     ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of its batch's
     wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
     in records of older versions. ``rejected``: labels that a person rejected for the object; unset without any.
     ``file_name``, ``client_id``, ``metadata``: what its owner wrote beside the object; unset without any.
-    ``entered_ms``: how many milliseconds after it was accepted the object entered each stage; unset if unknown.
     """
 
     bucket: str
@@ -100,13 +99,31 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     error: Error | None = None
     segmentation: Segmentation | None = None
     version_id: str | None = None
-    finished_at: float = 0.0
     media: Media | None = None
     unknown_because: Unknown | None = None
     rejected: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
     file_name: str | msgspec.UnsetType = msgspec.UNSET
     client_id: str | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def id(self) -> str:
+        """``bucket/key``."""
+        return f"{self.bucket}/{self.key}"
+
+    @property
+    def segmentation_method(self) -> str:
+        """The segmentation method; empty if the object was not segmented."""
+        return self.segmentation.method if self.segmentation else ""
+
+
+class Record(RecordBody, frozen=True, kw_only=True, omit_defaults=False):
+    """The final result for one version of one object. ``finished_at``: when it was written, Unix seconds.
+
+    ``entered_ms``: how many milliseconds after it was accepted the object entered each stage; unset if unknown.
+    """
+
+    finished_at: float = 0.0
     entered_ms: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
 
     @property
@@ -122,16 +139,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         if accepted is None or self.entered_ms is msgspec.UNSET:
             return {}
         return {stage: accepted + after / 1000 for stage, after in self.entered_ms.items()}
-
-    @property
-    def id(self) -> str:
-        """``bucket/key``."""
-        return f"{self.bucket}/{self.key}"
-
-    @property
-    def segmentation_method(self) -> str:
-        """The segmentation method; empty if the object was not segmented."""
-        return self.segmentation.method if self.segmentation else ""
 
     def json(self) -> bytes:
         """One line of JSON, as it is stored. Clients get ``workers.lifecycle.record_view``."""

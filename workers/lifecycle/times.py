@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 TIME_FIELDS = frozenset({
-    "accepted_at", "at", "created", "created_at", "died_at", "expires_at", "finished_at", "refilling_since", "said_at",
-    "since",
+    "accepted_at", "at", "created", "created_at", "died_at", "expires_at", "finished_at", "refilling_since",
+    "said_at", "since",
 })  # fmt: skip
 """Fields that hold Unix seconds where they are stored."""
 
@@ -52,8 +52,8 @@ def unix_seconds(text: str) -> float:
 
 
 def public(body: Any) -> Any:
-    """A body for JSON, in which the numbers of ``TIME_FIELDS`` are times, in all its parts."""
-    return _public(msgspec.to_builtins(body))
+    """A body for JSON, in which the numbers of ``TIME_FIELDS``, in all its parts, and ``datetime``s are times."""
+    return _public(msgspec.to_builtins(body, builtin_types=(datetime,)))
 
 
 def _public(body: Any) -> Any:
@@ -61,11 +61,11 @@ def _public(body: Any) -> Any:
         return {name: _time(value) if name in TIME_FIELDS else _public(value) for name, value in body.items()}
     if isinstance(body, list | tuple):
         return list(map(_public, body))
-    return body
+    return rfc3339(body.timestamp()) if isinstance(body, datetime) else body
 
 
 def _time(value: Any) -> Any:
-    return rfc3339(value) if isinstance(value, int | float) else value
+    return rfc3339(value) if isinstance(value, int | float) else _public(value)
 
 
 def _parsed(text: str) -> float:

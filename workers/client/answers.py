@@ -21,8 +21,8 @@ class Unknown(message_parts.Unknown, frozen=True, forbid_unknown_fields=False):
 class Record(record.RecordBody, frozen=True, kw_only=True):
     """The final result for one version of one object. Times have the time zone UTC.
 
-    ``finished_at``: when it was written. ``accepted_at``, ``stages``: when the object was accepted, and when it entered
-    each stage; ``None`` and empty if unknown.
+    ``finished_at``: when it was written. ``accepted_at``, ``stages``: when the object was accepted, and when it
+    entered each stage; ``None`` and empty if unknown.
     """
 
     space_id: str = ""
@@ -31,7 +31,7 @@ class Record(record.RecordBody, frozen=True, kw_only=True):
     unknown_because: Unknown | None = None
     finished_at: datetime | None = None
     accepted_at: datetime | None = None
-    stages: dict[str, datetime] = {}
+    stages: dict[str, datetime] = msgspec.field(default_factory=dict)
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):

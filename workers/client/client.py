@@ -29,6 +29,7 @@ from workers.client.answers import (
 )
 from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
+from workers.client.requests import image_path, time_of, view
 from workers.client.search_results import SearchResults
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
@@ -105,7 +106,7 @@ class Client:
 
     def get(self, id: str, *, brief: bool = False) -> Image:  # noqa: A002 -- the name in the API
         """The progress of an image. ``brief``: its record without evidence."""
-        return _read(self._transport.ask("GET", _image(id), params=_view(brief=brief)), Image)
+        return _read(self._transport.ask("GET", image_path(id), params=view(brief=brief)), Image)
 
     def wait(
         self,
@@ -131,7 +132,7 @@ class Client:
 
         ``brief``: records without evidence, which are a quarter as large.
         """
-        params = {"min_score": str(min_score), "limit": str(PAGE), **_view(brief=brief)}
+        params = {"min_score": str(min_score), "limit": str(PAGE), **view(brief=brief)}
         while True:
             answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)
             page = _read(answer, FoundPage)
@@ -206,7 +207,7 @@ class Client:
     def delete(self, id: str) -> bool:  # noqa: A002 -- as above
         """Delete an image and its record. Whether it existed."""
         try:
-            self._transport.ask("DELETE", _image(id))
+            self._transport.ask("DELETE", image_path(id))
         except Refused as exc:
             if exc.status != httpx.codes.NOT_FOUND:
                 raise
@@ -215,11 +216,11 @@ class Client:
 
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above
         """Tag an image again. Returns its progress: ``queued``, with its last record as ``previous``."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
+        return _read(self._transport.ask("POST", f"{image_path(id)}:retag"), Image)
 
     def segment(self, id: str, method: str = "dense") -> Image:  # noqa: A002 -- as above
         """Segment an image and tag it again. Returns its progress, with its last record as ``previous``."""
-        return _read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
+        return _read(self._transport.ask("POST", f"{image_path(id)}:segment", params={"method": method}), Image)
 
     def teach(
         self, key: object, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
@@ -265,8 +266,9 @@ class Client:
             left = max(0.0, until - began)
             slice_s = 0.0 if on_change and image is None else min(left, SLICE_S)
             answer = self._transport.ask(
-                "GET", _image(name), headers=headers, longer=slice_s, patience=min(left, self._transport.patience),
-                params={"wait": f"{slice_s:.3f}", **({"since": _time(since)} if since else {})},
+                "GET", image_path(name), headers=headers, longer=slice_s,
+                patience=min(left, self._transport.patience),
+                params={"wait": f"{slice_s:.3f}", **({"since": time_of(since)} if since else {})},
             )  # fmt: skip
             changed = answer.status_code != httpx.codes.NOT_MODIFIED
             if changed or image is None:
@@ -278,22 +280,6 @@ class Client:
                 return image
             if not (changed and on_change) and time.monotonic() - began < min(PAUSE_S, slice_s):
                 time.sleep(min(PAUSE_S, left))
-
-
-def _view(*, brief: bool) -> dict[str, str]:
-    return {"view": "brief"} if brief else {}
-
-
-def _time(since: datetime | float) -> str:
-    if not isinstance(since, datetime):
-        return repr(since)
-    if since.tzinfo is None:
-        raise ValueError("since has no time zone: give datetime(..., tzinfo=UTC)")
-    return since.isoformat()
-
-
-def _image(name: str) -> str:
-    return f"/v1/images/{quote(name, safe='')}"
 
 
 def _news(event: ServerEvent) -> FeedEntry:

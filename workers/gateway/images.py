@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import time
-import zlib
 from collections.abc import AsyncIterator
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import anyio.to_thread
-import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from tasks.message_parts import UserMetadata, place_of
+from tasks.message_parts import place_of
 from vectordb.errors import Transient
 from workers.gateway import record_models, responses
 from workers.gateway.access import Access, Caller
@@ -26,12 +23,12 @@ from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.event_streams import Streams, event
 from workers.gateway.own_metadata import OwnMetadata
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import Again, answered, answered_again, document, etag, matches
 from workers.gateway.services import Options, Services
 from workers.gateway.views import shown, since
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
-from workers.lifecycle.record_view import FULL, View, times
-from workers.lifecycle.times import rfc3339, rfc3339_or_none
+from workers.lifecycle.record_view import FULL, View
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
@@ -49,13 +46,6 @@ Wait = Annotated[
 Since = Annotated[float, Depends(since)]
 Shown = Annotated[View, Depends(shown)]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
-
-
-class Again(NamedTuple):
-    """An object that is tagged again: its progress, and when the record before was written, if there was one."""
-
-    progress: Progress
-    before: float | None
 
 
 class Images:
@@ -166,52 +156,9 @@ class Images:
         if method is not None:
             self._services.segmentation_requests.ask([oid], method)
         bucket, key = place_of(oid)
-        self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
+        again = ObjectEvent("created", bucket, key, force=before.final or not only_final)
+        self._services.inbox.append([again], mark=again.force)
         return Again(self.look(oid, before.finished_at or 0.0), before.finished_at)
-
-
-def document(progress: Progress, name: str | None, view: View = FULL) -> bytes:
-    """The JSON of the ``Progress`` schema. ``name``: the id of an upload."""
-    user = progress.user or UserMetadata()
-    return msgspec.json.encode({
-        "id": name, "bucket": progress.bucket, "key": progress.key, "etag": progress.etag, "state": progress.state,
-        "position": progress.position, "accepted_at": rfc3339_or_none(progress.accepted_at),
-        "stages": times(progress.stages), "attempts": progress.attempts, "fault": progress.fault,
-        "file_name": user.file_name, "client_id": user.client_id, "metadata": dict(user.values),
-        "record": None if progress.record is None else view.record(progress.record),
-        "finished_at": rfc3339_or_none(progress.finished_at),
-        "previous": None if progress.previous is None else view.record(progress.previous),
-    })  # fmt: skip
-
-
-def etag(progress: Progress) -> str:
-    """The ETag of a progress. It changes with each step, but not with the position in the queue."""
-    version = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
-    if progress.record is not None:  # people may have said something of it
-        version += f" {zlib.crc32(progress.record.json())}"
-    return f'W/"{hashlib.sha256(version.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
-
-
-def matches(condition: str, tag: str) -> bool:
-    """Whether an If-None-Match has this ETag, by the weak comparison of RFC 9110."""
-    named = [part.strip().removeprefix("W/") for part in condition.split(",")]
-    return "*" in named or tag.removeprefix("W/") in named
-
-
-def answered(progress: Progress, name: str | None, *, status: int = 200, view: View = FULL) -> Response:
-    """A response with the progress and its ETag."""
-    headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
-    return Response(document(progress, name, view), status, headers, "application/json")
-
-
-def answered_again(again: Again, name: str | None, address: str) -> Response:
-    """A response for an object that is processed again; ``Location`` is the URL to wait for its new record.
-
-    The URL names the record before, if there is one, so that it is not taken for the new one in any case.
-    """
-    answer = answered(again.progress, name, status=202)
-    answer.headers["Location"] = address if again.before is None else f"{address}?since={rfc3339(again.before)}"
-    return answer
 
 
 def router(images: Images, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list of routes

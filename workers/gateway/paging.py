@@ -101,8 +101,7 @@ class Walks:
             seen = set(place.seen)
             items = [item for item in rest() if _mark(item) not in seen]
             return self.kept(kind, given, limit, items, read) if items else ([], None)
-        _, length = self._opened(kind, place.name)
-        return self._read(kind, given, limit, place.name, place.position, length, read)
+        return self._read(kind, given, limit, place, self._length(kind, place), read)
 
     def kept(
         self,
@@ -115,8 +114,8 @@ class Walks:
         """The first page of these items, which are kept for the others, and the cursor of the next one."""
         if len(items) <= limit:
             return [row for row in read(items) if row is not None], None
-        name = self._lists.keep(kind.encode(), items)
-        return self._read(kind, given, limit, name, 0, len(items), read)
+        place = _Place(name=self._lists.keep(kind.encode(), items))
+        return self._read(kind, given, limit, place, len(items), read)
 
     def further(
         self,
@@ -128,39 +127,39 @@ class Walks:
     ) -> tuple[list[T], str | None]:
         """A further page of a list that ``kept`` has begun. Raises ``Problem``."""
         place = opened(cursor, kind, given, _Place)
-        _, length = self._opened(kind, place.name)
-        return self._read(kind, given, limit, place.name, place.position, length, read)
+        return self._read(kind, given, limit, place, self._length(kind, place), read)
 
-    def _opened(self, kind: str, name: str) -> tuple[bytes, int]:
+    def _length(self, kind: str, place: _Place) -> int:
+        """The length of the list of a cursor. Raises ``Problem``."""
         try:
-            header, length = self._lists.header(name)
+            header, length = self._lists.header(place.name)
         except CursorExpired as exc:
             raise Problem("expired", str(exc)) from exc
-        if header != kind.encode():
-            raise Problem("bad-request", OTHER_LIST)
-        return header, length
+        if header != kind.encode() or place.position >= length:
+            raise Problem("bad-request", INVALID_CURSOR)
+        return length
 
     def _read(
         self,
         kind: str,
         given: Sequence[object],
         limit: int,
-        name: str,
-        position: int,
+        place: _Place,
         length: int,
         read: Callable[[Sequence[bytes]], Sequence[T | None]],
     ) -> tuple[list[T], str | None]:
         """A full page if there are as many items."""
         rows: list[T] = []
+        position = place.position
         while position < length and len(rows) < limit:
             try:
-                items = self._lists.rows(name, position, limit - len(rows))
+                items = self._lists.rows(place.name, position, limit - len(rows))
             except CursorExpired as exc:
                 raise Problem("expired", str(exc)) from exc
             rows += [row for row in read(items) if row is not None]
             position += len(items)
         more = position < length
-        return rows, sealed(kind, given, _Place(name=name, position=position)) if more else None
+        return rows, sealed(kind, given, _Place(name=place.name, position=position)) if more else None
 
 
 def _mark(item: bytes) -> bytes:

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from workers.gateway import record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
-from workers.gateway.images import Images, Match, answered_again, matches
+from workers.gateway.images import Images, Match
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import answered_again, matches
 from workers.gateway.services import Options, Services
 from workers.lifecycle.record import ArtifactKeys
 from workers.segmentation.requests import NONE

@@ -29,8 +29,9 @@ from workers.gateway.admission import Admission, Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
-from workers.gateway.images import LONGEST_WAIT, Images, answered
+from workers.gateway.images import LONGEST_WAIT, Images
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import answered
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
 from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata

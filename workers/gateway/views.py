@@ -51,7 +51,7 @@ def since(
 ) -> float:
     """A time in Unix seconds, as a FastAPI dependency; 0 without one. Raises ``Problem``."""
     try:
-        return unix_seconds(since) if since else 0.0
+        return 0.0 if since is None else unix_seconds(since)
     except BadTime as exc:
         raise _invalid("since", str(exc)) from exc
 

@@ -21,7 +21,7 @@ from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
 from workers.images.coverage import Coverage, CoverageReader
-from workers.images.kept_lists import BadCursor, cursor_of, place_of
+from workers.images.kept_lists import INVALID_CURSOR, BadCursor, cursor_of, place_of
 from workers.images.labels import words, written
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
@@ -156,6 +156,8 @@ class Finder:
     def _next(self, asked: Asked, limit: int, cursor: str) -> FoundPage:
         name, position = place_of(cursor)
         search, length = self._lists.open(name)
+        if position >= length:
+            raise BadCursor(INVALID_CURSOR)
         if asked.query not in {"", search.query} or (not asked.where.empty and asked.where != search.where):
             raise BadCursor("the cursor is of another search: pass the same query and filters, or only the cursor")
         found, position = self._page(search, limit, position, length, partial(self._lists.hits, name))

@@ -46,10 +46,7 @@ class Inbox:
     which = USUAL
 
     def __init__(self, client: Client, key: str, marks: RetagMarks | None = None) -> None:
-        """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``.
-
-        ``marks``: to mark the objects of forced events; none are marked without.
-        """
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``. ``marks``: none are made without."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
         self._marks = marks
@@ -72,15 +69,18 @@ class Inbox:
         """Those of them that have these entries."""
         return {self} if ids else set()
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
-        """Store events in order; they are in Redis when this returns."""
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
+        """Store events in order; they are in Redis when this returns.
+
+        ``mark``: a client wants to wait for what becomes of them, so their objects count as queued from now on.
+        """
         with translated():
-            if len(events) == 1 and not events[0].force:  # a third of the cost of a pipeline
+            if len(events) == 1 and not mark:  # a third of the cost of a pipeline
                 self._redis.xadd(self._key, fields(events[0]))
                 return
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
-                if event.force and self._marks is not None:
+                if mark and self._marks is not None:
                     self._marks.append(pipe, self.which, event.id, fields(event)["event"])
                 else:
                     pipe.xadd(self._key, fields(event))
@@ -156,13 +156,13 @@ class LowPriorityInbox(Inbox):
         self._once = keys.low_priority_once
         self._enqueue_once = self._redis.register_script(scripts.source("enqueue_once"))
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
-        """Store events in order, unless they wait already; they are in Redis when this returns."""
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
+        """Store events in order, unless they wait already; they are in Redis then. ``mark``: as above."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
                 if event.force:
-                    args = raw(event.id), fields(event)["event"], self.which
+                    args = raw(event.id), fields(event)["event"], self.which if mark else ""
                     self._enqueue_once(keys=[self._key, self._once, self._marked], args=args, client=pipe)
                 else:
                     pipe.xadd(self._key, fields(event))

@@ -41,10 +41,10 @@ class InboxPart(Inbox):
         """See ``Inbox``."""
         return self._faults.tolerated(self.partition)
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         """See ``Inbox``."""
         with of_partition(self.partition):
-            self._inner.append(events)
+            self._inner.append(events, mark=mark)
 
     def length(self) -> int:
         """See ``Inbox``."""
@@ -150,7 +150,7 @@ class PartitionedInbox(Inbox):
         """See ``Inbox``."""
         return {self._parts[_partition(entry)] for entry in ids}
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         """Store events, those of an object in order; they are in Redis when this returns.
 
         No partition that is away is waited for.
@@ -158,7 +158,7 @@ class PartitionedInbox(Inbox):
         divided = self._partitions.divide(event.id for event in events)
         there = [partition for partition in divided if not self._faults.away(partition)]
         stored, faults = self._scatter.tried(
-            there, lambda part, partition: part.append([events[place] for place in divided[partition]])
+            there, lambda part, partition: part.append([events[place] for place in divided[partition]], mark=mark)
         )
         for fault in faults:
             if not isinstance(fault, StoreUnavailable):

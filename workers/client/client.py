@@ -29,7 +29,7 @@ from workers.client.answers import (
 )
 from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
-from workers.client.requests import image_path, time_of, view
+from workers.client.request_values import image_path, time_of, view
 from workers.client.search_results import SearchResults
 from workers.client.server_events import ServerEvent, server_events
 from workers.client.transport import Transport
@@ -130,7 +130,7 @@ class Client:
     def tagged(self, label: str, min_score: float = 0.0, *, brief: bool = False) -> Iterator[Found]:
         """The objects with a tag in any spelling, surest first, those that are only implied last. Fetches pages.
 
-        ``brief``: records without evidence, which are a quarter as large.
+        ``brief``: records without evidence, which are much smaller.
         """
         params = {"min_score": str(min_score), "limit": str(PAGE), **view(brief=brief)}
         while True:

@@ -77,3 +77,7 @@ class PartitionedBatchObjects(BatchObjects):
             positions[partition] += len(taken)
             found += taken
         return total, found, positions if more else None
+
+    def ended_from(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
+        """Not for several partitions: each has positions of its own."""
+        raise NotImplementedError

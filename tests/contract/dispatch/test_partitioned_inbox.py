@@ -53,9 +53,9 @@ class Part(Inbox):
         super().__init__(client, keys.inbox)
         self._service, self._away = service_of(partition), away
 
-    def append(self, events: list[ObjectEvent]) -> None:  # type: ignore[override]  # as it is called
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         self._look()
-        super().append(events)
+        super().append(events, mark=mark)
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
         self._look()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Response
@@ -19,7 +19,7 @@ from workers.lifecycle.record_view import View
 KIND = "objects"
 Tick = Annotated[int, msgspec.Meta(ge=0, lt=2**52)]
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**40)]
-Place = tuple[Tick, Number, Number]
+Place: Any = tuple[Tick, Number, Number]  # see RecordPlace
 
 
 def router(records: Records, access: Access) -> APIRouter:

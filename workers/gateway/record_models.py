@@ -6,7 +6,7 @@ msgspec writes the responses; a test checks them against these schemas.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, Optional
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
 from pydantic import BaseModel, Field, create_model
 
@@ -194,9 +194,12 @@ def partial(model: type[BaseModel], name: str, description: str) -> Any:
     return create_model(name, __doc__=description, **fields)
 
 
-PartialRecord = partial(
-    Record, "PartialRecord", "The requested `fields` of a record, or one without evidence (`view=brief`)."
-)
+if TYPE_CHECKING:
+    PartialRecord = Record
+else:
+    PartialRecord = partial(
+        Record, "PartialRecord", "The requested `fields` of a record, or one without evidence (`view=brief`)."
+    )
 
 
 class Progress(BaseModel):

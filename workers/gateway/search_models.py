@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
@@ -51,7 +51,10 @@ class FoundImage(BaseModel):
     all_metadata: dict[str, str] = Field(description="All that the owner of the object wrote beside it.")
 
 
-PartialImage = partial(FoundImage, "PartialImage", "The requested `fields` of a hit.")
+if TYPE_CHECKING:
+    PartialImage = FoundImage
+else:
+    PartialImage = partial(FoundImage, "PartialImage", "The requested `fields` of a hit.")
 
 
 class FoundImages(BaseModel):

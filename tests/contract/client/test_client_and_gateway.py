@@ -57,7 +57,7 @@ class Stages(threading.Thread):
         now = self._wiring.clock()
         self._wiring.ledger.enter([Arrival(ref, verified=True, force=force)], REVISION, now, now + 60)
         record = Record(
-            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", tags=(Tag("cat", 0.9, 0.9, 0.9),),  # type: ignore[arg-type]  # the client's own has the same fields
+            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", tags=(Tag("cat", 0.9, 0.9, 0.9),),
             space_id=REVISION.space_id, captions_version=REVISION.captions_version, finished_at=now,
         )  # fmt: skip
         self._wiring.ledger.finish([record], now)

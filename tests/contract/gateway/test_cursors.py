@@ -95,10 +95,11 @@ def test_a_list_that_is_no_longer_kept_is_told(gateway: Running) -> None:
 
 def test_records_without_evidence_and_with_some_fields(gateway: Running) -> None:
     gateway.tagged("a.png", "cat")
-    for path, of in (
+    places: list[tuple[str, Callable[[Json], Json]]] = [
         ("/v1/objects", lambda body: body["objects"][0]), ("/v1/objects/inbox/a.png", lambda body: body["record"]),
         ("/v1/tags/cat/objects", lambda body: body["objects"][0]["record"]),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for path, of in places:
         brief = of(gateway.http.get(path, params={"view": "brief"}).json())
         assert "evidence" not in str(brief)
         assert brief["tags"][0]["label"] == "cat"

@@ -57,8 +57,12 @@ def test_what_is_tagged_again_is_queued_until_its_event_was_handled(gateway: Run
     elif how == "batch":
         gateway.http.post("/v1/batches", json={"keys": ["a.png"], "force": True}).raise_for_status()
     else:
-        put = retag(iter([["a.png"]]), "inbox", inbox, lambda _: (check(gateway), handled(inbox))[0])
-        assert put == 1
+
+        def wait(_: int) -> None:
+            check(gateway)
+            handled(inbox)
+
+        assert retag(iter([["a.png"]]), "inbox", inbox, wait) == 1
         return
     check(gateway)
     handled(inbox)  # and dropped: it is what it was

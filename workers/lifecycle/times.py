@@ -70,7 +70,8 @@ def _time(value: Any) -> Any:
 
 def _parsed(text: str) -> float:
     # a blank stands for the plus sign of a zone that was not encoded in a URL
-    given = text.strip().replace(" ", "+") if "T" in text.upper() else text.strip()
+    given = text.strip().upper()
+    given = given.replace(" ", "+") if "T" in given else given
     try:
         moment = datetime.fromisoformat(given)
     except ValueError as exc:

@@ -144,7 +144,8 @@ def _say(sent: Sent, reasons: Counter[str], *, json: bool) -> None:
         body = {
             "file": key_text(str(sent.path)), "id": image and image.id,
             "state": "skipped" if sent.skipped else image and image.state,
-            "client_id": image and image.client_id,
+            "file_name": image and image.file_name, "client_id": image and image.client_id,
+            "metadata": image and image.metadata,
             "record": image and image.record, "error": sent.error,
         }  # fmt: skip
         console.out(msgspec.json.encode(public(body)).decode(), highlight=False)

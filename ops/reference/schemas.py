@@ -103,6 +103,14 @@ def _model(name: str, one: dict[str, Any]) -> str:
 def record() -> str:
     """The fields of a record and of what is in it, then its JSON Schema."""
     schema = msgspec.json.schema(Record)
+    fields_of = schema["$defs"]["Record"]["properties"]
+    del fields_of["entered_ms"]  # which clients see as times
+    time = {"type": "string", "format": "date-time"}
+    fields_of |= {
+        "finished_at": time,
+        "accepted_at": time,
+        "stages": {"type": "object", "additionalProperties": time},
+    }
     parts = []
     for name, one in schema["$defs"].items():
         fields = ([code(field), _kind(kind), code(_given(kind))] for field, kind in one["properties"].items())

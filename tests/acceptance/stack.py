@@ -27,6 +27,7 @@ from workers.images.backlog import Backlog
 from workers.lifecycle.inbox import LowPriorityInbox
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Pending, Records
+from workers.lifecycle.record_view import public_json
 from workers.outages.board import Outage, OutageBoard
 from workers.redis.connection import connect
 from workers.redis.keys import Keys
@@ -124,7 +125,7 @@ class Stack:
 
     def known(self) -> dict[str, Json]:
         """The records by key, to wait for one: as ``results``, but read here."""
-        return {record["key"]: record for record in (json.loads(r.json()) for r in self._records().latest())}
+        return {record["key"]: record for record in (json.loads(public_json(r)) for r in self._records().latest())}
 
     def tally(self) -> Mapping[str, int]:
         """The counts, to wait for one: as ``counts``, but read here."""

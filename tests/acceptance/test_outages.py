@@ -15,6 +15,7 @@ import pytest
 from tests.acceptance.outages import World, world
 from tests.acceptance.stack import Json
 from tests.eventually import eventually
+from workers.lifecycle.times import unix_seconds
 from workers.supervision.supervisor import read_stack
 
 pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
@@ -46,7 +47,7 @@ def outlast(stack: World, service: str, begin: Callable[[], None], end: Callable
     end()
     back = time.time()
     stack.await_records(keys, 60)
-    waited = stack.stack.known()[keys[0]]["finished_at"] - back
+    waited = unix_seconds(stack.stack.known()[keys[0]]["finished_at"]) - back
     assert waited < SOON_S, f"{waited:.1f} s\n{stack.stack.said()}"
     eventually(lambda: not stack.status()["outages"], 10, lambda: str(stack.status()))
     assert stack.stack.tally()["dead"] == 0
@@ -87,7 +88,7 @@ def test_redis_that_is_killed_is_taken_up_again_with_what_was_on_the_queues(stac
     began = time.time()
     stack.await_records(keys, 60)
     known = stack.stack.known()
-    late = [known[key]["finished_at"] - began for key in keys]
+    late = [unix_seconds(known[key]["finished_at"]) - began for key in keys]
     stopped = [seconds for seconds in late if seconds > 0]
     assert stopped, late
     assert stopped[0] < SOON_S, late  # the oldest of them

@@ -14,6 +14,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 Json = dict[str, Any]
 
+ACCEPTED = "1970-01-01T00:00:01.000Z"
+FINISHED = "1970-01-01T00:01:40.000Z"
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -49,7 +52,7 @@ def record(key: str, *labels: str, state: str = "done") -> Json:
     error = None if state == "done" else {"code": "not-an-image", "reason": "no image"}
     return {"bucket": "inbox", "key": key, "etag": "e", "state": state, "tags": tags, "space_id": "s",
             "captions_version": "c@1", "evidence": [{"caption": "a cat", "similarity": 0.7}], "error": error,
-            "timings_ms": {"total": 5.0}, "finished_at": 100.0, "new": {"field": True}}  # fmt: skip
+            "timings_ms": {"total": 5.0}, "finished_at": FINISHED, "new": {"field": True}}  # fmt: skip
 
 
 class MadeUpGateway:
@@ -81,8 +84,8 @@ class MadeUpGateway:
         state = self.steps[min(self.at[name], len(self.steps) - 1)]
         final = state in {"done", "failed"}
         return {"id": name, "bucket": "inbox", "key": f"uploads/{name}", "etag": "e", "state": state,
-                "position": 3 if state == "queued" else None, "accepted_at": 1.0, "stages": {"queued": 1.0},
-                "attempts": 1, "fault": None, "finished_at": 100.0 if final else None, "new": [1],
+                "position": 3 if state == "queued" else None, "accepted_at": ACCEPTED, "stages": {"queued": ACCEPTED},
+                "attempts": 1, "fault": None, "finished_at": FINISHED if final else None, "new": [1],
                 "record": record(f"uploads/{name}", "cat", state=state) if final else None}  # fmt: skip
 
     def _usual(self, asked: Asked) -> Answer:  # noqa: PLR0911 -- a list of routes

@@ -36,7 +36,7 @@ from tests.documents import (
 from tests.documents import typed as typed_lines
 from workers.cli.main import app
 from workers.evaluation.report import FIGURES, SHOWN_FIGURES
-from workers.lifecycle.record import Record
+from workers.lifecycle.record_view import FIELDS
 from workers.settings.settings import Settings
 
 NUMBERED = [page for page in DECISIONS if page.name != "README.md"]
@@ -211,7 +211,7 @@ def test_the_record_page_explains_every_field() -> None:
     explained = {
         name for row in re.findall(r"^\| (`.+?) \|", page, re.MULTILINE) for name in re.findall(r"`(\w+)`", row)
     }
-    assert explained == {*Record.__struct_fields__, "image_score", "text_score", "confidence"}
+    assert explained == {*FIELDS, "image_score", "text_score", "confidence"}
 
 
 def test_links_between_docs_and_decisions_are_moved_to_the_built_pages() -> None:

@@ -13,6 +13,7 @@ from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
+from workers.lifecycle.times import rfc3339
 
 app = typer.Typer(no_args_is_help=True, help="Create, list and revoke API keys of the gateway.")
 
@@ -39,7 +40,7 @@ def list_(json: Json = False) -> None:
     found = connected().api_keys.list()
     if json:
         for key in found:
-            line = {**msgspec.structs.asdict(key), "scope": key.scope.label}
+            line = {**msgspec.structs.asdict(key), "scope": key.scope.label, "created": rfc3339(key.created)}
             console.out(msgspec.json.encode(line).decode(), highlight=False)
         return
     if not found:

@@ -18,6 +18,7 @@ from workers.cli.connection import connected, process_settings
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import BUCKET, RUN
 from workers.lifecycle.record import STATES, as_state
+from workers.lifecycle.times import public
 
 if TYPE_CHECKING:
     from workers.dispatch.reconcile import Sweep
@@ -158,7 +159,7 @@ def _print(sweep: Sweep, took: float, held: list[Hold], *, json: bool) -> None:
     if json:
         body = {
             "seen": sweep.seen, "sent": sweep.sent, "gone": sweep.gone, "seconds": round(took, 3),
-            "held_removals": held,
+            "held_removals": public(held),
         }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
     else:

@@ -14,6 +14,7 @@ from workers.cli.connection import connected
 from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import BUCKET
 from workers.cli.results import Json
+from workers.lifecycle.times import rfc3339
 
 if TYPE_CHECKING:
     from workers.events.sink import EventSink
@@ -33,7 +34,7 @@ def rejected(
     if json:
         for aside in found:
             body = aside.rejected.body.decode("utf-8", "backslashreplace")
-            line = {"at": aside.at, **msgspec.structs.asdict(aside.rejected), "body": body}
+            line = {"at": rfc3339(aside.at), **msgspec.structs.asdict(aside.rejected), "body": body}
             console.out(msgspec.json.encode(line).decode(), highlight=False)
         return
     if not found:

@@ -14,6 +14,7 @@ from rich.table import Table
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
+from workers.lifecycle.times import public
 
 if TYPE_CHECKING:
     from workers.images.findings import Findings
@@ -74,7 +75,7 @@ def stats(json: Json = False) -> None:
     found = msgspec.structs.replace(coverage(wiring).read(), indexed=remote_images(wiring).count())
     details: dict[str, Any] = {
         "images": found.indexed, **found.row(), "space_id": wiring.space.id, "dimension": wiring.space.dimension,
-        "bytes": size, "last_comparison": last,
+        "bytes": size, "last_comparison": public(last),
     }  # fmt: skip
     if json:
         console.out(msgspec.json.encode(details).decode(), highlight=False)
@@ -118,7 +119,7 @@ def _run(wiring: Wiring, *, repair: bool) -> Findings:
 
 def _print(findings: Findings, *, repair: bool, json: bool) -> None:
     if json:
-        console.out(findings.json().decode(), highlight=False)
+        console.out(msgspec.json.encode(public(findings.row())).decode(), highlight=False)
         return
     console.print(f"Images in the index: {findings.indexed:,} of {findings.records:,}")
     for kind, count in findings.faults.items():

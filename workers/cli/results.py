@@ -15,7 +15,8 @@ from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
 from workers.cli.show import line, print_json, show
-from workers.lifecycle.record import STATES, Record, State, as_state, decode
+from workers.lifecycle.record import STATES, Record, State, as_state
+from workers.lifecycle.record_view import View
 from workers.stores.folder_names import key_text
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per li
 def results(
     keys: Annotated[list[str] | None, typer.Argument(help="Keys in the bucket; default: all.")] = None,
     json: Json = False,
+    brief: Annotated[bool, typer.Option("--brief", help="With --json: without the evidence.")] = False,
     tag: Annotated[
         str | None, typer.Option(help="Only images with this tag, in any spelling, or a narrower one; surest first.")
     ] = None,
@@ -49,7 +51,7 @@ def results(
     wiring = connected()
     if not keys:
         found = _chosen(wiring.records, tag, as_state(state) if state else None, limit)
-        if not show(found, json=json) and not json:
+        if not show(found, json=json, view=View(brief=brief)) and not json:
             messages.print(_nothing(wiring.records, tag), soft_wrap=True)
         return
     bucket = wiring.settings.bucket
@@ -62,7 +64,7 @@ def results(
             missing.append(key)
         elif state in {None, record.state}:
             records.append(record)
-    show(records, json=json)
+    show(records, json=json, view=View(brief=brief))
     _show_missing(wiring, missing, lookup)
     if missing:
         raise typer.Exit(1)
@@ -77,17 +79,19 @@ def _nothing(records: Records, tag: str | None) -> str:
 
 def _chosen(records: Records, tag: str | None, state: State | None, limit: int | None) -> Iterator[Record]:
     """The newest records, or those with a tag, surest first."""
-    from workers.lifecycle.record_reader import PAGE  # noqa: PLC0415 -- keeps the command line quick
+    from workers.lifecycle.record_reader import PAGE, in_pages  # noqa: PLC0415 -- keeps the command line quick
 
     if tag is None:
         yield from records.latest(limit, state)
         return
-    start, left = 0, limit
-    while left != 0 and (hits := records.tag_index.hits(tag, 0.0, start, PAGE)):
-        found = [decode(hit.body) for hit in hits if hit is not None]
+    left = limit
+    for places in in_pages(iter(records.tag_index.ranked(tag, 0.0)), PAGE):
+        found = [hit.record for hit in records.tag_index.read(tag, places) if hit is not None]
         chosen = [record for record in found if state in {None, record.state}][:left]
         yield from chosen
-        start, left = start + len(hits), None if left is None else left - len(chosen)
+        left = None if left is None else left - len(chosen)
+        if left == 0:
+            return
 
 
 def _show_missing(wiring: Wiring, keys: list[str], lookup: Spellings) -> None:

@@ -9,7 +9,8 @@ from rich.table import Table
 
 from tasks.message_parts import Tag, Unknown, place_of
 from workers.cli.console import Footnotes, clean, console
-from workers.lifecycle.record import Error, Record, State
+from workers.lifecycle.record import Error, Record, RecordBody, State
+from workers.lifecycle.record_view import FULL, View
 
 
 def table() -> Table:
@@ -21,7 +22,7 @@ def table() -> Table:
     return view
 
 
-def print_table(records: Sequence[Record]) -> None:
+def print_table(records: Sequence[RecordBody]) -> None:
     """A table of records, if there are any, and the notes below it."""
     notes = Footnotes((record.error.reason for record in records if record.error), "files")
     view = table()
@@ -32,7 +33,7 @@ def print_table(records: Sequence[Record]) -> None:
         notes.print()
 
 
-def add_row(view: Table, record: Record, notes: Footnotes | None = None) -> None:
+def add_row(view: Table, record: RecordBody, notes: Footnotes | None = None) -> None:
     """One record as a row. ``notes``: of the table."""
     if record.error:
         view.add_row(named(record), _why(record.state, record.error, notes), "")
@@ -41,7 +42,7 @@ def add_row(view: Table, record: Record, notes: Footnotes | None = None) -> None
     view.add_row(named(record), _tags(record), *best)
 
 
-def named(record: Record, before: str = "\n", after: str = "") -> str:
+def named(record: RecordBody, before: str = "\n", after: str = "") -> str:
     """The key, and what an uploaded file was called unless the key ends so; safe to print.
 
     ``before``, ``after``: what is put around the name.
@@ -52,12 +53,12 @@ def named(record: Record, before: str = "\n", after: str = "") -> str:
     return f"{clean(record.key)}[dim]{before}{clean(called)}{after}[/]"
 
 
-def show(records: Iterable[Record], *, json: bool) -> int:
-    """Print records. Returns how many there were."""
+def show(records: Iterable[Record], *, json: bool, view: View = FULL) -> int:
+    """Print records. Returns how many there were. ``view``: how much of each in JSON."""
     if json:
         count = 0
         for record in records:
-            print_json(record)
+            print_json(record, view)
             count += 1
         return count
     found = list(records)
@@ -65,12 +66,12 @@ def show(records: Iterable[Record], *, json: bool) -> int:
     return len(found)
 
 
-def print_json(record: Record) -> None:
-    """One line of JSON, not wrapped and not coloured."""
-    console.out(record.json().decode(), highlight=False)
+def print_json(record: Record, view: View = FULL) -> None:
+    """A record as one line of JSON, not wrapped and not coloured."""
+    console.out(view.json(record).decode(), highlight=False)
 
 
-def line(record: Record) -> str:
+def line(record: RecordBody) -> str:
     """A record in one line of markup."""
     name = named(record, " (", ")")
     if record.error:
@@ -83,12 +84,12 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
     return f"[{'dim' if state == 'skipped' else 'red'}]{state}[/]: {reason}"
 
 
-def _tags(record: Record) -> str:
+def _tags(record: RecordBody) -> str:
     tags = ", ".join(map(_tag, record.tags))
     return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record) + _warnings(record)
 
 
-def _warnings(record: Record) -> str:
+def _warnings(record: RecordBody) -> str:
     """What may be wrong with the file."""
     found = record.media.warnings if record.media else ()
     return "".join(f"; [yellow]warning[/]: {clean(one.reason)}" for one in found)
@@ -104,7 +105,7 @@ def _tag(tag: Tag) -> str:
     return f"{clean(tag.label)} [dim]{tag.strength:.2f}[/]"
 
 
-def _parts(record: Record) -> str:
+def _parts(record: RecordBody) -> str:
     """The labels of segments that are no tags, by which the image is found, too; or why it was not segmented."""
     segmentation = record.segmentation
     if segmentation is None:

@@ -17,6 +17,7 @@ from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import state_of
+from workers.lifecycle.times import public, rfc3339_or_none
 from workers.settings.dependencies import BROKER, REDIS
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def status(json: Json = False) -> None:
             msgspec.structs.replace(one, since=None) for one in standing
         ]  # not known: this command has just started
         if json:
-            console.out(msgspec.json.encode({"outages": standing}).decode(), highlight=False)
+            console.out(msgspec.json.encode(public({"outages": standing})).decode(), highlight=False)
         _show_outages(standing, now)
         raise typer.Exit(1)
     counts = wiring.records.counts()
@@ -62,10 +63,11 @@ def status(json: Json = False) -> None:
     models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
         body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
-                "outages": standing, "processes": processes, "models": models, "words_ahead": words,
-                "sources": sources, "held_removals": held, "damaged_records": damaged,
-                "image_index": images, "coverage": found.row(), "webhooks": receivers,
-                "data_loss": lost, "refilling_since": refilling,
+                "outages": public(standing), "processes": public(processes), "models": public(models),
+                "words_ahead": words, "sources": public(sources), "held_removals": public(held),
+                "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
+                "webhooks": public(receivers), "data_loss": public(lost),
+                "refilling_since": rfc3339_or_none(refilling),
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return

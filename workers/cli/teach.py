@@ -19,6 +19,7 @@ from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import CAPTIONS
 from workers.cli.show import line
+from workers.lifecycle.times import rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,7 +44,7 @@ class Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     accepted: bool = True
     bucket: str = ""
     etag: str = ""
-    said_at: float = 0.0
+    said_at: str | float = 0.0  # RFC 3339, or the Unix seconds of older exports
 
 
 class UnreadableExamples(Permanent):
@@ -221,7 +222,7 @@ def _lines(wiring: Wiring) -> Iterator[Line]:
     for oid, said in wiring.statements.all():
         bucket, key = place_of(oid)
         for one in said:
-            yield Line(key, one.label, one.accepted, bucket, one.etag, one.said_at)
+            yield Line(key, one.label, one.accepted, bucket, one.etag, rfc3339(one.said_at))
 
 
 def _print(rows: list[Line], out: Any) -> None:

@@ -23,6 +23,7 @@ from workers.cli.results import Json
 from workers.cli.sending_bars import SendingBars
 from workers.cli.show import print_table
 from workers.gateway.home_key import read_home_key
+from workers.lifecycle.times import public
 from workers.settings.segmentation import METHODS
 from workers.settings.settings import Settings
 from workers.stores.folder_names import key_text
@@ -156,9 +157,11 @@ def _say(sent: Sent, reasons: Counter[str], *, json: bool) -> None:
         body = {
             "file": key_text(str(sent.path)), "id": image and image.id,
             "state": "skipped" if sent.skipped else image and image.state,
+            "file_name": image and image.file_name, "client_id": image and image.client_id,
+            "metadata": image and image.metadata,
             "record": image and image.record, "error": sent.error,
         }  # fmt: skip
-        console.out(msgspec.json.encode(body).decode(), highlight=False)
+        console.out(msgspec.json.encode(public(body)).decode(), highlight=False)
 
 
 def _show(all_: list[Sent], *, wait: bool) -> None:

@@ -19,6 +19,7 @@ from workers.cli.console import Footnotes, clean, console, messages
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import add_receiver_commands
+from workers.lifecycle.times import public
 
 if TYPE_CHECKING:
     from workers.notifying.dead_letters import DeadLetter, DeadLetters
@@ -55,7 +56,7 @@ def dead(
     notes = Footnotes((letter.reason for letter in letters), "deliveries")
     for letter in letters:
         if json:
-            console.out(msgspec.json.encode(letter).decode(), highlight=False)
+            console.out(msgspec.json.encode(public(letter)).decode(), highlight=False)
             continue
         when = datetime.fromtimestamp(letter.died_at, UTC).astimezone().isoformat(" ", "seconds")
         view.add_row(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import msgspec
 
 from tasks import message_parts
@@ -16,19 +18,29 @@ class Unknown(message_parts.Unknown, frozen=True, forbid_unknown_fields=False):
     """Why an image has no tags. Unlike its namesake in a message it may have unknown fields."""
 
 
-class Record(record.Record, frozen=True, kw_only=True):
-    """The final result for one version of one object."""
+class Record(record.RecordBody, frozen=True, kw_only=True):
+    """The final result for one version of one object. Times have the time zone UTC.
 
+    ``finished_at``: when it was written. ``accepted_at``, ``stages``: when the object was accepted, and when it
+    entered each stage; ``None`` and empty if unknown.
+    """
+
+    space_id: str = ""
+    captions_version: str = ""
     tags: tuple[Tag, ...] = ()
     unknown_because: Unknown | None = None
+    finished_at: datetime | None = None
+    accepted_at: datetime | None = None
+    stages: dict[str, datetime] = msgspec.field(default_factory=dict)
 
 
 class Image(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of an uploaded image. Times are Unix seconds.
+    """The progress of an uploaded image. Times have the time zone UTC.
 
     ``state``: queued, a stage, or the state of a record. ``position``: number of objects ahead in the queue.
     ``stages``: when the image reached each stage. ``fault``: the temporary fault that it waits for. ``record``:
     present once the state is final. ``previous``: the last record of this version, while it is tagged again.
+    ``file_name``, ``client_id``, ``metadata``: what was uploaded with it.
     """
 
     id: str
@@ -37,13 +49,16 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     etag: str = ""
     state: str
     position: int | None = None
-    accepted_at: float | None = None
-    stages: dict[str, float] = {}
+    accepted_at: datetime | None = None
+    stages: dict[str, datetime] = {}
     attempts: int = 0
     fault: str | None = None
     record: Record | None = None
-    finished_at: float | None = None
+    finished_at: datetime | None = None
     previous: Record | None = None
+    file_name: str | None = None
+    client_id: str | None = None
+    metadata: dict[str, str] = {}
 
     @property
     def final(self) -> bool:
@@ -105,7 +120,7 @@ class FoundImage(msgspec.Struct, frozen=True, kw_only=True):
     all_metadata: dict[str, str] = {}
     unknown: bool = False
     taken_at: str | None = None
-    finished_at: float = 0.0
+    finished_at: datetime | None = None
     file_name: str | None = None
     client_id: str | None = None
 

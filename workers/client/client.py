@@ -6,6 +6,7 @@ import os
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 from urllib.parse import quote
@@ -26,6 +27,7 @@ from workers.client.answers import (
 from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused
 from workers.client.reading import news, read
+from workers.client.request_values import image_path, time_of, view
 from workers.client.search_results import SearchResults
 from workers.client.server_events import server_events
 from workers.client.strangers import TEXT
@@ -112,22 +114,22 @@ class Client:
                 pass  # the image is stored, so return it
         return image
 
-    def get(self, id: str) -> Image:  # noqa: A002 -- the name in the API
-        """The progress of an image."""
-        return read(self._transport.ask("GET", _image(id)), Image)
+    def get(self, id: str, *, brief: bool = False) -> Image:  # noqa: A002 -- the name in the API
+        """The progress of an image. ``brief``: its record without evidence."""
+        return read(self._transport.ask("GET", image_path(id), params=view(brief=brief)), Image)
 
     def wait(
         self,
         id: str,  # noqa: A002 -- as above
         timeout: float,
         *,
-        since: float = 0.0,
+        since: datetime | float | None = None,
         on_change: Callable[[Image], object] | None = None,
     ) -> Image:
         """Wait until an image is final. ``on_change`` is called with each step.
 
-        ``since``: ignore a record whose ``finished_at`` is not later; after ``retag`` pass the ``finished_at``
-        that it returned. Raises ``NotFinished`` after ``timeout`` seconds.
+        After ``retag`` it waits for the new record. ``since``: ignore a record whose ``finished_at`` is not later, a
+        time with a zone or Unix seconds. Raises ``NotFinished`` after ``timeout`` seconds.
         """
         image = self._latest(id, timeout, since, on_change)
         if not image.final:
@@ -135,9 +137,12 @@ class Client:
             raise NotFinished(f"not finished after {timeout:g} s; the state is {image.state}{fault}")
         return image
 
-    def tagged(self, label: str, min_score: float = 0.0) -> Iterator[Found]:
-        """The objects with a tag in any spelling, surest first, those that are only implied last. Fetches pages."""
-        params = {"min_score": str(min_score), "limit": str(PAGE)}
+    def tagged(self, label: str, min_score: float = 0.0, *, brief: bool = False) -> Iterator[Found]:
+        """The objects with a tag in any spelling, surest first, those that are only implied last. Fetches pages.
+
+        ``brief``: records without evidence, which are much smaller.
+        """
+        params = {"min_score": str(min_score), "limit": str(PAGE), **view(brief=brief)}
         while True:
             answer = self._transport.ask("GET", f"/v1/tags/{quote(label, safe='')}/objects", params=params)
             page = read(answer, FoundPage)
@@ -212,7 +217,7 @@ class Client:
     def delete(self, id: str) -> bool:  # noqa: A002 -- as above
         """Delete an image and its record. Whether it existed."""
         try:
-            self._transport.ask("DELETE", _image(id))
+            self._transport.ask("DELETE", image_path(id))
         except Refused as exc:
             if exc.status != httpx.codes.NOT_FOUND or not exc.of_gateway:
                 raise
@@ -220,12 +225,12 @@ class Client:
         return True
 
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above
-        """Tag an image again. Returns its progress before."""
-        return read(self._transport.ask("POST", f"{_image(id)}:retag"), Image)
+        """Tag an image again. Returns its progress: ``queued``, with its last record as ``previous``."""
+        return read(self._transport.ask("POST", f"{image_path(id)}:retag"), Image)
 
     def segment(self, id: str, method: str = "dense") -> Image:  # noqa: A002 -- as above
-        """Segment an image and tag it again. Returns its progress before."""
-        return read(self._transport.ask("POST", f"{_image(id)}:segment", params={"method": method}), Image)
+        """Segment an image and tag it again. Returns its progress, with its last record as ``previous``."""
+        return read(self._transport.ask("POST", f"{image_path(id)}:segment", params={"method": method}), Image)
 
     def teach(
         self, key: object, label: str | None = None, *, accepted: bool | None = True, bucket: str = BUCKET
@@ -253,7 +258,11 @@ class Client:
         return tuple(taught)
 
     def _latest(
-        self, name: str, timeout: float, since: float = 0.0, on_change: Callable[[Image], object] | None = None
+        self,
+        name: str,
+        timeout: float,
+        since: datetime | float | None = None,
+        on_change: Callable[[Image], object] | None = None,
     ) -> Image:
         """The progress once it is final, or after ``timeout`` seconds, by long polling.
 
@@ -267,8 +276,9 @@ class Client:
             left = max(0.0, until - began)
             slice_s = 0.0 if on_change and image is None else min(left, SLICE_S)
             answer = self._transport.ask(
-                "GET", _image(name), headers=headers, longer=slice_s, patience=min(left, self._transport.patience),
-                params={"wait": f"{slice_s:.3f}", **({"since": repr(since)} if since else {})},
+                "GET", image_path(name), headers=headers, longer=slice_s,
+                patience=min(left, self._transport.patience),
+                params={"wait": f"{slice_s:.3f}", **({"since": time_of(since)} if since else {})},
             )  # fmt: skip
             changed = answer.status_code != httpx.codes.NOT_MODIFIED
             if changed or image is None:
@@ -280,7 +290,3 @@ class Client:
                 return image
             if not (changed and on_change) and time.monotonic() - began < min(PAUSE_S, slice_s):
                 time.sleep(min(PAUSE_S, left))
-
-
-def _image(name: str) -> str:
-    return f"/v1/images/{quote(name, safe='')}"

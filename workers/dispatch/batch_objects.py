@@ -8,24 +8,25 @@ from typing import Any
 
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import added_at, fields
+from workers.lifecycle.retag_marks import LOW_PRIORITY, USUAL
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
 LIFETIME_S = 7 * 86_400
 PAGE = 500
-FAILED = ("failed", "dead")
 GONE = "gone"
-LISTED = {**dict.fromkeys(FAILED, "failed"), GONE: "gone"}
-"""State → the part of the batch that lists the objects in it."""
+FAILED = ("failed", "dead", GONE)
 
 Page = list[tuple[bytes, float]]
 """Open objects, and when they joined the batch (Unix ms)."""
 
-# of two concurrent callers one removes it, and only that one counts it
+# Of two concurrent callers one removes it, and only that one counts it. The lists of those without tags, and of those
+# that are gone among them, only grow at their end, so a position in them stays.
 MOVE = (
     "if redis.call('ZREM', KEYS[1], ARGV[1]) == 1 then redis.call('HINCRBY', KEYS[2], ARGV[2], 1) "
-    "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 0, ARGV[1]) end end"
+    "if ARGV[3] == '1' then redis.call('ZADD', KEYS[3], 'NX', redis.call('ZCARD', KEYS[3]), ARGV[1]) end "
+    "if ARGV[4] == '1' then redis.call('ZADD', KEYS[4], 'NX', redis.call('ZCARD', KEYS[4]), ARGV[1]) end end"
 )
 
 
@@ -55,14 +56,15 @@ class BatchObjects:
         ``also``: adds commands to the same transaction.
         """
         stream = self._keys.low_priority_inbox if low_priority else self._keys.inbox
-        args: list[Any] = [LIFETIME_S]
+        args: list[Any] = [LIFETIME_S, LOW_PRIORITY if low_priority else USUAL]
         for event in events:
             args += [raw(event.id), fields(event)["event"]] if announce else [raw(event.id)]
         of = self._keys.batch(batch, "open")
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             if events:
-                self._enter_batch(keys=[of, stream] if announce else [of], args=args, client=pipe)
+                marked = [self._keys.retag_marks] if any(event.force for event in events) else []
+                self._enter_batch(keys=[of, stream, *marked] if announce else [of], args=args, client=pipe)
             also(pipe)
             pipe.execute()
 
@@ -96,8 +98,8 @@ class BatchObjects:
             pipe = self._redis.pipeline(transaction=False)
             for member, state in ended:
                 pipe.eval(
-                    MOVE, 3, name(batch, "open"), name(batch, "counts"), name(batch, LISTED.get(state, "failed")),
-                    member, state, int(state in LISTED),
+                    MOVE, 4, name(batch, "open"), name(batch, "counts"), name(batch, "failed"), name(batch, "gone"),
+                    member, state, int(state in FAILED), int(state == GONE),
                 )  # fmt: skip
             for part in ("counts", "failed", "gone"):
                 pipe.expire(name(batch, part), LIFETIME_S)
@@ -111,8 +113,20 @@ class BatchObjects:
                 pipe.expire(self._keys.batch(batch, part), LIFETIME_S)
             pipe.execute()
 
-    def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
-        """The number of objects that have ended in each state, and some of those that have failed, in order."""
+    def ended(
+        self, batch: str, starts: Sequence[int] | None, limit: int
+    ) -> tuple[Counter[str], list[bytes], list[int] | None]:
+        """The number of objects that have ended in each state, and some of those without tags, as they ended.
+
+        ``starts``: the positions of the first ones, as the call before has returned them; that of the last page
+        returns ``None``.
+        """
+        counts, failed = self.ended_from(batch, starts[0] if starts else 0, limit + 1)
+        further = [(starts[0] if starts else 0) + limit] if len(failed) > limit else None
+        return counts, failed[:limit], further
+
+    def ended_from(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
+        """The same for one position."""
         with translated():
             pipe = self._redis.pipeline()
             pipe.hgetall(self._keys.batch(batch, "counts"))

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from workers.lifecycle.record import Error
+from workers.lifecycle.times import rfc3339
 from workers.redis import scripts
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 KEPT = 10_000  # finished batches in the stream
 NAMED = 100  # objects that failed, and objects that are gone, in one report
+IS_GONE = Error("gone", "the object is not in the bucket, or the settings exclude it")
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -31,12 +32,12 @@ class FinishedBatch(msgspec.Struct, frozen=True):
     """The report. ``counts``: objects by state; ``gone`` are not in the bucket, or excluded by the object filter.
 
     ``failures``, ``gone``: at most ``NAMED`` of the objects without tags, and of the keys of those that are gone.
-    ``prefix``: of the batch, if it was made of one.
+    ``prefix``: of the batch, if it was made of one. Times are RFC 3339.
     """
 
     id: str
-    created_at: datetime
-    finished_at: datetime
+    created_at: str
+    finished_at: str
     prefix: str | None
     total: int
     counts: Mapping[str, int]
@@ -64,8 +65,7 @@ class BatchReports:
     ) -> bool:
         """Report a batch and take it off the list of unfinished ones. ``False`` if it was reported before."""
         report = FinishedBatch(
-            batch, datetime.fromtimestamp(created_at, UTC), datetime.fromtimestamp(self._clock(), UTC), prefix,
-            sum(counts.values()), counts, failures, gone,
+            batch, rfc3339(created_at), rfc3339(self._clock()), prefix, sum(counts.values()), counts, failures, gone,
         )  # fmt: skip
         keys = [self._keys.batches_unfinished, self._keys.batches_finished]
         with translated():

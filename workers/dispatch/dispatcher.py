@@ -216,6 +216,7 @@ class Dispatcher:
             [(entry, event) for entry, event in new if entry not in left], counts, inbox.finishing(done)
         )
         inbox.finish(done)
+        inbox.unmark([(entry, event) for entry, event in events if event.force and entry not in left])
         if sent:
             log.info("dispatched", objects=sent, events=len(events))
         for part in inbox.parts_of(left):

@@ -24,12 +24,11 @@ import structlog
 from tasks.message_parts import place_of
 from vectordb.errors import Permanent, WildtagError
 from workers.dispatch.batch_objects import GONE, LIFETIME_S, PAGE, BatchObjects, Page, nothing
-from workers.dispatch.batch_reports import NAMED, BatchReports, Failure
+from workers.dispatch.batch_reports import IS_GONE, NAMED, BatchReports, Failure
 from workers.dispatch.batch_room import UNFINISHED, BatchRoom
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.progress import ProgressReader
-from workers.lifecycle.record import decode
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.stores.store import ObjectError, ObjectStore
@@ -45,13 +44,15 @@ REST_SHARE, LONGEST_REST_S = 0.02, 10.0  # between two looks at a batch: of its 
 SETTLE_S, SETTLE_SOON_S = 600.0, 20.0  # between two counts of all that has finished; soon: if there are many batches
 KEPT_S = 30 * 86_400.0  # age up to which the lifetime of an unfinished batch is renewed
 ABANDONED_S = 600.0  # after which a batch of keys that is still being made was left so by a killed process
+MOST_LOOKED_AT = 1000  # objects that are gone, among which a report looks for those that failed
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 
 
 class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Status of a batch. ``complete``: all its objects are known; ``counts``: objects by state.
 
-    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter.
+    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter. ``further``: where the
+    next page of failures begins, ``None`` on the last one.
     """
 
     id: str
@@ -61,7 +62,7 @@ class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
     total: int
     counts: dict[str, int]
     failures: list[Failure]
-    cursor: str | None
+    further: list[int] | None
 
 
 class Batches:
@@ -171,17 +172,18 @@ class Batches:
             self._count_again.pop(batch, None)
             self.status(batch)
 
-    def _last_are_open(self, batch: str) -> bool:
-        return any(self._settle_page(batch, *page) for page in self._objects.newest(batch, PROBE))
+    def status(self, batch: str, starts: Sequence[int] | None = None, limit: int = 50) -> BatchStatus | None:
+        """Status of a batch with its failures from a place on; ``None`` if the batch does not exist.
 
-    def status(self, batch: str, start: int = 0, limit: int = 50) -> BatchStatus | None:
-        """Status of a batch with its failures from ``start`` on; ``None`` if the batch does not exist."""
-        about = self._about(batch)
+        ``starts``: the ``further`` of the page before. Failures come in the order in which they ended.
+        """
+        with translated():
+            about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
         if not about:
             self._ended(batch)
             return None
         open_ = self._settle(batch)
-        ended, failed = self._objects.ended(batch, start, limit)
+        ended, failed, further = self._objects.ended(batch, starts, limit)
         total = ended.total() + open_.total()
         failures = self._failures(list(map(text, failed)))
         complete = about["complete"] == b"1"
@@ -190,13 +192,14 @@ class Batches:
         return BatchStatus(
             id=batch, created_at=float(about["created_at"]), complete=complete,
             finished=complete and not open_, total=total, counts=dict(ended + open_),
-            failures=failures, cursor=str(start + limit) if len(failed) == limit else None,
+            failures=failures, further=further,
         )  # fmt: skip
 
     def _report(self, batch: str, about: Mapping[str, bytes], ended: Counter[str]) -> None:
-        _, failed = self._objects.ended(batch, 0, NAMED)
+        among = NAMED + min(ended[GONE], MOST_LOOKED_AT)
+        _, failed, _ = self._objects.ended(batch, None, among)
         prefix = text(about["prefix"]) if "prefix" in about else None
-        failures = self._failures(list(map(text, failed)))
+        failures = [one for one in self._failures(list(map(text, failed))) if one.state != GONE][:NAMED]
         gone = [place_of(text(oid))[1] for oid in self._objects.gone(batch, NAMED)]
         self._reports.finished(batch, float(about["created_at"]), prefix, ended, failures, gone)
         self._ended(batch)
@@ -292,7 +295,9 @@ class Batches:
         found = []
         for oid, progress in zip(oids, self._reader.look(oids), strict=True):
             bucket, key = place_of(oid)
-            record = decode(bytes(progress.record)) if progress and progress.record is not None else None
-            state = progress.state if progress else "gone"
-            found.append(Failure(bucket, key, state, record.error if record else None))
+            if progress is None:
+                found.append(Failure(bucket, key, GONE, IS_GONE))
+            else:
+                error = progress.record.error if progress.record else None
+                found.append(Failure(bucket, key, progress.state, error))
         return found

@@ -67,14 +67,30 @@ class PartitionedBatchObjects(BatchObjects):
         """See ``BatchObjects``."""
         self._parts.each(lambda part: part.keep(batch))
 
-    def ended(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
-        """See ``BatchObjects``. Reads the failed ones from the first one on."""
+    def ended(
+        self, batch: str, starts: Sequence[int] | None, limit: int
+    ) -> tuple[Counter[str], list[bytes], list[int] | None]:
+        """See ``BatchObjects``. There is a position for each partition; their objects come one after the other."""
+        count = self._parts.partitions.count
+        positions = [*(starts or ()), *[0] * count][:count]
         total: Counter[str] = Counter()
-        parts = self._parts.each(lambda part: part.ended(batch, 0, start + limit))
-        for counts, _ in parts:
+        found: list[bytes] = []
+        parts = self._parts.some(
+            range(count), lambda part, partition: part.ended_from(batch, positions[partition], limit + 1)
+        )
+        more = False
+        for partition, (counts, failed) in enumerate(parts):
             total.update(counts)
-        return total, list(heapq.merge(*(failed for _, failed in parts)))[start : start + limit]
+            taken = failed[: limit - len(found)]
+            more = more or len(failed) > len(taken)
+            positions[partition] += len(taken)
+            found += taken
+        return total, found, positions if more else None
 
     def gone(self, batch: str, limit: int) -> list[bytes]:
         """See ``BatchObjects``."""
         return list(heapq.merge(*self._parts.each(lambda part: part.gone(batch, limit))))[:limit]
+
+    def ended_from(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
+        """Not for several partitions: each has positions of its own."""
+        raise NotImplementedError

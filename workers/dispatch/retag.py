@@ -66,7 +66,7 @@ def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox
         while (waiting := low_priority_inbox.length()) >= AHEAD:
             wait(put - waiting)
         # without an ETag, the dispatcher checks whether the object exists and which version it is
-        low_priority_inbox.append([ObjectEvent("created", bucket, key, force=True) for key in keys])
+        low_priority_inbox.append([ObjectEvent("created", bucket, key, force=True) for key in keys], mark=True)
         put += len(keys)
     while waiting := low_priority_inbox.length():
         wait(put - waiting)

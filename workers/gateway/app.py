@@ -22,9 +22,11 @@ from workers.gateway import (
     feed,
     health,
     images,
+    object_list,
     openapi,
     originals,
     page,
+    paging,
     problems,
     route_rules,
     search,
@@ -61,6 +63,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
     taking = uploads.Uploads(services, options, where, drawing, admission)
+    walks = paging.Walks(services.kept_lists)
     metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
@@ -89,15 +92,16 @@ def create_app(services: Services, options: Options) -> FastAPI:
         uploads.router(taking, where),
         direct_uploads.router(taking, where, services, options, doors),
         segments.router(drawing, where, services, options, doors),
-        duplicates.router(services.duplicates, doors),
+        duplicates.router(services.duplicates, services.records, doors, walks),
         teaching_routes.router(services.teacher, where, services, doors),
         originals.router(where, services.store, options, doors),
-        images.router(where, services, doors, streams),
+        images.router(where, doors, streams),
+        object_list.router(services.records, doors),
         batches.router(services.batches, where, drawing, options, doors, admission),
         thumbnails.router(
             thumbnails.Thumbnails(services.store, services.decoders, options), where, services.store, doors
         ),
-        tags.router(services.records, doors),
+        tags.router(services.records, doors, walks),
         search.router(services, options, where, doors),
         feed.router(services.records, broadcaster, doors, streams),
         captions.router(services.captions, doors),

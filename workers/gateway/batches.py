@@ -7,6 +7,7 @@ import re
 from typing import Annotated
 
 import anyio.to_thread
+import msgspec
 import structlog
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, Field, model_validator
@@ -23,12 +24,15 @@ from workers.gateway.patience import outlast
 from workers.gateway.problems import Problem
 from workers.gateway.segments import SegmentationMethod, Segments
 from workers.gateway.services import Options
+from workers.lifecycle.times import rfc3339
 from workers.outages.tracker import OutageTracker
 
 log = structlog.get_logger()
 
 MOST = 10_000  # maximum number of listed keys or uploads; a prefix has no limit
 REST_S = 1.0
+KIND = "batch"
+Position = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 _ID = re.compile(r"[0-9a-f]{24}")
 
 Key = Annotated[str, Field(min_length=1, max_length=1024)]
@@ -89,11 +93,15 @@ def router(
     def full(exc: BatchesFull) -> Problem:
         return Problem.later("too-many" if exc.share else "busy", f"{exc}; try again later", 30)
 
-    def stands(batch: str, start: int, limit: int, status: int = 200) -> Response:
-        found = batches.status(batch, start, limit) if _ID.fullmatch(batch) else None
+    def stands(batch: str, cursor: str | None, limit: int, status: int = 200) -> Response:
+        starts = None if cursor is None else paging.opened(cursor, KIND, [batch], list[Position])
+        found = batches.status(batch, starts, limit) if _ID.fullmatch(batch) else None
         if found is None:
             raise Problem("not-found", "no batch has this id")
-        return responses.json(found, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
+        body = {name: value for name, value in msgspec.structs.asdict(found).items() if name != "further"}
+        body["created_at"] = rfc3339(found.created_at)
+        body["cursor"] = None if found.further is None else paging.sealed(KIND, [batch], found.further)
+        return responses.json(body, status, {"Location": f"/v1/batches/{batch}"} if status == 202 else None)
 
     @routes.post("/v1/batches", status_code=202, response_model=models.Batch, dependencies=writing,
                  operation_id="createBatch", summary="Create a batch",
@@ -119,12 +127,16 @@ def router(
             admission.admit(caller, 1 if known else len(keys), wanted.segment)
             segments.request([f"{options.bucket}/{key}" for key in keys], wanted.segment)
             batch = batches.of_keys(keys, announce=not known, force=wanted.force, owner=caller.name)
-        return stands(batch, 0, 50, 202)
+        return stands(batch, None, 50, 202)
 
     @routes.get("/v1/batches/{id}", response_model=models.Batch, responses=usual, dependencies=reading,
                 operation_id="getBatch", summary="Get the state of a batch")  # fmt: skip
     def batch(id: str, limit: paging.Limit = 50, cursor: paging.Cursor = None) -> Response:  # noqa: A002
-        """The number of its objects by state, and a page of the objects without tags and the reasons."""
-        return stands(id, paging.position(cursor), limit)
+        """The number of its objects by state, and a page of the objects without tags and the reasons.
+
+        The objects are listed in the order in which they ended. `gone` ones are named, too: they are not in the
+        bucket, or are excluded by the filter.
+        """
+        return stands(id, cursor, limit)
 
     return routes

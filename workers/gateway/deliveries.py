@@ -10,9 +10,12 @@ from workers.gateway import paging, responses, webhook_models
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
-from workers.images.ranked_lists import INVALID_CURSOR
+from workers.images.kept_lists import INVALID_CURSOR
+from workers.lifecycle.times import public
 from workers.notifying.dead_letters import DeadLetters, is_id
 from workers.notifying.receivers import NAME, Receivers
+
+KIND = "dead letters"
 
 
 def router(dead: DeadLetters, receivers: Receivers, access: Access) -> APIRouter:
@@ -35,10 +38,12 @@ def router(dead: DeadLetters, receivers: Receivers, access: Access) -> APIRouter
         receiver: Annotated[str | None, Query(pattern=NAME, description="Only of this receiver.")] = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
-        if cursor is not None and not is_id(cursor):
+        after = None if cursor is None else paging.opened(cursor, KIND, [], str)
+        if after is not None and not is_id(after):
             raise Problem("bad-request", INVALID_CURSOR)
-        found = dead.list(limit, cursor, receiver)
-        return responses.json({"deliveries": found, "cursor": found[-1].id if len(found) == limit else None})
+        found = dead.list(limit + 1, after, receiver)
+        more = paging.sealed(KIND, [receiver], found[limit - 1].id) if len(found) > limit else None
+        return responses.json({"deliveries": public(found[:limit]), "cursor": more})
 
     @routes.post("/v1/webhooks/dead/{id}:replay", status_code=202, responses=usual,
                  operation_id="replayDeadLetter", summary="Send a failed webhook delivery again")  # fmt: skip

@@ -21,6 +21,7 @@ from workers.gateway.segments import SegmentationMethod
 from workers.gateway.services import Options, Services
 from workers.gateway.upload_slots import Slot
 from workers.gateway.uploads import Uploads, new_id
+from workers.lifecycle.times import rfc3339
 
 LIFETIME_S = 3600
 
@@ -62,7 +63,7 @@ class Forms:
         url, fields = await anyio.to_thread.run_sync(self._form, name, wanted, size, caller, base, expires_at)
         return name, {
             "id": name, "url": url, "method": "POST", "fields": fields, "max_bytes": size.stop - 1,
-            "expires_at": expires_at,
+            "expires_at": rfc3339(expires_at),
         }  # fmt: skip
 
     def _form(

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Annotated, Protocol
 
 import anyio
 import anyio.to_thread
+import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
 from tasks.duplicates import Group
 from tasks.message_parts import place_of
+from vectordb.decoders import from_msgpack
 from workers.gateway import paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
+from workers.lifecycle.record_reader import Records
 
 AT_ONCE = 4  # concurrent requests; each holds a thread while images are compared
+
+
+LEAST = 2  # copies of a group
+KIND = "duplicates"
+
+
+class _Item(msgspec.Struct, frozen=True, array_like=True):
+    """A group as it is kept, with the number of all groups, and the bytes that these waste."""
+
+    total: int
+    wasted: int
+    group: Group
 
 
 class CopyModel(BaseModel):
@@ -56,13 +72,13 @@ class Finder(Protocol):
         ...
 
 
-def router(finder: Finder, access: Access) -> APIRouter:
+def router(finder: Finder, records: Records, access: Access, walks: paging.Walks) -> APIRouter:
     """The route."""
     routes = APIRouter(tags=["search"])
     threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes work if no worker answers
 
     @routes.get(
-        "/v1/duplicates", response_model=Duplicates, responses=responses.problems(400, 422, 429, 503),
+        "/v1/duplicates", response_model=Duplicates, responses=responses.problems(400, 410, 422, 429, 503),
         dependencies=[Depends(access.needing(Scope.READ))], operation_id="listDuplicates", summary="List duplicates",
     )  # fmt: skip
     async def duplicates(
@@ -70,16 +86,43 @@ def router(finder: Finder, access: Access) -> APIRouter:
         cursor: paging.Cursor = None,
         refresh: Annotated[bool, Query(description="Compare again; else a result may be a minute old.")] = False,  # noqa: FBT002 -- a parameter of a URL
     ) -> Response:
-        """Groups of copies of one picture: resized, compressed, turned or mirrored. Nothing is deleted."""
-        start = paging.position(cursor)
-        finding = partial(finder.find, fresh=refresh and start == 0)
-        groups = await anyio.to_thread.run_sync(finding, limiter=threads)
-        page = [_shown(group) for group in groups[start : start + limit]]
-        more = str(start + limit) if start + limit < len(groups) else None
-        total = sum(group.wasted for group in groups)
-        return responses.json({"groups": page, "total": len(groups), "wasted": total, "cursor": more})
+        """Groups of copies of one picture: resized, compressed, turned or mirrored. Nothing is deleted.
+
+        Further pages have the groups of the first one, without images that were removed since. They are kept for ten
+        minutes after each page.
+        """
+        paged = partial(page, limit, cursor, fresh=refresh)
+        return await anyio.to_thread.run_sync(paged, limiter=threads)
+
+    def page(limit: int, cursor: str | None, *, fresh: bool) -> Response:
+        if cursor is not None:
+            rows, more = walks.further(KIND, [], limit, cursor, present)
+        else:
+            groups = finder.find(fresh=fresh)
+            sums = len(groups), sum(group.wasted for group in groups)
+            items = [msgspec.msgpack.encode(_Item(*sums, group)) for group in groups]
+            rows, more = walks.kept(KIND, [], limit, items, present)
+        total, wasted = (rows[0].total, rows[0].wasted) if rows else (0, 0)
+        return responses.json({
+            "groups": [_shown(row.group) for row in rows], "total": total, "wasted": wasted, "cursor": more,
+        })  # fmt: skip
+
+    def present(items: Sequence[bytes]) -> list[_Item | None]:
+        """The groups without copies that were removed; those that have no copies any more are left out."""
+        rows = [from_msgpack(item, _Item) for item in items]
+        oids = list({copy.id for row in rows for copy in row.group.copies})
+        there = {oid for oid, head in zip(oids, records.heads.of(oids), strict=True) if head is not None}
+        return [_left(row, there) for row in rows]
 
     return routes
+
+
+def _left(row: _Item, there: Collection[str]) -> _Item | None:
+    left = tuple(copy for copy in row.group.copies if copy.id in there)
+    if len(left) == len(row.group.copies):
+        return row
+    group = Group(left, sum(copy.bytes for copy in left[1:]))
+    return None if len(left) < LEAST else _Item(row.total, row.wasted, group)
 
 
 def _shown(group: Group) -> dict[str, object]:

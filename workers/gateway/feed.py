@@ -17,6 +17,7 @@ from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.event_streams import Streams, event
 from workers.gateway.problems import Problem
 from workers.lifecycle.record_reader import FeedItem, Records
+from workers.lifecycle.record_view import public_json
 from workers.redis.streams import entry_order
 
 PAGE = 100
@@ -47,7 +48,7 @@ async def items(records: Records, broadcaster: Broadcaster, after: str) -> Async
 def _event(item: FeedItem) -> bytes:
     if item.record is None:
         return event(msgspec.json.encode(item.removed), name="removed", id=item.id)
-    return event(item.record.json(), name=item.record.state, id=item.id)
+    return event(public_json(item.record), name=item.record.state, id=item.id)
 
 
 def router(records: Records, broadcaster: Broadcaster, access: Access, streams: Streams) -> APIRouter:

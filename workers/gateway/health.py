@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from typing import Any
 
 import anyio.to_thread
@@ -25,6 +24,7 @@ from workers.gateway.event_streams import Streams
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.webhook_metrics import of_receivers
+from workers.lifecycle.times import public, rfc3339, rfc3339_or_none
 from workers.outages.board import Outage
 
 FULL = "full or read-only"  # what everybody may know of a disk
@@ -133,7 +133,7 @@ class _Rest(Collector):
 def held_removals(services: Services) -> list[dict[str, Any]]:
     """Held removals in the form of the ``HeldRemovals`` schema."""
     with contextlib.suppress(Transient):  # which is an outage
-        return [asdict(hold) for hold in services.holds.active()]
+        return [{**asdict(hold), "since": rfc3339(hold.since)} for hold in services.holds.active()]
     return []
 
 
@@ -146,7 +146,7 @@ def covered(services: Services) -> dict[str, Any]:
 def described(standing: Iterable[Outage], now: float) -> list[dict[str, Any]]:
     """Outages in the form of the ``Outage`` schema."""
     return [
-        {"name": one.name, "reason": one.reason, "since": one.since or now,
+        {"name": one.name, "reason": one.reason, "since": rfc3339(one.since or now),
          "seconds": round(max(0.0, now - (one.since or now)), 1), "waiting": one.waiting}
         for one in standing
     ]  # fmt: skip
@@ -163,11 +163,9 @@ def anonymous(missing: dict[str, str], outages: list[dict[str, Any]]) -> dict[st
     return {name: FULL if name == "disk" else away(since.get(name)) for name in missing}
 
 
-def away(since: float | None = None) -> str:
-    """What everybody may know of an unavailable service. ``since``: Unix seconds."""
-    if since is None:
-        return "away"
-    return f"away since {datetime.fromtimestamp(since, UTC).isoformat(timespec='seconds').replace('+00:00', 'Z')}"
+def away(since: str | None = None) -> str:
+    """What everybody may know of an unavailable service. ``since``: RFC 3339."""
+    return "away" if since is None else f"away since {since}"
 
 
 class Measuring:
@@ -270,12 +268,13 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         return responses.json({
             "bucket": options.bucket, "counts": services.records.counts(),
             "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
-            "captions_version": version, "flower": options.flower, "models": services.models_in_use.read(),
+            "captions_version": version, "flower": options.flower, "models": public(services.models_in_use.read()),
             "queues": depths and msgspec.to_builtins(depths),
             "outages": described(standing, now), "held_removals": held_removals(services),
-            "sources": dict(services.sources.conditions()), "image_index": services.images_standing.read(),
-            "coverage": covered(services), "webhooks": services.receivers.standing(),
-            "data_loss": services.losses.read(), "refilling_since": services.refill.since(),
+            "sources": public(dict(services.sources.conditions())),
+            "image_index": public(services.images_standing.read()),
+            "coverage": covered(services), "webhooks": public(services.receivers.standing()),
+            "data_loss": public(services.losses.read()), "refilling_since": rfc3339_or_none(services.refill.since()),
         })  # fmt: skip
 
     @routes.get(

@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import re
 import time
-import zlib
 from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import anyio.to_thread
-import msgspec
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from tasks.message_parts import place_of
-from workers.gateway import models, paging, record_models, responses
+from vectordb.errors import Transient
+from workers.gateway import record_models, responses
 from workers.gateway.access import Access, Caller
 from workers.gateway.admission import Admission
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.event_streams import Streams, event
+from workers.gateway.own_metadata import OwnMetadata
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import Again, answered, answered_again, document, etag, matches
 from workers.gateway.services import Options, Services
+from workers.gateway.views import shown, since
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
-from workers.lifecycle.record import as_state
+from workers.lifecycle.record_view import FULL, View
 
 LONGEST_WAIT = 60.0  # seconds
 LONGEST_STREAM = 3600.0
@@ -41,14 +43,8 @@ Wait = Annotated[
         description="Seconds to wait for the final state, or with If-None-Match for a change.",
     ),
 ]
-Since = Annotated[
-    float,
-    Query(
-        ge=0,
-        allow_inf_nan=False,
-        description="Ignore a record whose `finished_at` is not later than this.",
-    ),
-]
+Since = Annotated[float, Depends(since)]
+Shown = Annotated[View, Depends(shown)]
 Match = Annotated[str | None, Header(alias="If-None-Match")]
 
 
@@ -61,6 +57,7 @@ class Images:
         self._broadcaster = broadcaster
         self._spellings = services.spellings
         self._admission = admission
+        self.own_metadata = OwnMetadata(services.store)
 
     def key(self, name: str) -> str:
         """The key of an upload. Raises ``Problem`` for an invalid id."""
@@ -95,17 +92,22 @@ class Images:
     def look(self, oid: str, since: float = 0.0) -> Progress:
         """The progress of an object. Blocks. Raises ``Problem`` if it does not exist or is not tagged."""
         (progress,) = self._services.progress.look([oid], since)
-        if progress is not None:
-            return progress
+        if progress is not None and not progress.forgotten:
+            return self.own_metadata.described(progress)
         bucket, key = place_of(oid)
-        info = self._services.store.stat(bucket, key)  # its event may not have been handled yet
+        # its event may not have been handled yet, or what was deleted is entered by an event from before
+        info = self._services.store.stat(bucket, key)
         if info is None:
             hint = "" if key.startswith(self._options.upload_prefix) else self._spellings.hint(bucket, key)
             raise Problem("not-found", f"the image does not exist{hint}")
         if (rule := self._services.ignored_by(key)) is not None:
             raise Problem("ignored", f"objects of this key are not tagged: {rule}")
-        (progress,) = self._services.progress.look([oid], since)
-        return progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
+        self.own_metadata.note(oid, info.ref.etag, info.user_metadata)
+        if progress is None:
+            (progress,) = self._services.progress.look([oid], since)
+        return self.own_metadata.described(
+            progress or Progress(bucket=bucket, key=key, etag=info.ref.etag, state="queued")
+        )
 
     async def settled(self, oid: str, wait: float, since: float = 0.0, known: str | None = None) -> Progress:
         """The progress once it is final, or differs from the ETag ``known``, or after ``wait`` seconds."""
@@ -117,13 +119,13 @@ class Images:
         assert progress is not None  # noqa: S101 -- there is always a first step
         return progress
 
-    async def stream(self, oid: str, since: float) -> AsyncIterator[bytes]:
+    async def stream(self, oid: str, since: float, view: View = FULL) -> AsyncIterator[bytes]:
         """Each step as an event; the last one is final."""
         last = ""
         async for progress in self._broadcaster.steps(oid, lambda: self.look(oid, since), LONGEST_STREAM):
             if (tag := etag(progress)) != last:
                 last = tag
-                yield event(document(progress, self.id(progress.key)), name="state")
+                yield event(document(progress, self.id(progress.key), view), name="state")
 
     def forget(self, name: str) -> None:
         """Delete an upload. Raises ``Problem`` if it does not exist."""
@@ -137,11 +139,14 @@ class Images:
         if self._services.store.stat(bucket, key) is None:
             hint = self._spellings.hint(bucket, key) if missing is None else ""
             raise Problem("not-found", missing or f"the object does not exist{hint}")
+        self._services.progress.forget(oid)  # first: an event from before may still enter the object
         self._services.store.remove(bucket, key)
         self._services.inbox.append([ObjectEvent("removed", bucket, key, requested=True)])
+        with contextlib.suppress(Transient):  # the dispatcher repeats it
+            self._services.forget([oid])
 
-    def again(self, oid: str, caller: Caller, *, only_final: bool = False, method: str | None = None) -> Progress:
-        """Tag an object again, if there is room for it. Returns its progress before. Raises ``Problem``.
+    def again(self, oid: str, caller: Caller, *, only_final: bool = False, method: str | None = None) -> Again:
+        """Tag an object again, if there is room for it. Raises ``Problem``.
 
         ``only_final``: do not restart an object that is being processed. ``method``: the requested segmentation
         method, whose request is stored before.
@@ -151,44 +156,12 @@ class Images:
         if method is not None:
             self._services.segmentation_requests.ask([oid], method)
         bucket, key = place_of(oid)
-        self._services.inbox.append([ObjectEvent("created", bucket, key, force=before.final or not only_final)])
-        return before
+        again = ObjectEvent("created", bucket, key, force=before.final or not only_final)
+        self._services.inbox.append([again], mark=again.force)
+        return Again(self.look(oid, before.finished_at or 0.0), before.finished_at)
 
 
-def document(progress: Progress, name: str | None) -> bytes:
-    """The JSON of the ``Progress`` schema. ``name``: the id of an upload."""
-    body = {"id": name, **{field: getattr(progress, field) for field in progress.__struct_fields__}}
-    return msgspec.json.encode(body)
-
-
-def etag(progress: Progress) -> str:
-    """The ETag of a progress. It changes with each step, but not with the position in the queue."""
-    version = f"{progress.etag} {progress.state} {progress.attempts} {progress.fault} {progress.finished_at}"
-    if progress.record is not None:  # people may have said something of it
-        version += f" {zlib.crc32(bytes(progress.record))}"
-    return f'W/"{hashlib.sha256(version.encode("utf-8", "surrogateescape")).hexdigest()[:16]}"'
-
-
-def matches(condition: str, tag: str) -> bool:
-    """Whether an If-None-Match has this ETag, by the weak comparison of RFC 9110."""
-    named = [part.strip().removeprefix("W/") for part in condition.split(",")]
-    return "*" in named or tag.removeprefix("W/") in named
-
-
-def answered(progress: Progress, name: str | None, *, status: int = 200) -> Response:
-    """A response with the progress and its ETag."""
-    headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
-    return Response(document(progress, name), status, headers, "application/json")
-
-
-def answered_again(before: Progress, name: str | None, address: str) -> Response:
-    """A response for an object that is processed again; ``Location`` is the URL to wait for its new record."""
-    answer = answered(before, name, status=202)
-    answer.headers["Location"] = f"{address}?since={before.finished_at or 0.0!r}"
-    return answer
-
-
-def router(images: Images, services: Services, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list of routes
+def router(images: Images, access: Access, streams: Streams) -> APIRouter:  # noqa: C901 -- a list of routes
     """The routes."""
     routes = APIRouter(tags=["images"])
     reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
@@ -199,30 +172,38 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         "dependencies": reading,
     }
 
-    async def polled(oid: str, wait: float, since: float, match: str | None, name: str | None) -> Response:
+    async def polled(
+        oid: str, wait: float, since: float, match: str | None, name: str | None, view: View
+    ) -> Response:
         begin = time.monotonic()
         progress = await images.settled(oid, wait, since, match)
         if match is not None and matches(match, etag(progress)):
             return Response(status_code=304, headers={"ETag": etag(progress)})
-        answer = answered(progress, name)
+        answer = answered(progress, name, view=view)
         if not progress.final:
             answer.headers["Retry-After"] = "1" if time.monotonic() - begin < 1 else "0"
         return answer
 
-    def streamed(oid: str, since: float) -> StreamingResponse:
-        return streams.response(images.stream(oid, since))
+    def streamed(oid: str, since: float, view: View) -> StreamingResponse:
+        return streams.response(images.stream(oid, since, view))
 
     @routes.get("/v1/images/{id}", **known, operation_id="getImage", summary="Get an uploaded image")
-    async def image(id: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:  # noqa: A002
+    async def image(
+        id: str,  # noqa: A002
+        since: Since,
+        view: Shown,
+        wait: Wait = 0.0,
+        match: Match = None,
+    ) -> Response:
         """The progress of an uploaded image, with its record once it is final."""
-        return await polled(images.oid(id), wait, since, match, id)
+        return await polled(images.oid(id), wait, since, match, id, view)
 
     @routes.get("/v1/images/{id}/events", **responses.stream(404, 422, 429, 503), dependencies=reading,
                 operation_id="watchImage", summary="Watch an uploaded image")  # fmt: skip
-    async def image_events(id: str, since: Since = 0.0) -> Response:  # noqa: A002
+    async def image_events(id: str, since: Since, view: Shown) -> Response:  # noqa: A002
         """Each step of an image as server-sent events, up to the final one."""
         await anyio.to_thread.run_sync(images.look, images.oid(id))
-        return streamed(images.oid(id), since)
+        return streamed(images.oid(id), since, view)
 
     @routes.delete(
         "/v1/images/{id}", status_code=204, responses=usual | responses.problems(404), dependencies=writing,
@@ -233,51 +214,39 @@ def router(images: Images, services: Services, access: Access, streams: Streams)
         images.forget(id)
         return Response(status_code=204)
 
-    again: Any = {
+    asked: Any = {
         "status_code": 202, "response_model": record_models.Progress, "responses": usual | responses.problems(404),
         "dependencies": writing,
     }  # fmt: skip
 
-    @routes.post("/v1/images/{id}:retag", **again, operation_id="retagImage", summary="Tag an uploaded image again")
+    @routes.post("/v1/images/{id}:retag", **asked, operation_id="retagImage", summary="Tag an uploaded image again")
     def retag_image(request: Request, id: str) -> Response:  # noqa: A002
         """Tag an uploaded image again. `Location` is the URL to wait for the new record."""
         return answered_again(images.again(images.oid(id), request.state.caller), id, f"/v1/images/{id}")
 
     @routes.post(
-        "/v1/objects/{bucket}/{key:path}:retag", **again, operation_id="retagObject", summary="Tag an object again"
+        "/v1/objects/{bucket}/{key:path}:retag", **asked, operation_id="retagObject", summary="Tag an object again"
     )
     def retag_object(request: Request, bucket: str, key: str) -> Response:
         """Tag an object again. `Location` is the URL to wait for the new record."""
-        before = images.again(images.found(bucket, key), request.state.caller)
-        return answered_again(before, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
+        again = images.again(images.found(bucket, key), request.state.caller)
+        return answered_again(again, images.id(key), quote(f"/v1/objects/{bucket}/{key}"))
 
     @routes.get(
         "/v1/objects/{bucket}/{key:path}:events", **responses.stream(404, 422, 429, 503), dependencies=reading,
         operation_id="watchObject", summary="Watch an object",
     )  # fmt: skip
-    async def object_events(bucket: str, key: str, since: Since = 0.0) -> Response:
+    async def object_events(bucket: str, key: str, since: Since, view: Shown) -> Response:
         """Each step of an object as server-sent events, up to the final one."""
         oid = await images.find(bucket, key)
         await anyio.to_thread.run_sync(images.look, oid)
-        return streamed(oid, since)
+        return streamed(oid, since, view)
 
     @routes.get("/v1/objects/{bucket}/{key:path}", **known, operation_id="getObject", summary="Get an object")
-    async def object_(bucket: str, key: str, wait: Wait = 0.0, since: Since = 0.0, match: Match = None) -> Response:
-        """The progress of an object of the bucket, with its record once it is final."""
-        return await polled(await images.find(bucket, key), wait, since, match, images.id(key))
-
-    @routes.get("/v1/objects", response_model=models.Records, responses=usual, dependencies=reading,
-                operation_id="listObjects", summary="List records")  # fmt: skip
-    def newest(
-        state: Annotated[record_models.State | None, Query(description="Only records in this state.")] = None,
-        limit: paging.Limit = 50,
-        cursor: paging.Cursor = None,
+    async def object_(
+        bucket: str, key: str, since: Since, view: Shown, wait: Wait = 0.0, match: Match = None
     ) -> Response:
-        """Records of all objects, newest first."""
-        start = paging.position(cursor)
-        found = services.records.bodies(start, limit, as_state(state) if state else None)
-        more = str(start + limit) if len(found) == limit else None
-        readable = [msgspec.Raw(body) for body in found if body is not None]
-        return responses.json({"objects": readable, "cursor": more})
+        """The progress of an object of the bucket, with its record once it is final."""
+        return await polled(await images.find(bucket, key), wait, since, match, images.id(key), view)
 
     return routes

@@ -5,11 +5,12 @@ msgspec writes the responses; a test checks them against these schemas.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, Record
+from workers.gateway.record_models import Error, PartialRecord, Record
 from workers.gateway.webhook_models import WebhookReceiver
 
 
@@ -35,13 +36,13 @@ class DirectUpload(BaseModel):
     method: Literal["POST"]
     fields: dict[str, str]
     max_bytes: int = Field(description="Maximum bytes of the image.")
-    expires_at: float
+    expires_at: datetime
 
 
 class Records(BaseModel):
     """A page of records."""
 
-    objects: list[Record]
+    objects: list[Record | PartialRecord]
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
 
 
@@ -68,7 +69,7 @@ class TaggedObject(BaseModel):
     score: float
     implied: bool = Field(description="`tag` is not the requested one and implies it: egyptian cat for cat.")
     segment: bool = Field(description="`tag` is the label of a segment.")
-    record: Record
+    record: Record | PartialRecord
 
 
 class Tagged(BaseModel):
@@ -84,19 +85,19 @@ class Batch(BaseModel):
     """The state of a batch."""
 
     id: str
-    created_at: float
+    created_at: datetime
     complete: bool = Field(description="All objects of the batch are listed.")
     finished: bool = Field(description="All objects of the batch have a final state.")
     total: int
     counts: dict[str, int] = Field(
         description="Number of objects by state. `gone`: not in the bucket, or excluded by the filter."
     )
-    failures: list[Failure]
+    failures: list[Failure] = Field(description="In the order in which they ended.")
     cursor: str | None = Field(description="Pass it to get more failures; null on the last page.")
 
 
 class Failure(BaseModel):
-    """An object of a batch without tags, and the reason."""
+    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter."""
 
     bucket: str
     key: str
@@ -141,7 +142,7 @@ class Outage(BaseModel):
 
     name: str
     reason: str
-    since: float
+    since: datetime
     seconds: float = Field(description="Duration of the outage.")
     waiting: int | None = Field(description="Number of objects that wait for the service, if known.")
 
@@ -153,22 +154,22 @@ class HeldRemovals(BaseModel):
     missing: int = Field(description="Number of missing objects.")
     known: int = Field(description="Number of objects with a record.")
     reason: str
-    since: float
+    since: datetime
 
 
 class Source(BaseModel):
     """The state of an event source. `deaf`: the server accepts the connection but sends no events."""
 
     state: Literal["working", "deaf", "away", "refused"]
-    since: float
+    since: datetime
     reason: str
-    at: float = Field(description="When the state was last reported.")
+    at: datetime = Field(description="When the state was last reported.")
 
 
 class ImageIndexStanding(BaseModel):
     """The last comparison of the index of images with the records."""
 
-    at: float = Field(description="When, in Unix seconds.")
+    at: datetime = Field(description="When.")
     records: int = Field(description="Number of tagged images, without those in progress.")
     indexed: int = Field(description="Number of these that are in the index.")
     faults: dict[str, int] = Field(description="Number of faults by kind, before their repair.")
@@ -186,7 +187,7 @@ class Coverage(BaseModel):
 class DataLoss(BaseModel):
     """The last loss of all keys of Redis. Numbers are those of a few seconds before; 0 if they are not known."""
 
-    at: float = Field(description="When it was noticed, in Unix seconds.")
+    at: datetime = Field(description="When it was noticed.")
     records: int = Field(description="Number of records, which are made again from the bucket.")
     unfinished: int = Field(description="Number of objects that waited or were in progress; they are found again.")
     api_keys: int = Field(description="Number of lost API keys: create them again.")
@@ -222,7 +223,7 @@ class ModelInUse(BaseModel):
     batch: int = Field(description="Images, texts or points at once at most. Halved when memory was full.")
     hardware: str
     reason: str = Field(description="Why the CPU is used although an accelerator seems to be present, or empty.")
-    at: float = Field(description="When the worker last reported it, in Unix seconds.")
+    at: datetime = Field(description="When the worker last reported it.")
 
 
 class Status(BaseModel):
@@ -242,8 +243,8 @@ class Status(BaseModel):
     coverage: Coverage
     webhooks: list[WebhookReceiver] = Field(description="The receivers of webhooks, and how they stand.")
     data_loss: DataLoss | None = Field(description="The last loss of all keys of Redis, for a week.")
-    refilling_since: float | None = Field(
-        description="Redis was empty then, in Unix seconds, and the bucket was not compared completely since."
+    refilling_since: datetime | None = Field(
+        description="Redis was empty then, and the bucket was not compared completely since."
     )
 
 

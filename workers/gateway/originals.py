@@ -20,8 +20,9 @@ from workers.gateway import responses
 from workers.gateway.access import Access
 from workers.gateway.admission import Places
 from workers.gateway.api_keys import Scope
-from workers.gateway.images import Images, matches
+from workers.gateway.images import Images
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import matches
 from workers.gateway.services import Options
 from workers.stores.store import ObjectStore
 

@@ -5,9 +5,10 @@ msgspec writes the responses; a test checks them against these schemas.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Optional
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, create_model
 
 State = Literal["done", "failed", "dead", "skipped"]
 
@@ -169,7 +170,7 @@ class Record(BaseModel):
     error: Error | None
     segmentation: Segmentation | None = Field(description="Present if a segmentation was requested.")
     version_id: str | None
-    finished_at: float
+    finished_at: datetime
     media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
     unknown_because: Unknown | None = Field(description="Null if the image has tags, and in older records.")
     rejected: list[str] | None = Field(default=None, description="Labels that a person rejected; absent without any.")
@@ -178,10 +179,31 @@ class Record(BaseModel):
     metadata: dict[str, str] | None = Field(
         default=None, description="What the owner of the object wrote beside it; absent without any."
     )
+    accepted_at: datetime | None = Field(default=None, description="When the object was accepted; absent if unknown.")
+    stages: dict[str, datetime] | None = Field(
+        default=None, description="When it entered each stage; empty or absent if unknown. See `timings_ms`."
+    )
+
+
+def partial(model: type[BaseModel], name: str, description: str) -> Any:
+    """The model of an object that has some fields of another one."""
+    fields: Any = {
+        field: (Optional[about.annotation], Field(default=None, description=about.description))  # noqa: UP045 -- of a value
+        for field, about in model.model_fields.items()
+    }
+    return create_model(name, __doc__=description, **fields)
+
+
+if TYPE_CHECKING:
+    PartialRecord = Record
+else:
+    PartialRecord = partial(
+        Record, "PartialRecord", "The requested `fields` of a record, or one without evidence (`view=brief`)."
+    )
 
 
 class Progress(BaseModel):
-    """The state of an object. Times are Unix seconds."""
+    """The state of an object."""
 
     id: str | None = Field(description="The id of an upload; null for other objects.")
     bucket: str
@@ -192,10 +214,15 @@ class Progress(BaseModel):
         "done", "failed", "dead", "skipped",
     ]  # fmt: skip
     position: int | None = Field(description="Number of objects ahead in the queue.")
-    accepted_at: float | None
-    stages: dict[str, float] = Field(description="When the object reached each stage.")
+    accepted_at: datetime | None
+    stages: dict[str, datetime] = Field(description="When the object reached each stage; kept once it is finished.")
     attempts: int
     fault: str | None = Field(description="The temporary fault that the object waits for.")
-    record: Record | None = Field(description="Present once the state is final.")
-    finished_at: float | None
-    previous: Record | None = Field(description="The last record of this version, while it is tagged again.")
+    file_name: str | None = Field(description="The name of the uploaded file.")
+    client_id: str | None = Field(description="The client's own id.")
+    metadata: dict[str, str] = Field(description="What the owner of the object wrote beside it.")
+    record: Record | PartialRecord | None = Field(description="Present once the state is final.")
+    finished_at: datetime | None
+    previous: Record | PartialRecord | None = Field(
+        description="The last record of this version, while it is tagged again."
+    )

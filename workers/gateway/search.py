@@ -17,11 +17,13 @@ from workers.gateway.body_memory import lease_of
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
+from workers.gateway.views import Brief, Fields, view_of
 from workers.images.finding import Asked, FoundPage, NothingAsked, NoVector
+from workers.images.kept_lists import CursorExpired
 from workers.images.query_image import BadQueryImage
-from workers.images.ranked_lists import CursorExpired
 from workers.images.search_filter import BadTime, SearchFilter
 from workers.lifecycle.record import State
+from workers.lifecycle.record_view import FULL, View
 
 AT_ONCE = 8  # concurrent searches; each holds a thread
 IMAGES_AT_ONCE = 4  # concurrent searches with an image, which is kept in memory
@@ -71,6 +73,17 @@ class Filters:
         return SearchFilter.of(*self._given, self._after, self._before, self._state)
 
 
+HIT_FIELDS = tuple(search_models.FoundImage.model_fields)
+
+
+def shown_hits(
+    fields: Fields = [],  # noqa: B006 -- FastAPI copies it
+    view: Brief = "full",
+) -> View:
+    """How much of the hits is shown, as a FastAPI dependency; they have no evidence in any case."""
+    return view_of(fields, view, HIT_FIELDS)
+
+
 class Searches:
     """Runs searches in threads of their own, so that other routes work if no worker answers."""
 
@@ -82,29 +95,29 @@ class Searches:
         self._threads = anyio.CapacityLimiter(AT_ONCE)
         self._places = Places(IMAGES_AT_ONCE, "searches with an image")
 
-    async def find(self, asked: Asked, limit: int, cursor: str | None = None) -> Response:
+    async def find(self, asked: Asked, limit: int, view: View = FULL, cursor: str | None = None) -> Response:
         """The response with a page. Raises ``Problem``."""
         try:
             page = await anyio.to_thread.run_sync(self._finder.find, asked, limit, cursor, limiter=self._threads)
         except (NothingAsked, NoVector, BadQueryImage, CursorExpired) as exc:
             raise _problem(exc) from exc
-        return responses.json(self._body(page))
+        return responses.json(self._body(page, view))
 
     def object(self, bucket: str | None, key: str) -> tuple[str, str]:
         """Bucket and key of the object that is meant. Blocks."""
         bucket = bucket or self._options.bucket
         return bucket, self._spellings.find(bucket, key)
 
-    async def find_like(self, request: Request, where: SearchFilter, limit: int) -> Response:
+    async def find_like(self, request: Request, where: SearchFilter, limit: int, view: View) -> Response:
         """The response for the image of a request. Raises ``Problem``."""
         with self._places.place(request.state.caller):
             body = await received(request, self._options.max_object_bytes, video=self._options.video)
             data = await body.whole_within(lease_of(request))
-            return await self.find(Asked(where, image=data), limit)
+            return await self.find(Asked(where, image=data), limit, view)
 
-    def _body(self, page: FoundPage) -> dict[str, Any]:
+    def _body(self, page: FoundPage, view: View) -> dict[str, Any]:
         return {
-            "images": [{"id": self._images.id(one.record.key), **one.row()} for one in page.images],
+            "images": [view.row({"id": self._images.id(one.record.key), **one.row()}) for one in page.images],
             "found_by": page.found_by,
             "truncated": page.truncated, "cursor": page.cursor, "hint": page.hint,
             **page.coverage.row(),
@@ -131,6 +144,7 @@ def router(services: Services, options: Options, images: Images, access: Access)
                 summary="Search images", responses=responses.problems(400, 404, 410, 422, 429, 503))  # fmt: skip
     async def search(
         filters: Annotated[Filters, Depends()],
+        view: Annotated[View, Depends(shown_hits)],
         q: Annotated[str, Query(max_length=1000, description="A text: what the images show, or a tag.")] = "",
         like: Annotated[
             str | None,
@@ -151,20 +165,23 @@ def router(services: Services, options: Options, images: Images, access: Access)
             raise Problem("bad-request", "give q or like, not both")
         where = filters.where()
         if like is None:
-            return await searches.find(Asked(where, q.strip()), limit, cursor)
+            return await searches.find(Asked(where, q.strip()), limit, view, cursor)
         found = await anyio.to_thread.run_sync(searches.object, filters.bucket, like)
-        return await searches.find(Asked(where, like=found), limit, cursor)
+        return await searches.find(Asked(where, like=found), limit, view, cursor)
 
     @routes.post("/v1/search", response_model=search_models.FoundImages, operation_id="searchImagesByImage",
                  summary="Search images by an image", openapi_extra=openapi.QUERY_IMAGE_BODY,
                  responses=responses.problems(400, 408, 413, 415, 422, 429, 503))  # fmt: skip
     async def search_by_image(
-        request: Request, filters: Annotated[Filters, Depends()], limit: paging.Limit = 50
+        request: Request,
+        filters: Annotated[Filters, Depends()],
+        view: Annotated[View, Depends(shown_hits)],
+        limit: paging.Limit = 50,
     ) -> Response:
         """Images that look like the image in the body, nearest first. The image is not kept.
 
         The body is the image, or a form whose first file is the image. Further pages: `GET` with the `cursor`.
         """
-        return await searches.find_like(request, filters.where(), limit)
+        return await searches.find_like(request, filters.where(), limit, view)
 
     return routes

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, State
+from workers.gateway.record_models import Error, State, partial
 
 
 class BriefTag(BaseModel):
@@ -44,16 +45,22 @@ class FoundImage(BaseModel):
     all_tags: list[BriefTag] = Field(description="All tags of the image.")
     unknown: bool = Field(description="No tag is sure enough.")
     taken_at: str | None = Field(description="When the image was taken, RFC 3339; without a zone if none is known.")
-    finished_at: float = Field(description="When the image was tagged.")
+    finished_at: datetime = Field(description="When the image was tagged.")
     file_name: str | None = Field(description="The name of the uploaded file.")
     client_id: str | None = Field(description="The client's own id.")
     all_metadata: dict[str, str] = Field(description="All that the owner of the object wrote beside it.")
 
 
+if TYPE_CHECKING:
+    PartialImage = FoundImage
+else:
+    PartialImage = partial(FoundImage, "PartialImage", "The requested `fields` of a hit.")
+
+
 class FoundImages(BaseModel):
     """A page of images, best first; with a filter alone, those that were tagged last first."""
 
-    images: list[FoundImage]
+    images: list[FoundImage | PartialImage]
     found_by: Literal["text", "image", "filters"]
     truncated: bool = Field(
         description="There may be more images than this search lists, which are at most 1,000: add filters."

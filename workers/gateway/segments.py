@@ -12,8 +12,9 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from workers.gateway import record_models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
-from workers.gateway.images import Images, Match, answered_again, matches
+from workers.gateway.images import Images, Match
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import answered_again, matches
 from workers.gateway.services import Options, Services
 from workers.lifecycle.record import ArtifactKeys
 from workers.segmentation.requests import NONE
@@ -71,8 +72,8 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
     def segmented(request: Request, oid: str, address: str, name: str | None, method: SegmentationMethod) -> Response:
         segments.check(method)
         # an object in progress gets the request at once
-        before = images.again(oid, request.state.caller, only_final=True, method=method)
-        return answered_again(before, name, address)
+        again = images.again(oid, request.state.caller, only_final=True, method=method)
+        return answered_again(again, name, address)
 
     @routes.post("/v1/images/{id}:segment", **asked, operation_id="segmentImage", summary="Segment an uploaded image")
     def segment_image(request: Request, id: str, method: Method = "dense") -> Response:  # noqa: A002

@@ -24,6 +24,7 @@ from workers.images.coverage import CoverageReader
 from workers.images.duplicate_finder import DuplicateFinder
 from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
+from workers.images.kept_lists import KeptLists
 from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.losses import Losses
@@ -88,12 +89,15 @@ class CaptionStore(Protocol):
 class Services:
     """The adapters. All except ``batching_writer`` block, so call them in threads.
 
+    ``forget``: removes the records of objects at once, and ends their processing (``bucket/key``).
     ``ignored_by``: the rule by which objects of a key are not tagged, see ``ObjectFilter``.
     """
 
     batching_writer: BatchingWriter
     records: Records
     progress: ProgressReader
+    forget: Callable[[Sequence[str]], object]
+    kept_lists: KeptLists
     inbox: Inbox
     store: ObjectStore
     health: Health

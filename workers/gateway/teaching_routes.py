@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol
 
 import anyio
 import anyio.to_thread
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 
 from tasks.labels.index_form import index_form
@@ -19,8 +20,10 @@ from workers.gateway.problems import Problem
 from workers.gateway.services import Services
 from workers.images.label_check import BadLabel
 from workers.images.teacher import NotTaggable, Taught
+from workers.lifecycle.record_view import FULL
+from workers.lifecycle.times import rfc3339
 
-LONGEST_CURSOR = 8000  # characters: a key has up to 1,024 bytes, a label 200 characters
+KIND = "statements"
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
 
 
@@ -57,7 +60,7 @@ class StatementModel(BaseModel):
     label: str
     accepted: bool
     etag: str = Field(description="The version of the object that was looked at.")
-    said_at: float
+    said_at: datetime
 
 
 class StatementList(BaseModel):
@@ -65,11 +68,6 @@ class StatementList(BaseModel):
 
     statements: list[StatementModel]
     cursor: str | None = Field(description="Pass it to get the next page; null on the last page.")
-
-
-PlaceCursor = Annotated[
-    str | None, Query(max_length=LONGEST_CURSOR, description="The `cursor` of the previous page.")
-]
 
 
 class Teaching(Protocol):
@@ -108,13 +106,13 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         except BadLabel as exc:
             raise Problem("bad-request", str(exc)) from exc
         near = [{"bucket": other, "key": name, "similarity": value} for other, name, value in taught.near]
-        return responses.json({"record": taught.record, "near": near, "problem": taught.problem})
+        return responses.json({"record": FULL.record(taught.record), "near": near, "problem": taught.problem})
 
     @routes.get(
         "/v1/statements", response_model=StatementList, responses=responses.problems(400, 422, 429, 503),
         dependencies=reading, operation_id="listStatements", summary="List what people said",
     )  # fmt: skip
-    def statements(limit: paging.Limit = 50, cursor: PlaceCursor = None) -> Response:
+    def statements(limit: paging.Limit = 50, cursor: paging.Cursor = None) -> Response:
         """What people accepted and rejected, by object and label.
 
         A cursor is a place in this order, so pages have no repeats, and no gaps in what stays, while people go on.
@@ -122,14 +120,14 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
         found = services.statements.page(None if cursor is None else _place(cursor), limit + 1)
         rows = [
             {"bucket": bucket, "key": key, "label": one.label, "accepted": one.accepted, "etag": one.etag,
-             "said_at": one.said_at}
+             "said_at": rfc3339(one.said_at)}
             for oid, one in found[:limit]
             for bucket, key in [place_of(oid)]
         ]  # fmt: skip
         more = None
         if len(found) > limit:
             oid, last = found[limit - 1]
-            more = paging.packed((oid, index_form(last.label)))
+            more = paging.sealed(KIND, [], (oid, index_form(last.label)))
         return responses.json({"statements": rows, "cursor": more})
 
     @routes.delete(
@@ -145,5 +143,5 @@ def router(teacher: Teaching, images: Images, services: Services, access: Access
 
 
 def _place(cursor: str) -> tuple[str, str]:
-    oid, form = paging.unpacked(cursor, tuple[str, str])
+    oid, form = paging.opened(cursor, KIND, [], tuple[str, str])
     return oid, form

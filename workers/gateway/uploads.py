@@ -29,8 +29,9 @@ from workers.gateway.admission import Admission, Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
 from workers.gateway.idempotency import AT_WORK_S, Stored
-from workers.gateway.images import LONGEST_WAIT, Images, answered
+from workers.gateway.images import LONGEST_WAIT, Images
 from workers.gateway.problems import Problem
+from workers.gateway.progress_answers import answered
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
 from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata
@@ -154,6 +155,7 @@ class Uploads:
         self.segments.request([f"{bucket}/{key}"], wish.method)  # before the watcher can see the object
         file: Any = body.file()  # has read()
         info: ObjectInfo = store.put(bucket, key, file, body.content_type, wish.user_metadata)
+        self._images.own_metadata.note(f"{bucket}/{key}", info.ref.etag, info.user_metadata)
         try:
             self._services.inbox.append([ObjectEvent.seen(info)])
         except Transient:
@@ -211,6 +213,8 @@ def router(uploads: Uploads, images: Images) -> APIRouter:
         progress = Progress(bucket=bucket, key=key, etag="", state="queued")
         if wait:
             progress = await images.settled(oid, wait)
+        else:
+            progress = await anyio.to_thread.run_sync(images.own_metadata.described, progress)
         answer = answered(progress, name, status=200 if wait and progress.final else 202)
         answer.headers["Location"] = f"/v1/images/{name}"
         if not progress.final:

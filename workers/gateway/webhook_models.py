@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, Field
@@ -108,8 +109,8 @@ class DeadLetter(BaseModel):
     bucket: str
     key: str
     batch: str = Field(description="The id of a finished batch; otherwise empty.")
-    since: float = Field(description="When the first attempt was due.")
-    died_at: float
+    since: datetime = Field(description="When the first attempt was due.")
+    died_at: datetime
     attempts: int
     reason: str
 

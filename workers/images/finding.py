@@ -21,23 +21,17 @@ from vectordb.errors import Permanent
 from vectordb.images import ImageSearch, image_id
 from vectordb.index import Floats
 from workers.images.coverage import Coverage, CoverageReader
+from workers.images.kept_lists import INVALID_CURSOR, BadCursor, cursor_of, place_of
 from workers.images.labels import words, written
 from workers.images.newest import Newest
 from workers.images.query_image import QueryImages
-from workers.images.ranked_lists import (
-    MOST,
-    BadCursor,
-    RankedHit,
-    RankedLists,
-    Search,
-    cursor_of,
-    place_of,
-)
+from workers.images.ranked_lists import MOST, RankedHit, RankedLists, Search
 from workers.images.search_filter import EVERY_IMAGE, SearchFilter
 from workers.images.text_search import FoundByText, RemoteTextSearch
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.tag_entries import TagEntry, tag_entries
+from workers.lifecycle.times import rfc3339
 
 NAMED = 200  # images with the words of a file name whose records are read
 
@@ -78,7 +72,7 @@ class FoundImage:
             "tags": self.tags, "words": self.words, "metadata": self.metadata,
             "all_tags": [{"label": t.label, "score": t.score, "confidence": t.confidence} for t in record.tags],
             "unknown": record.unknown, "taken_at": record.media.taken_at if record.media else None,
-            "finished_at": record.finished_at, "file_name": record.file_name or None,
+            "finished_at": rfc3339(record.finished_at), "file_name": record.file_name or None,
             "client_id": record.client_id or None, "all_metadata": record.metadata or {},
         }  # fmt: skip
 
@@ -162,6 +156,8 @@ class Finder:
     def _next(self, asked: Asked, limit: int, cursor: str) -> FoundPage:
         name, position = place_of(cursor)
         search, length = self._lists.open(name)
+        if position >= length:
+            raise BadCursor(INVALID_CURSOR)
         if asked.query not in {"", search.query} or (not asked.where.empty and asked.where != search.where):
             raise BadCursor("the cursor is of another search: pass the same query and filters, or only the cursor")
         found, position = self._page(search, limit, position, length, partial(self._lists.hits, name))

@@ -57,9 +57,9 @@ class Findings(msgspec.Struct, kw_only=True):
         if len(self.unreadable) < EXAMPLES:
             self.unreadable[oid] = reason
 
-    def json(self) -> bytes:
-        """One line of JSON."""
-        return msgspec.json.encode({**msgspec.to_builtins(self), "left": self.left})
+    def row(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**msgspec.to_builtins(self), "left": self.left}
 
 
 class Standing(msgspec.Struct, frozen=True):

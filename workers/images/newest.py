@@ -1,4 +1,4 @@
-"""Lists the images that fulfil a filter, newest record first, from the records alone: no worker is asked."""
+"""Lists the images that fulfil a filter, newest first, from the records alone: no worker is asked."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Newest:
         self._records = records
 
     def find(self, where: SearchFilter) -> tuple[list[RankedHit], bool]:
-        """At most ``MOST`` images, newest record first, and whether there may be more.
+        """At most ``MOST`` images, newest first, and whether there may be more.
 
         There may be if so many were found, or if ``EXAMINED`` objects were looked at.
         """
@@ -65,7 +65,7 @@ class Newest:
         return [oid for oid, _ in left]
 
     def _candidates(self, where: SearchFilter) -> Iterator[str]:
-        """The objects that may fulfil it, newest record first."""
+        """The objects that may fulfil it, newest first, as the list of records has them."""
         few = self._few(where)
         if few is None:
             yield from self._all(where.state or "done")
@@ -73,12 +73,9 @@ class Newest:
         state = where.state or "done"
         times: list[tuple[float, str]] = []
         for page in in_pages(few, PAGE):
-            heads = self._records.heads.of(page)
-            times += [
-                (head.at, oid)
-                for head, oid in zip(heads, page, strict=True)
-                if head is not None and head.state == state
-            ]
+            heads = zip(self._records.heads.of(page), page, strict=True)
+            there = {oid: head.number for head, oid in heads if head is not None and head.state == state}
+            times += zip(self._records.times(list(there), list(there.values())), there, strict=True)
         yield from (oid for _, oid in sorted(times, reverse=True))
 
     def _few(self, where: SearchFilter) -> Iterator[str] | None:
@@ -96,7 +93,4 @@ class Newest:
         return (f"{where.bucket}/{key}" for key in keys)
 
     def _all(self, state: State) -> Iterator[str]:
-        start = 0
-        while page := self._records.newest(start, PAGE, state):
-            yield from page
-            start += PAGE
+        return self._records.oids(state)

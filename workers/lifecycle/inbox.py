@@ -10,6 +10,7 @@ import msgspec
 
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.retag_marks import LOW_PRIORITY, USUAL, RetagMarks
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -42,10 +43,13 @@ class Inbox:
     An event that was read and never acknowledged is read again by ``recover``. Raises ``StoreUnavailable``.
     """
 
-    def __init__(self, client: Client, key: str) -> None:
-        """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``."""
+    which = USUAL
+
+    def __init__(self, client: Client, key: str, marks: RetagMarks | None = None) -> None:
+        """``key``: of the stream, ``Keys.inbox`` or ``Keys.low_priority_inbox``. ``marks``: none are made without."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = key
+        self._marks = marks
 
     @property
     def parts(self) -> Sequence[Inbox]:
@@ -65,15 +69,21 @@ class Inbox:
         """Those of them that have these entries."""
         return {self} if ids else set()
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
-        """Store events in order; they are in Redis when this returns."""
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
+        """Store events in order; they are in Redis when this returns.
+
+        ``mark``: a client wants to wait for what becomes of them, so their objects count as queued from now on.
+        """
         with translated():
-            if len(events) == 1:  # a third of the cost of a pipeline
+            if len(events) == 1 and not mark:  # a third of the cost of a pipeline
                 self._redis.xadd(self._key, fields(events[0]))
                 return
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
-                pipe.xadd(self._key, fields(event))
+                if mark and self._marks is not None:
+                    self._marks.append(pipe, self.which, event.id, fields(event)["event"])
+                else:
+                    pipe.xadd(self._key, fields(event))
             pipe.execute()
 
     def length(self) -> int:
@@ -114,6 +124,11 @@ class Inbox:
     def finish(self, ids: Sequence[str]) -> None:
         """Do what no command of ``finishing`` does: nothing, if the stream is on the same server."""
 
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
+        """Forget the marks of forced events that were processed and removed."""
+        if self._marks is not None:
+            self._marks.clear(self.which, [(event.id, entry) for entry, event in events if event.force])
+
     def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
         events, unreadable = [], []
         for entry, fields in entries:
@@ -133,19 +148,22 @@ class LowPriorityInbox(Inbox):
     so it does not count.
     """
 
+    which = LOW_PRIORITY
+
     def __init__(self, client: Client, keys: Keys) -> None:
-        super().__init__(client, keys.low_priority_inbox)
+        super().__init__(client, keys.low_priority_inbox, RetagMarks(client, keys))
+        self._marked = keys.retag_marks
         self._once = keys.low_priority_once
         self._enqueue_once = self._redis.register_script(scripts.source("enqueue_once"))
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
-        """Store events in order, unless they wait already; they are in Redis when this returns."""
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
+        """Store events in order, unless they wait already; they are in Redis then. ``mark``: as above."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             for event in events:
                 if event.force:
-                    args = raw(event.id), fields(event)["event"]
-                    self._enqueue_once(keys=[self._key, self._once], args=args, client=pipe)
+                    args = raw(event.id), fields(event)["event"], self.which if mark else ""
+                    self._enqueue_once(keys=[self._key, self._once, self._marked], args=args, client=pipe)
                 else:
                     pipe.xadd(self._key, fields(event))
             pipe.execute()

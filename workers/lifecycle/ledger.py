@@ -26,7 +26,9 @@ from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, to
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command, call_together
+from workers.settings.settings import SEGMENTATION, STAGES
 
+ALL_STAGES = (*STAGES, SEGMENTATION)
 FAR_S = 10.0  # from this on, a deadline may be later by less than a second
 
 
@@ -123,7 +125,8 @@ class Ledger(RecordWriter):
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
             keys = [k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
-            args: list[Any] = [token(revision), stage, _whole(deadline, now), int(begin), now, int(handed)]
+            args: list[Any] = [token(revision), stage, _whole(deadline, now), int(begin), now, int(handed),
+                               msgspec.msgpack.encode(ALL_STAGES)]  # fmt: skip
             calls.append((keys, [*args, *(one for ref in part for one in (raw(ref.id), ref.etag))]))
         reads = self._asking([ref.id for ref in refs]) if read_before else []
         with translated():
@@ -131,7 +134,7 @@ class Ledger(RecordWriter):
         before = map(before_of, answers[: len(reads)]) if reads else repeat(None)
         advanced = chain.from_iterable(answers[len(reads) :])
         return [
-            None if answer is None else Acceptance(float(answer[0]), text(answer[1]), known)
+            None if answer is None else Acceptance(float(answer[0]), text(answer[1]), known, _entered(answer[2:]))
             for answer, known in zip(advanced, before, strict=False)
         ]
 
@@ -217,6 +220,11 @@ class Ledger(RecordWriter):
         with translated(), contextlib.suppress(NoPermissionError):
             return str(self._redis.info("server").get("run_id", ""))
         return ""
+
+
+def _entered(times: Sequence[bytes]) -> dict[str, float]:
+    """When each stage was entered, of those that were."""
+    return {stage: float(at) for stage, at in zip(ALL_STAGES, times, strict=True) if at}
 
 
 def _whole(deadline: float, now: float) -> float:

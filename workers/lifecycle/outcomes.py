@@ -22,12 +22,14 @@ class Before(NamedTuple):
 class Acceptance(NamedTuple):
     """When the ledger has accepted an object (Unix seconds), and by which method it is to be segmented, if any.
 
-    ``before``: what there was of it then, if that was read.
+    ``before``: what there was of it then, if that was read. ``entered``: when it entered each stage (Unix seconds),
+    so far.
     """
 
     at: float
     method: str = ""
     before: Before | None = None
+    entered: Mapping[str, float] = {}
 
 
 Accepted = Mapping[str, Acceptance]
@@ -69,8 +71,11 @@ def _record(
     why: Unknown | None = None,
 ) -> Record:
     shares = {stage: round(ms / max(1, len(batch.objects)), 3) for stage, ms in batch.timings_ms.items()}
+    entered: dict[str, int] = {}
     if ref.id in accepted:
-        shares["total"] = round((now - accepted[ref.id].at) * 1000, 3)
+        acceptance = accepted[ref.id]
+        shares["total"] = round((now - acceptance.at) * 1000, 3)
+        entered = {stage: max(0, round((at - acceptance.at) * 1000)) for stage, at in acceptance.entered.items()}
     user = ref.user_metadata or UserMetadata()
     return Record(
         bucket=ref.bucket, key=ref.key, etag=ref.etag, version_id=ref.version_id, state=state,
@@ -79,4 +84,5 @@ def _record(
         segmentation=segmentation, media=media,
         unknown=state == "done" and not tags, unknown_because=why, file_name=user.file_name or UNSET,
         client_id=user.client_id or UNSET, metadata=dict(user.values) or UNSET,
+        entered_ms=entered or UNSET,
     )  # fmt: skip

@@ -41,10 +41,10 @@ class InboxPart(Inbox):
         """See ``Inbox``."""
         return self._faults.tolerated(self.partition)
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         """See ``Inbox``."""
         with of_partition(self.partition):
-            self._inner.append(events)
+            self._inner.append(events, mark=mark)
 
     def length(self) -> int:
         """See ``Inbox``."""
@@ -83,6 +83,11 @@ class InboxPart(Inbox):
     def finish(self, ids: Sequence[str]) -> None:
         """See ``Inbox``."""
         self.done(ids)
+
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
+        """See ``Inbox``."""
+        with of_partition(self.partition):
+            self._inner.unmark([(_plain(entry), event) for entry, event in events])
 
     def _named(self, read: Read) -> Read:
         return [(f"{entry}@{self.partition}", event) for entry, event in read]
@@ -145,7 +150,7 @@ class PartitionedInbox(Inbox):
         """See ``Inbox``."""
         return {self._parts[_partition(entry)] for entry in ids}
 
-    def append(self, events: Sequence[ObjectEvent]) -> None:
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         """Store events, those of an object in order; they are in Redis when this returns.
 
         No partition that is away is waited for.
@@ -153,7 +158,7 @@ class PartitionedInbox(Inbox):
         divided = self._partitions.divide(event.id for event in events)
         there = [partition for partition in divided if not self._faults.away(partition)]
         stored, faults = self._scatter.tried(
-            there, lambda part, partition: part.append([events[place] for place in divided[partition]])
+            there, lambda part, partition: part.append([events[place] for place in divided[partition]], mark=mark)
         )
         for fault in faults:
             if not isinstance(fault, StoreUnavailable):
@@ -212,6 +217,14 @@ class PartitionedInbox(Inbox):
     def finish(self, ids: Sequence[str]) -> None:
         """See ``Inbox``."""
         self.done(ids)
+
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
+        """See ``Inbox``."""
+        divided: dict[int, Read] = {}
+        for entry, event in events:
+            if event.force:
+                divided.setdefault(_partition(entry), []).append((entry, event))
+        self._scatter.some(list(divided), lambda part, partition: part.unmark(divided[partition]))
 
     def _candidates(self) -> Collection[int]:
         noted = self.signal.take() if self.signal is not None else set()

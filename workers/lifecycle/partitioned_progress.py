@@ -55,6 +55,10 @@ class PartitionedProgress(ProgressReader):
         """See ``ProgressReader``."""
         return self._parts.gather(oids, lambda part, places: part.tokens([oids[place] for place in places]))
 
+    def forget(self, oid: str) -> None:
+        """See ``ProgressReader``."""
+        self._parts.at(oid, lambda part: part.forget(oid))
+
     def waiting(self, *, segmented: bool = False) -> int:
         """See ``ProgressReader``."""
         parts = self._parts.each(lambda part: part.waiting(segmented=segmented))

@@ -9,16 +9,14 @@ from collections.abc import Iterator, Sequence
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
-from workers.lifecycle.positions import SLACK, bound_of
 from workers.lifecycle.record import Record, State
-from workers.lifecycle.record_reader import PAGE, Pending, Records
-from workers.lifecycle.record_times import LATEST, RecordTimes, Timed
+from workers.lifecycle.record_reader import PAGE, Pending, Records, ranges
+from workers.lifecycle.record_times import RecordPlace, RecordTimes, merged
 from workers.lifecycle.stored_heads import Heads, StoredHeads
-from workers.lifecycle.stored_record import PLACES
 from workers.lifecycle.tag_hints import TagHints
 from workers.redis.connection import Client
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter, sums
+from workers.redis.scatter import Scatter
 
 
 class PartitionedRecords(Records):
@@ -28,7 +26,7 @@ class PartitionedRecords(Records):
         super().__init__(client, partitions.base)
         pairs = list(zip(clients, partitions.all, strict=True))
         self._parts = Scatter(partitions, [Records(*pair) for pair in pairs])
-        self._times = Scatter(partitions, [RecordTimes(*pair) for pair in pairs])
+        self._times = Scatter(partitions, [RecordTimes(*pair, n) for n, pair in enumerate(pairs)])
         self._numbers = Scatter(partitions, [ObjectNumbers(*pair) for pair in pairs])
         self.damaged = PartitionedDamagedRecords(self._parts)
         self.heads = PartitionedHeads(self._parts)
@@ -59,27 +57,22 @@ class PartitionedRecords(Records):
         """See ``Records``."""
         return self._parts.gather(oids, lambda part, places: part.known([oids[place] for place in places]))
 
-    def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
-        """See ``Records``. The first pages take two waits, and far ones about six."""
-        states = list(PLACES.values()) if state is None else [PLACES[state]]
+    def places(self, after: RecordPlace | None, limit: int, state: State | None = None) -> list[RecordPlace]:
+        """See ``Records``."""
+        return merged(self._times.each(lambda times: times.page(ranges(state), after, limit)), limit)
 
-        def newer(ticks: Sequence[int]) -> list[int]:
-            return sums(self._times.each(lambda one: one.newer(states, ticks)))
+    def named(self, places: Sequence[RecordPlace]) -> list[str | None]:
+        """See ``Records``."""
+        members: dict[int, list[bytes]] = {}
+        for place in places:
+            members.setdefault(place.partition, []).append(place.member)
+        oids = self._numbers.some(list(members), lambda numbers, partition: numbers.oids(members[partition]))
+        found = dict(zip(members, map(iter, oids), strict=True))
+        return [next(found[place.partition]) for place in places]
 
-        low, high = self._span(states) if start > SLACK else (-1, LATEST)
-        tick, passed = bound_of(start, low, high, newer)
-        wanted = start - passed + limit
-        pages = self._times.each(lambda one: one.page(states, tick, wanted))
-        merged = heapq.merge(
-            *([(-one.at, partition, one) for one in page] for partition, page in enumerate(pages)),
-            key=lambda one: one[:2],
-        )
-        return self._named([(partition, one) for _, partition, one in merged][start - passed : wanted])
-
-    def _span(self, states: Sequence[int]) -> tuple[int, int]:
-        """A tick before all records in these states, and one after them."""
-        ends = [tick for ticks in self._times.each(lambda one: one.ticks(states)) for tick in ticks]
-        return (min(ends) - 1, max(ends) + 1) if ends else (-1, LATEST)
+    def times(self, oids: Sequence[str], numbers: Sequence[int]) -> list[float]:
+        """See ``Records``."""
+        return self._times.gather(oids, lambda part, places: part.times([numbers[place] for place in places]))
 
     def pending_until(self, limit: int) -> list[tuple[float, Pending]]:
         """See ``Records``."""
@@ -96,15 +89,6 @@ class PartitionedRecords(Records):
         for counts in self._parts.each(lambda part: part.counts()):
             total.update(counts)
         return dict(total)
-
-    def _named(self, found: Sequence[tuple[int, Timed]]) -> list[str]:
-        """The ids of those that are still there."""
-        members: dict[int, list[bytes]] = {}
-        for partition, one in found:
-            members.setdefault(partition, []).append(one.member)
-        oids = self._numbers.some(list(members), lambda numbers, partition: numbers.oids(members[partition]))
-        named = dict(zip(members, map(iter, oids), strict=True))
-        return [oid for partition, _ in found if (oid := next(named[partition])) is not None]
 
 
 class PartitionedDamagedRecords(DamagedRecords):

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import islice, takewhile
 
 from tasks.labels.index_form import index_form
-from workers.lifecycle.positions import bound_of
 from workers.lifecycle.tag_index import TagHit, TagIndex
-from workers.lifecycle.tag_ranks import HIGHEST, TagRanks, bounds_of
+from workers.lifecycle.tag_ranks import TagRanks, bounds_of, in_order, split
 from workers.redis.connection import Client, raw
 from workers.redis.partitions import Partitions
-from workers.redis.scatter import Scatter, sums
+from workers.redis.scatter import Scatter
 
 FIRST = 100  # forms of each partition that are read at first
 GROWTH = 4  # by which more forms of each partition are read, if the first ones do not decide
@@ -24,32 +22,32 @@ class PartitionedTagIndex(TagIndex):
 
     def __init__(self, partitions: Partitions, parts: Sequence[TagIndex], clients: Sequence[Client]) -> None:
         self._parts = Scatter(partitions, parts)
-        self._ranks = Scatter(partitions, list(map(TagRanks, clients, partitions.all)))
+        pairs = enumerate(zip(clients, partitions.all, strict=True))
+        self._ranks_of = Scatter(partitions, [TagRanks(*pair, partition) for partition, pair in pairs])
 
     def tagged(self, label: str) -> Iterator[str]:
         """See ``TagIndex``."""
         for part in self._parts.adapters:
             yield from part.tagged(label)
 
-    def hits(self, label: str, min_score: float, start: int, limit: int) -> list[TagHit | None]:
-        """See ``TagIndex``. The first pages take three waits, and far ones about six."""
+    def best(self, label: str, min_score: float, limit: int) -> list[bytes]:
+        """See ``TagIndex``."""
         form, bounds = index_form(label), bounds_of(min_score)
+        return in_order(self._ranks_of.each(lambda one: one.page(form, bounds, limit)))[:limit]
 
-        def above(ranks: Sequence[int]) -> list[int]:
-            return sums(self._ranks.each(lambda one: one.above(form, bounds, ranks)))
+    def ranked(self, label: str, min_score: float) -> list[bytes]:
+        """See ``TagIndex``."""
+        form, bounds = index_form(label), bounds_of(min_score)
+        return in_order(self._ranks_of.each(lambda one: one.all(form, bounds)))
 
-        rank, passed = bound_of(start, -1, HIGHEST, above)
-        wanted = start - passed + limit
-        pages = self._ranks.each(lambda one: one.page(form, bounds, rank, wanted))
-        merged = heapq.merge(
-            *([(-rank, partition, member) for rank, member in page] for partition, page in enumerate(pages)),
-            key=lambda one: one[:2],
-        )
-        return self._read(form, [(partition, member) for _, partition, member in merged][start - passed : wanted])
-
-    def read(self, form: str, members: Sequence[bytes]) -> list[TagHit | None]:
-        """Not for several partitions: a member has a meaning in its own one only."""
-        raise NotImplementedError
+    def read(self, label: str, places: Sequence[bytes]) -> list[TagHit | None]:
+        """See ``TagIndex``."""
+        mine: dict[int, list[bytes]] = {}
+        for place in places:
+            mine.setdefault(split(place)[0], []).append(place)
+        pages = self._parts.some(list(mine), lambda part, partition: part.read(label, mine[partition]))
+        hits = dict(zip(mine, map(iter, pages), strict=True))
+        return [next(hits[split(place)[0]]) for place in places]
 
     def numbers(self, forms: Sequence[str]) -> list[int | None]:
         """See ``TagIndex``."""
@@ -70,6 +68,13 @@ class PartitionedTagIndex(TagIndex):
     def rows(self, start: int, limit: int) -> list[tuple[str, int]]:
         """See ``TagIndex``."""
         return list(islice(self._merged(start + limit), start, start + limit))
+
+    def all_rows(self) -> dict[str, int]:
+        """See ``TagIndex``."""
+        total: Counter[str] = Counter()
+        for rows in self._parts.each(lambda part: part.all_rows()):
+            total.update(rows)  # also those that are only implied, with 0
+        return dict(total)
 
     def spellings(self, forms: Sequence[str]) -> list[tuple[int, dict[str, int]]]:
         """See ``TagIndex``."""
@@ -117,11 +122,3 @@ class PartitionedTagIndex(TagIndex):
         for partition, numbers in zip(asked, answers, strict=True):
             found.update({form: number or 0 for form, number in zip(lacking[partition], numbers, strict=True)})
         return found
-
-    def _read(self, form: str, members: Sequence[tuple[int, bytes]]) -> list[TagHit | None]:
-        mine: dict[int, list[bytes]] = {}
-        for partition, member in members:
-            mine.setdefault(partition, []).append(member)
-        pages = self._parts.some(list(mine), lambda part, partition: part.read(form, mine[partition]))
-        hits = dict(zip(mine, map(iter, pages), strict=True))
-        return [next(hits[partition]) for partition, _ in members]

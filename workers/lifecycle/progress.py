@@ -7,25 +7,29 @@ from typing import Any
 
 import msgspec
 
-from tasks.message_parts import place_of
+from tasks.message_parts import UserMetadata, place_of
 from workers.lifecycle.damaged_records import DamagedRecords
-from workers.lifecycle.record import STATES
+from workers.lifecycle.ledger import ALL_STAGES
+from workers.lifecycle.record import STATES, Record
+from workers.lifecycle.retag_marks import RetagMarks
 from workers.lifecycle.stored_record import HEAD_BYTES, head_bytes, readable
+from workers.lifecycle.times import milliseconds
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
-from workers.settings.settings import SEGMENTATION, STAGES
 
-ALL_STAGES = (*STAGES, SEGMENTATION)
 TIMES = tuple(f"at:{stage}" for stage in ALL_STAGES)  # the ledger's fields, see workers/redis/scripts/advance.lua
 FINAL = frozenset(STATES)
+FORGOTTEN_S = 3600
+"""How long a deleted object is looked for in the bucket, if it seems to be there: longer than an event waits."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """Progress of one object. ``record``: its JSON, if the object is finished. ``previous``: that of this
-    version's last record, while it is tagged again.
+    """Progress of one object. ``record``: if the object is finished. ``previous``: this version's last record, while
+    it is tagged again.
 
     ``position``: number of objects ahead of a queued one. ``stages``: when it reached each (Unix seconds). ``fault``:
-    the temporary fault that it waits for.
+    the temporary fault that it waits for. ``forgotten``: the object was deleted a short time ago; it is one that was
+    stored again, or has just not been noticed. ``user``: what its owner wrote beside it, if that was looked up.
     """
 
     bucket: str
@@ -37,9 +41,11 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
     stages: Mapping[str, float] = {}
     attempts: int = 0
     fault: str | None = None
-    record: msgspec.Raw | None = None
+    record: Record | None = None
     finished_at: float | None = None
-    previous: msgspec.Raw | None = None
+    previous: Record | None = None
+    forgotten: bool = False
+    user: UserMetadata | None = None
 
     @property
     def final(self) -> bool:
@@ -54,11 +60,12 @@ class ProgressReader:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._damaged = DamagedRecords(client, keys)
+        self._marks = RetagMarks(client, keys)
 
     def look(self, oids: Sequence[str], since: float = 0.0) -> list[Progress | None]:
         """The progress of each object; ``None`` if neither ledger nor records know it.
 
-        Records written at or before ``since`` are ignored.
+        Records written at or before ``since`` are ignored. Times are compared in milliseconds.
         """
         if not oids:
             return []
@@ -69,9 +76,15 @@ class ProgressReader:
                 pipe.zrank(self._keys.ledger, oid)
                 pipe.get(self._keys.record(oid))
                 pipe.zrank(self._keys.segmentation_queue, oid)
+                pipe.exists(self._keys.forgotten(oid))
+                self._marks.ask(pipe, oid)
             answers = pipe.execute()
-        rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
-        return [_progress(oid, since, self._damaged, *row) for oid, row in zip(oids, rows, strict=True)]
+        rows = [answers[i : i + 6] for i in range(0, len(answers), 6)]
+        waiting = self._marks.waiting({oid: row[-1] for oid, row in zip(oids, rows, strict=True)})
+        return [
+            _progress(oid, since, self._damaged, *row[:-2], forgotten=bool(row[-2]), again=oid in waiting)
+            for oid, row in zip(oids, rows, strict=True)
+        ]
 
     def turns(self, oids: Sequence[str]) -> list[tuple[float | None, float | None]]:
         """The scores of each object in the ledger and on the segmentation queue."""
@@ -104,9 +117,19 @@ class ProgressReader:
                 pipe.hmget(self._keys.entry(oid), "etag", "stage", "attempts", "fault")
                 pipe.getrange(self._keys.record(oid), 0, HEAD_BYTES)
                 pipe.zscore(self._keys.segmentation_queue, oid)
+                self._marks.ask(pipe, oid)
             answers = pipe.execute()
-        rows = [answers[i : i + 3] for i in range(0, len(answers), 3)]
-        return [f"{entry}{head_bytes(stored)!r}{segmented}" for entry, stored, segmented in rows]
+        rows = [answers[i : i + 4] for i in range(0, len(answers), 4)]
+        waiting = self._marks.waiting({oid: row[-1] for oid, row in zip(oids, rows, strict=True)})
+        return [
+            f"{entry}{head_bytes(stored)!r}{segmented}{oid in waiting}"
+            for oid, (entry, stored, segmented, _) in zip(oids, rows, strict=True)
+        ]
+
+    def forget(self, oid: str) -> None:
+        """Remember for a while that an object was deleted on request."""
+        with translated():
+            self._redis.set(self._keys.forgotten(oid), b"1", ex=FORGOTTEN_S)
 
     def waiting(self, *, segmented: bool = False) -> int:
         """Number of objects in the inbox and the ledger that no worker has started.
@@ -130,12 +153,14 @@ def _progress(
     rank: int | None,
     stored: bytes | None,
     segmented: int | None,
+    *,
+    forgotten: bool,
+    again: bool,
 ) -> Progress | None:
     bucket, key = place_of(oid)
     etag, stage, attempts, accepted, fault, *times = entry
     head = None if stored is None else readable(stored)[0]
-    json = None if stored is None else damaged.json(oid, stored)
-    previous = None if json is None else msgspec.Raw(json)
+    previous = None if stored is None else damaged.read(oid, stored)
     finished = "" if head is None else head.etag
     if stage is not None:
         state = text(stage)
@@ -144,12 +169,21 @@ def _progress(
             position=rank if state in ("queued", "waiting") else None,
             accepted_at=float(accepted or 0), attempts=int(attempts or 0), fault=text(fault) if fault else None,
             stages={name: float(t) for name, t in zip(ALL_STAGES, times, strict=True) if t is not None},
-            previous=previous if text(etag or b"") == finished else None,
+            previous=previous if text(etag or b"") == finished else None, forgotten=forgotten,
         )  # fmt: skip
     if segmented is not None:  # it waits in the segmentation queue
-        return Progress(bucket=bucket, key=key, etag=finished, state="queued", position=segmented, previous=previous)
+        return Progress(
+            bucket=bucket, key=key, etag=finished, state="queued", position=segmented, previous=previous,
+            forgotten=forgotten,
+        )  # fmt: skip
     if stored is None:
         return None
-    if head is None or head.at <= since or previous is None:  # of an earlier tagging, or damaged: it is tagged again
-        return Progress(bucket=bucket, key=key, etag=finished, state="queued", previous=previous)
-    return Progress(bucket=bucket, key=key, etag=finished, state=head.state, record=previous, finished_at=head.at)
+    old = head is None or milliseconds(head.at) <= milliseconds(since)  # of an earlier tagging
+    if head is None or old or previous is None or again:  # or damaged: it is tagged again
+        return Progress(
+            bucket=bucket, key=key, etag=finished, state="queued", previous=previous, forgotten=forgotten
+        )  # fmt: skip
+    return Progress(
+        bucket=bucket, key=key, etag=finished, state=head.state, record=previous, finished_at=head.at,
+        accepted_at=previous.accepted_at, stages=previous.stages, forgotten=forgotten,
+    )  # fmt: skip

@@ -76,8 +76,8 @@ class Segmentation(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a segmentation has a method")
 
 
-class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
-    """The final result for one version of one object. ``skipped``: the object is not an image to be tagged; no error.
+class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """What a record has besides its times. ``skipped``: the object is not an image to be tagged; no error.
 
     ``unknown``: tagged, but no tag is sure enough. ``unknown_because``: why; ``None`` in records of older versions.
     ``tags[i].evidence`` are positions in ``evidence``. ``timings_ms``: per stage the object's share of its batch's
@@ -99,7 +99,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
     error: Error | None = None
     segmentation: Segmentation | None = None
     version_id: str | None = None
-    finished_at: float = 0.0
     media: Media | None = None
     unknown_because: Unknown | None = None
     rejected: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
@@ -117,8 +116,32 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False):
         """The segmentation method; empty if the object was not segmented."""
         return self.segmentation.method if self.segmentation else ""
 
+
+class Record(RecordBody, frozen=True, kw_only=True, omit_defaults=False):
+    """The final result for one version of one object. ``finished_at``: when it was written, Unix seconds.
+
+    ``entered_ms``: how many milliseconds after it was accepted the object entered each stage; unset if unknown.
+    """
+
+    finished_at: float = 0.0
+    entered_ms: dict[str, int] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def accepted_at(self) -> float | None:
+        """When the object was accepted, Unix seconds; ``None`` if that is not known."""
+        total = self.timings_ms.get("total")
+        return None if total is None or not self.finished_at else self.finished_at - total / 1000
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """When the object entered each stage, Unix seconds; empty if that is not known."""
+        accepted = self.accepted_at
+        if accepted is None or self.entered_ms is msgspec.UNSET:
+            return {}
+        return {stage: accepted + after / 1000 for stage, after in self.entered_ms.items()}
+
     def json(self) -> bytes:
-        """One line of JSON."""
+        """One line of JSON, as it is stored. Clients get ``workers.lifecycle.record_view``."""
         return msgspec.json.encode(self)
 
 

@@ -10,13 +10,13 @@ from typing import Any, TypeVar
 from workers.lifecycle.damaged_records import DamagedRecords, read_copy
 from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.record import STATES, Record, State
+from workers.lifecycle.record_times import RecordPlace, RecordTimes
 from workers.lifecycle.removed import NOTHING, Removed, read_removed, removal
 from workers.lifecycle.stored_heads import StoredHeads
-from workers.lifecycle.stored_record import PLACES, STATE_SPAN, readable, state_range
+from workers.lifecycle.stored_record import PLACES, readable, state_range
 from workers.lifecycle.tag_entries import forms
 from workers.lifecycle.tag_hints import TagHints
 from workers.lifecycle.tag_index import TagIndex
-from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import Entries, entries
@@ -65,7 +65,7 @@ class Records:
         self.heads = StoredHeads(client, keys)
         self.tag_index = TagIndex(client, keys, self.damaged, self.numbers)
         self.tag_hints = TagHints(self.tag_index)
-        self._newest = self._redis.register_script(scripts.source("newest"))
+        self.record_times = RecordTimes(client, keys)
 
     def get(self, oids: Sequence[str]) -> list[Record | None]:
         """The record of each object, ``None`` if there is none."""
@@ -132,31 +132,53 @@ class Records:
         """
         return [_labelled(stored) for stored in self.stored(oids)]
 
-    def bodies(self, start: int, limit: int, state: State | None = None) -> list[bytes | None]:
-        """The JSON of ``limit`` records from position ``start``, newest first; ``None`` for one that is damaged."""
-        oids = self.newest(start, limit, state)
-        return [
-            None if stored is None else self.damaged.json(oid, stored)
-            for oid, stored in zip(oids, self.stored(oids), strict=True)
-        ]
+    def places(self, after: RecordPlace | None, limit: int, state: State | None = None) -> list[RecordPlace]:
+        """The places of ``limit`` objects, newest object first, all behind ``after`` if that is given."""
+        return self.record_times.page(ranges(state), after, limit)
 
-    def newest(self, start: int, limit: int, state: State | None = None) -> list[str]:
-        """The ids of ``limit`` objects from position ``start``, newest record first."""
-        args = [STATE_SPAN, len(PLACES), start, limit, "" if state is None else PLACES[state]]
-        with translated():
-            members = self._newest(keys=[self._keys.records], args=args)
-        return self.numbers.known(members)
+    def named(self, places: Sequence[RecordPlace]) -> list[str | None]:
+        """The ids of the objects at these places; ``None`` for one that was removed meanwhile."""
+        return self.numbers.oids([place.member for place in places])
+
+    def times(self, oids: Sequence[str], numbers: Sequence[int]) -> list[float]:  # noqa: ARG002 -- for partitions
+        """When these objects came (Unix seconds): the time of their first record. ``numbers``: theirs."""
+        return self.record_times.times(numbers)
+
+    def page(
+        self, after: RecordPlace | None, limit: int, state: State | None = None
+    ) -> tuple[list[Record], RecordPlace | None]:
+        """At most ``limit`` records behind a place, newest object first, and the place of the last one.
+
+        The place is ``None`` if there are no more. Only the last page has fewer than ``limit`` records.
+        """
+        found: list[Record] = []
+        while len(found) < limit:
+            wanted = limit - len(found)
+            places = self.places(after, wanted, state)
+            known = [oid for oid in self.named(places) if oid is not None]
+            found += (one for one in self.get(known) if one is not None and state in {None, one.state})
+            if len(places) < wanted:
+                return found, None
+            after = places[-1]
+        return found, after
+
+    def oids(self, state: State | None = None) -> Iterator[str]:
+        """Yield the ids of objects with a record, newest object first."""
+        after: RecordPlace | None = None
+        while places := self.places(after, PAGE, state):
+            yield from (oid for oid in self.named(places) if oid is not None)
+            after = places[-1]
 
     def latest(self, limit: int | None = None, state: State | None = None) -> Iterator[Record]:
-        """Yield records, newest first."""
-        start, wanted = 0, limit if limit is not None else 2**62
-        while wanted > 0:
-            page = min(wanted, PAGE)
-            oids = self.newest(start, page, state)
-            if not oids:
+        """Yield records, newest object first."""
+        after: RecordPlace | None = None
+        left = limit if limit is not None else 2**62
+        while left > 0:
+            found, after = self.page(after, min(left, PAGE), state)
+            yield from found
+            left -= len(found)
+            if after is None:
                 return
-            yield from (record for record in self.get(oids) if record is not None)
-            start, wanted = start + page, wanted - page
 
     def pending(self, limit: int = 100) -> list[Pending]:
         """Objects in the ledger, earliest deadline first."""
@@ -225,6 +247,11 @@ class Records:
             if not found or (items := _items(found)):
                 return items if found else []
             after = text(found[-1][0])
+
+
+def ranges(state: State | None) -> list[int]:
+    """The ranges of the list of records that have those in a state, or all."""
+    return list(PLACES.values()) if state is None else [PLACES[state]]
 
 
 def _labelled(stored: bytes | None) -> tuple[str, str, list[str]]:

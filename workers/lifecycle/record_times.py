@@ -1,78 +1,81 @@
-"""The records of one partition by their times, so that those of all partitions can be merged."""
+"""The list of records: by when their objects came, so that an object keeps its place for as long as it has a record.
+
+Records that are written again, because an object is tagged again or overwritten, stay where they are. So pages from a
+place on have no repeats and no gaps, whatever happens between two of them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+import heapq
+from collections.abc import Iterable, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
 
+from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.stored_record import STATE_SPAN
-from workers.redis import scripts
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 TICKS = 2**17
 """Times count in ticks of 2^-17 s, which the scores of all states have exactly."""
-LATEST = int(STATE_SPAN) * TICKS - 1
 
 
-@dataclass(frozen=True)
-class Timed:
-    """A record in the lists. ``at``: the time of the record, Unix seconds. ``member``: see ``ObjectNumbers``."""
+class RecordPlace(NamedTuple):
+    """The place of an object in the list: its first record's time in ticks, its partition, and its number."""
 
-    at: float
-    member: bytes
+    tick: int
+    partition: int
+    number: int
+
+    @property
+    def member(self) -> bytes:
+        """See ``ObjectNumbers``."""
+        return member_of(self.number)
 
 
 class RecordTimes:
-    """Reads the list of records. ``places``: the ranges of some states. Raises ``StoreUnavailable``."""
+    """Reads the list of one partition. ``states``: the ranges of some states. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys) -> None:
+    def __init__(self, client: Client, keys: Keys, partition: int = 0) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._key = keys.records
-        self._count = self._redis.register_script(scripts.source("count_ranges"))
+        self._partition = partition
 
-    def ticks(self, places: Sequence[int]) -> list[int]:
-        """The ticks of the oldest and of the newest record of each state that has some."""
+    def page(self, states: Sequence[int], after: RecordPlace | None, limit: int) -> list[RecordPlace]:
+        """At most ``limit`` places, newest first, all behind ``after`` if that is given."""
         with translated():
             pipe = self._redis.pipeline(transaction=False)
-            for place in places:
-                least, most = _score(place, 0), f"({_score(place + 1, 0)}"
-                pipe.zrangebyscore(self._key, least, most, start=0, num=1, withscores=True)
-                pipe.zrevrangebyscore(self._key, most, least, start=0, num=1, withscores=True)
-            answers = pipe.execute()
-        return [
-            int((score - place * STATE_SPAN) * TICKS)
-            for place, rows in zip((place for place in places for _ in range(2)), answers, strict=True)
-            for _, score in rows
-        ]
-
-    def newer(self, places: Sequence[int], ticks: Sequence[int]) -> list[int]:
-        """The number of records that are newer than each tick."""
-        ranges = [
-            bound
-            for tick in ticks
-            for place in places
-            for bound in (_score(place, tick + 1), f"({_score(place + 1, 0)}")
-        ]
-        with translated():
-            return list(map(int, self._count(keys=[self._key], args=[len(places), *ranges])))
-
-    def page(self, places: Sequence[int], tick: int, limit: int) -> list[Timed]:
-        """At most ``limit`` records, newest first, none of which is newer than a tick."""
-        with translated():
-            pipe = self._redis.pipeline(transaction=False)
-            for place in places:
-                most, least = f"({_score(place, tick + 1)}", _score(place, 0)
+            for state in states:
+                most = f"({_score(state + 1, 0)}" if after is None else f"({_score(state, after.tick)}"
+                least = _score(state, 0)
                 pipe.zrevrangebyscore(self._key, most, least, start=0, num=limit, withscores=True)
+                if after is not None:  # objects whose records were first written together have one time
+                    beside = _score(state, after.tick), f"({_score(state, after.tick + 1)}"
+                    pipe.zrangebyscore(self._key, *beside, withscores=True)
             answers = pipe.execute()
-        found = [
-            Timed(score - place * STATE_SPAN, bytes(member))
-            for place, rows in zip(places, answers, strict=True)
-            for member, score in rows
-        ]
-        return sorted(found, key=lambda one: (one.at, one.member), reverse=True)[:limit]
+        each = 1 if after is None else 2
+        rows = ((states[n // each], row) for n, page in enumerate(answers) for row in page)
+        places = {self._place(state, *row) for state, row in rows}
+        behind = places if after is None else {place for place in places if place < after}
+        return heapq.nlargest(limit, behind)
+
+    def times(self, numbers: Sequence[int]) -> list[float]:
+        """When the objects with these numbers came (Unix seconds), 0 for those that are no longer there."""
+        if not numbers:
+            return []
+        with translated():
+            scores = self._redis.zmscore(self._key, list(map(member_of, numbers)))
+        return [0.0 if score is None else float(score) % STATE_SPAN for score in scores]
+
+    def _place(self, state: int, member: bytes, score: float) -> RecordPlace:
+        tick = int((score - state * STATE_SPAN) * TICKS)
+        return RecordPlace(tick, self._partition, int.from_bytes(member, "big"))
 
 
-def _score(place: int, tick: int) -> str:
-    return f"{place * STATE_SPAN + tick / TICKS:.17g}"
+def merged(pages: Iterable[Sequence[RecordPlace]], limit: int) -> list[RecordPlace]:
+    """The newest places of the pages of several partitions."""
+    return list(islice(heapq.merge(*pages, reverse=True), limit))
+
+
+def _score(state: int, tick: int) -> str:
+    return f"{state * STATE_SPAN + tick / TICKS:.17g}"

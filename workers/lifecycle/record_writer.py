@@ -14,7 +14,7 @@ from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
 from workers.lifecycle.record import Record
 from workers.lifecycle.removed import removed_bytes
-from workers.lifecycle.stored_record import packed_body, read_rows, score_of
+from workers.lifecycle.stored_record import PLACES, packed_body, read_rows
 from workers.lifecycle.tag_entries import added, removed, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
@@ -87,7 +87,7 @@ class RecordWriter:
             oid, entries = record.id, tag_entries(record)
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid), k.statements(oid)]
             args += [
-                raw(oid), record.etag, record.state, record.segmentation_method, score_of(record.state, now),
+                raw(oid), record.etag, record.state, record.segmentation_method, PLACES[record.state],
                 before.said, before.record, removed(self._lost.rows(oid, before.record)), added(entries),
                 packed_body(record, [entry.row for entry in entries], now),
             ]  # fmt: skip

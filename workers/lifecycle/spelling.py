@@ -16,8 +16,7 @@ from typing import Literal
 
 import msgspec
 
-from vectordb.decoders import from_json
-from workers.lifecycle.record_reader import PAGE, Records
+from workers.lifecycle.record_reader import Records
 from workers.stores.store import ObjectError, ObjectStore
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
@@ -85,18 +84,14 @@ class Spellings:
         wanted = key.rpartition("/")[2]
         exact: dict[str, str | None] = {}
         similar: dict[str, str | None] = {}
-        for start in range(0, MOST, PAGE):
-            page = self._records.bodies(start, PAGE)
-            for body in page:
-                with suppress(msgspec.DecodeError):
-                    one = from_json(body or b"{}", _Named)
-                    if one.bucket != bucket or not one.file_name or one.key == key:
-                        continue
-                    if one.file_name == wanted:
-                        exact[one.key] = one.file_name
-                    elif _folded(one.file_name) == _folded(wanted):
-                        similar[one.key] = one.file_name
-            if len(page) < PAGE or len(exact) >= SHOWN:
+        for one in self._records.latest(MOST):
+            if one.bucket != bucket or not one.file_name or one.key == key:
+                continue
+            if one.file_name == wanted:
+                exact[one.key] = one.file_name
+            elif _folded(one.file_name) == _folded(wanted):
+                similar[one.key] = one.file_name
+            if len(exact) >= SHOWN:
                 break
         return dict(islice(exact.items(), SHOWN)), dict(islice(similar.items(), SHOWN))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -12,8 +12,9 @@ from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.object_numbers import ObjectNumbers, member_of
 from workers.lifecycle.record import Record
 from workers.lifecycle.stored_record import readable
-from workers.lifecycle.tag_entries import IMPLIED, SEGMENT, TAG, forms, rank_of, segments
-from workers.redis.connection import Client, text, translated
+from workers.lifecycle.tag_entries import forms, segments
+from workers.lifecycle.tag_ranks import TagRanks, bounds_of, in_order, split
+from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
 PAGE = 500
@@ -23,11 +24,11 @@ PAGE = 500
 class TagHit:
     """A record that was found by a label.
 
-    ``body``: its JSON. ``label``: the tag or the label of a segment that was found, or that implies what was looked
+    ``label``: the tag or the label of a segment that was found, or that implies what was looked
     up, as the record spells it. ``confidence``: ``None`` for a tag without one, and for the label of a segment.
     """
 
-    body: bytes
+    record: Record
     label: str
     score: float
     confidence: float | None
@@ -56,6 +57,7 @@ class TagIndex:
         self._keys = keys
         self._damaged = damaged
         self._numbers = numbers
+        self._ranks = TagRanks(client, keys)
 
     def tagged(self, label: str) -> Iterator[str]:
         """Yield the ids of the records that are found by a label, unordered."""
@@ -64,18 +66,21 @@ class TagIndex:
             while page := list(islice(found, PAGE)):
                 yield from self._numbers.known([member for member, _ in page])
 
-    def hits(self, label: str, min_score: float, start: int, limit: int) -> list[TagHit | None]:
-        """Records that are found by a label, from position ``start``, best first: tags, segments, then implied.
+    def best(self, label: str, min_score: float, limit: int) -> list[bytes]:
+        """The places of ``limit`` records that are found by a label, best first: tags, segments, then implied.
 
-        ``min_score``: the least confidence, or score of what has none. ``None`` for a record that is damaged or was
-        just removed.
+        ``min_score``: the least confidence, or score of what has none. See ``read``.
         """
-        form = index_form(label)
-        with translated():
-            return self.read(form, self._ranked(form, min_score, start, limit))
+        return in_order([self._ranks.page(index_form(label), bounds_of(min_score), limit)])
 
-    def read(self, form: str, members: Sequence[bytes]) -> list[TagHit | None]:
-        """The hits of members of the list of a form."""
+    def ranked(self, label: str, min_score: float) -> list[bytes]:
+        """The places of all of them, best first as they are now."""
+        return in_order([self._ranks.all(index_form(label), bounds_of(min_score))])
+
+    def read(self, label: str, places: Sequence[bytes]) -> list[TagHit | None]:
+        """The hits at these places. ``None`` for a record that is damaged, removed or without the label by now."""
+        form = index_form(label)
+        members = [split(place)[1] for place in places]
         with translated():
             oids = self._numbers.oids(members)
             known = [oid for oid in oids if oid is not None]
@@ -93,6 +98,8 @@ class TagIndex:
 
     def numbers(self, forms: Sequence[str]) -> list[int | None]:
         """The number of records with each form as a tag or the label of a segment; ``None`` for an unknown form."""
+        if not forms:
+            return []
         with translated():
             scores = self._redis.zmscore(self._keys.tags, list(forms))
         return [None if score is None else int(score) for score in scores]
@@ -108,20 +115,27 @@ class TagIndex:
             ranks = self._redis.zmscore(self._keys.tag(form), [member_of(number) for _, number in objects])
         return [rank is not None for rank in ranks]
 
-    def listed(self, prefix: str, start: int, limit: int) -> tuple[list[TagCount], int | None]:
-        """Tags with this prefix, most frequent first, those last that are only implied; and the next position.
-
-        ``start`` is a position among all tags, with or without the prefix.
-        """
-        begins, whole = folded(prefix), index_form(prefix)
-        found: list[tuple[str, int]] = []
-        for place, (form, count) in enumerate(self._ordered(start), start):
-            # the last word of a prefix may be a plural: "cats" lists "cat", and not "catamaran"
-            if form.startswith((begins, f"{whole} ")) or form == whole:
+    def listed(self, prefix: str, limit: int) -> list[str]:
+        """The forms of ``limit`` tags with this prefix, most frequent first, those last that are only implied."""
+        begins = _beginning(prefix)
+        found: dict[str, None] = {}
+        for form, _ in self._ordered(0):
+            if begins(form):
+                found[form] = None
                 if len(found) == limit:
-                    return self._counts(found), place
-                found.append((form, count))
-        return self._counts(found), None
+                    break
+        return list(found)
+
+    def all_listed(self, prefix: str) -> list[str]:
+        """All of them, as they are now."""
+        begins = _beginning(prefix)
+        found = [(count, raw(form), form) for form, count in self.all_rows().items() if begins(form)]
+        return [form for _, _, form in sorted(found, reverse=True)]
+
+    def counted(self, forms: Sequence[str]) -> list[TagCount]:
+        """The tags of these forms, without those that no record has any more."""
+        known = zip(forms, self.numbers(forms), strict=True)
+        return self._counts([(form, number) for form, number in known if number is not None])
 
     def common(self, limit: int = 20) -> list[tuple[str, int]]:
         """The most frequent tags with their number of objects, without those that are only implied."""
@@ -132,6 +146,11 @@ class TagIndex:
         with translated():
             rows = self._redis.zrevrange(self._keys.tags, start, start + limit - 1, withscores=True)
         return [(text(form), int(count)) for form, count in rows]
+
+    def all_rows(self) -> dict[str, int]:
+        """All forms with their number of records. Each that is there all the time is there."""
+        with translated():
+            return {text(form): int(n) for form, n in self._redis.zscan_iter(self._keys.tags, count=PAGE)}
 
     def spellings(self, forms: Sequence[str]) -> list[tuple[int, dict[str, int]]]:
         """By each form: how many records are found, and the number of those with another spelling, by spelling."""
@@ -167,20 +186,6 @@ class TagIndex:
             for (form, n), (many, spelled) in zip(forms, found, strict=True)
         ]
 
-    def _ranked(self, form: str, min_score: float, start: int, limit: int) -> list[bytes]:
-        key = self._keys.tag(form)
-        bounds = [(rank_of(kind, 1.0), rank_of(kind, min_score)) for kind in (TAG, SEGMENT, IMPLIED)]
-        pipe = self._redis.pipeline(transaction=False)
-        for most, least in bounds:
-            pipe.zcount(key, least, most)
-        found: list[bytes] = []
-        for (most, least), count in zip(bounds, pipe.execute(), strict=True):
-            if start < count and len(found) < limit:
-                num = limit - len(found)
-                found += self._redis.zrevrangebyscore(key, most, least, start=start, num=num)
-            start = max(0, start - count)
-        return found
-
     def _hit(self, form: str, member: bytes, oid: str, stored: bytes) -> TagHit | None:
         record = self._damaged.read(oid, stored)
         if record is None:
@@ -189,19 +194,25 @@ class TagIndex:
         by = forms(rows).get(form)
         if head is None or by is None or member_of(head.number) != member:
             return None
-        return _found(record, by or form, record.json(), implied=bool(by))
+        return _found(record, by or form, implied=bool(by))
 
 
-def _found(record: Record, form: str, body: bytes, *, implied: bool) -> TagHit | None:
+def _beginning(prefix: str) -> Callable[[str], bool]:
+    """Whether a form begins with a prefix, whose last word may be a plural: "cats" lists "cat", not "catamaran"."""
+    begins, whole = folded(prefix), index_form(prefix)
+    return lambda form: form.startswith((begins, f"{whole} ")) or form == whole
+
+
+def _found(record: Record, form: str, *, implied: bool) -> TagHit | None:
     tags = [tag for tag in record.tags if index_form(tag.label) == form]
     if tags:
         tag = max(tags, key=lambda one: one.strength)
-        return TagHit(body, tag.label, tag.score, tag.confidence, implied, segment=False)
+        return TagHit(record, tag.label, tag.score, tag.confidence, implied, segment=False)
     named = [one for one in segments(record) if index_form(one.label) == form]
     if not named:
         return None
     best = max(named, key=lambda one: one.score)
-    return TagHit(body, best.label, best.score, None, implied, segment=True)
+    return TagHit(record, best.label, best.score, None, implied, segment=True)
 
 
 def _common(form: str, objects: int, spellings: Mapping[str, int]) -> str:

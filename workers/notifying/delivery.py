@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import UTC, datetime
 
 import msgspec
 
 from workers.lifecycle.damaged_records import record_in_feed
+from workers.lifecycle.record_view import public_json
 from workers.lifecycle.removed import read_removed, removal
+from workers.lifecycle.times import rfc3339
 from workers.redis.connection import text
 from workers.settings.webhook_kinds import BATCH, REMOVED
 
@@ -39,7 +40,7 @@ class Delivery(msgspec.Struct, frozen=True):
 
 class _Event(msgspec.Struct):
     type: str
-    timestamp: datetime
+    timestamp: str
     data: msgspec.Raw
 
 
@@ -69,7 +70,7 @@ def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
     at = _time(entry)
     # of what is stored: another version of wildtag may write the same record in other words
     digested = _body(kind, at, body) if body.startswith(b"{") else body
-    return Delivery(_id(entry, digested), kind, read.bucket, read.key, _body(kind, at, read.json()), now)
+    return Delivery(_id(entry, digested), kind, read.bucket, read.key, _body(kind, at, public_json(read)), now)
 
 
 def removal_delivery(entry: str, oid: str, about: bytes, now: float) -> Delivery:
@@ -102,4 +103,4 @@ def _time(entry: str) -> float:
 
 
 def _body(kind: str, at: float, data: bytes) -> bytes:
-    return msgspec.json.encode(_Event(kind, datetime.fromtimestamp(at, UTC), msgspec.Raw(data)))
+    return msgspec.json.encode(_Event(kind, rfc3339(at), msgspec.Raw(data)))

@@ -7,7 +7,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -15,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
+from workers.lifecycle.times import rfc3339
 from workers.notifying.outbox import OUTCOMES, counted
 from workers.notifying.source import group_of
 from workers.redis.connection import Client, text, translated
@@ -266,6 +266,4 @@ def _standing(
 
 
 def _when(seconds: str | None) -> str | None:
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(float(seconds), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+    return None if seconds is None else rfc3339(float(seconds))

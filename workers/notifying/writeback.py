@@ -20,6 +20,7 @@ from tasks.message_parts import Tag, place_of
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.record_view import public_json
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client, StoreUnavailable, raw, text, translated
 from workers.redis.keys import Keys
@@ -66,7 +67,7 @@ def with_ours(theirs: Mapping[str, str], tags: Sequence[Tag]) -> dict[str, str]:
 
 def sidecar(record: Record) -> bytes:
     """The record as indented JSON."""
-    return msgspec.json.format(record.json(), indent=2) + b"\n"
+    return msgspec.json.format(public_json(record), indent=2) + b"\n"
 
 
 class Writer:

@@ -6,11 +6,11 @@ given their keys, apart from those of labels and of numbers.
 
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
-``inbox:low-priority`` and its ``once``, ``segmentation-queue`` and ``forced``, ``interrupted``, ``ledger``,
-``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``, ``object-number``, ``numbered``,
-``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``, ``feed``, ``statements``, ``stated``,
-``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``. All others are under ``P``, with a
-feed of all objects, and inboxes of what waits for a partition.
+``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
+``interrupted``, ``ledger``, ``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``,
+``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``,
+``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``.
+All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).
 
@@ -33,6 +33,10 @@ key                              type        holds
 ``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
 ``P inbox:low-priority:once``    hash        OID → 1 of the forced events in it that no dispatcher has read: no second
                                              one is added
+``P retag-marks``                hash        OID → its event in an inbox, of objects to be tagged again: ``n`` or
+                                             ``l`` and the id of the entry (``workers.lifecycle.retag_marks``)
+``P forgotten:OID``              string      present for a while once an object was deleted on request: if it seems
+                                             to be there, it is looked for in the bucket
 ``P backlog``                    list        pages of objects that wait for a place in the low-priority inbox, oldest
                                              first (``workers.images.backlog``)
 ``P backlog:objects``            string      the number of these objects
@@ -93,7 +97,7 @@ key                              type        holds
 ``P object-number``              string      the last number that was given to an object. An object keeps its number
                                              until its record is removed; numbers are not given twice
 ``P numbered:PAGE``              hash        number modulo 64 → OID, of the numbers from 64 × PAGE on
-``P records``                    sorted set  number (5 bytes) → time of its record (Unix seconds), plus 2^33 for each
+``P records``                    sorted set  number (5 bytes) → time of its first record (Unix s), plus 2^33 for each
                                              place of its state in the order done, failed, dead, skipped
 ``P objects``                    sorted set  OID of each record, all with score 0: in byte order, as buckets list
                                              their keys
@@ -163,11 +167,11 @@ key                              type        holds
 ``P rpc:ID``                     list        the answer to one request (``workers.redis.rpc``), with a lifetime
 ``P query-image:ID``             string      bytes of an image that is searched with, until its vector is made, with
                                              a lifetime (``workers.images.query_image``)
-``P search:ID``                  list        the ranked hits of one search, for its further pages: first what was
-                                             asked, then a hit each (msgpack), best first, with a lifetime that each
-                                             page renews (``workers.images.ranked_lists``)
-``P searches``                   list        the searches whose hits are kept, newest first, trimmed by their number
-                                             and bytes: ``ID:BYTES``
+``P search:ID``                  list        one list that is kept for its further pages, as of a search: first of
+                                             what it is a list, then an item each, with a lifetime that each page
+                                             renews (``workers.images.kept_lists``)
+``P searches``                   list        the lists that are kept, newest first, trimmed by their number and bytes:
+                                             ``ID:BYTES``
 ===============================  ==========  =======================================================================
 
 Celery keeps its queues under the same prefix and its own names: ``P embedding`` and the other stages, ``P unacked``,

@@ -51,6 +51,13 @@ class RecoveryKeys:
         return f"{self.prefix}processes"
 
     @property
+    def retag_marks(self) -> str:
+        return f"{self.prefix}retag-marks"
+
+    def forgotten(self, oid: str) -> str:
+        return f"{self.prefix}forgotten:{oid}"
+
+    @property
     def holds(self) -> str:
         return f"{self.prefix}holds"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.outgoing.address_policy import AddressPolicy
-from workers.settings.access_urls import require_port
 from workers.settings.topic import Topic, UserPath, Words
 from workers.settings.webhook_kinds import RESULTS, kinds_of, receiver_url
 from workers.settings.webhook_secrets import secrets_of

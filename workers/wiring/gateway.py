@@ -18,6 +18,7 @@ from workers.gateway.idempotency import Idempotency
 from workers.gateway.services import Options, Services
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
+from workers.images.kept_lists import KeptLists
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.redis.server_paths import data_folder
@@ -50,7 +51,8 @@ def services(wiring: Wiring) -> Services:
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
             wiring.inbox.append if wiring.partitioned else None,
         ),
-        records=wiring.records, progress=progress, inbox=wiring.inbox, store=wiring.store, health=wiring.health,
+        records=wiring.records, progress=progress, forget=wiring.ledger.remove,
+        kept_lists=KeptLists(wiring.redis, wiring.keys), inbox=wiring.inbox, store=wiring.store, health=wiring.health,
         models_in_use=wiring.models_in_use,
         sources=wiring.sources, event_sink=wiring.event_sink, keys=wiring.api_keys,
         sessions=Sessions(wiring.redis, wiring.keys, wiring.clock),

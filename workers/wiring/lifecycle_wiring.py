@@ -25,6 +25,7 @@ from workers.lifecycle.partitioned_versions import PartitionedVersions
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.record_versions import RecordVersions
+from workers.lifecycle.retag_marks import RetagMarks
 from workers.lifecycle.statements import Statements
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
@@ -172,10 +173,10 @@ class LifecycleWiring:
 
     @cached_property
     def inbox(self) -> Inbox:
-        alone = Inbox(self.redis, self.keys.inbox)
+        alone = Inbox(self.redis, self.keys.inbox, RetagMarks(self.redis, self.keys))
         if not self.partitioned:
             return alone
-        inboxes = [Inbox(client, keys.inbox) for client, keys in self._of_partitions]
+        inboxes = [Inbox(client, keys.inbox, RetagMarks(client, keys)) for client, keys in self._of_partitions]
         return PartitionedInbox(self.partitions, inboxes, alone, self.partition_faults)
 
     @cached_property

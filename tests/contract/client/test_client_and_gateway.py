@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Iterator
+from datetime import UTC
 from itertools import islice
 from pathlib import Path
 
@@ -16,11 +17,12 @@ from tasks.message_parts import ObjectRef, Revision, Tag, UserMetadata
 from tests import warm
 from tests.acceptance.images import one_pixel
 from tests.contract.own_redis import OwnRedis
-from workers.client import Client, NotFinished, Record, Refused
+from workers.client import Client, NotFinished, Refused
 from workers.embedded.ports import free_port
 from workers.embedded.stack import command
 from workers.gateway.api_keys import Scope
 from workers.lifecycle.ledger import Arrival
+from workers.lifecycle.record import Record
 from workers.settings.settings import Settings
 from workers.stores.user_metadata import BadMetadata
 from workers.wiring.wiring import Wiring
@@ -55,7 +57,7 @@ class Stages(threading.Thread):
         now = self._wiring.clock()
         self._wiring.ledger.enter([Arrival(ref, verified=True, force=force)], REVISION, now, now + 60)
         record = Record(
-            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", tags=(Tag("cat", 0.9, 0.9, 0.9),),  # type: ignore[arg-type]  # the client's own has the same fields
+            bucket=ref.bucket, key=ref.key, etag=ref.etag, state="done", tags=(Tag("cat", 0.9, 0.9, 0.9),),
             space_id=REVISION.space_id, captions_version=REVISION.captions_version, finished_at=now,
         )  # fmt: skip
         self._wiring.ledger.finish([record], now)
@@ -196,8 +198,12 @@ def test_what_is_no_image_is_refused(client: Client) -> None:
 def test_an_image_is_tagged_again_and_removed(client: Client) -> None:
     image = client.upload(png("again"), wait=30)
     before = client.retag(image.id)
-    again = client.wait(image.id, 30, since=before.finished_at or 0.0)
-    assert (again.finished_at or 0.0) > (image.finished_at or 0.0)
+    assert (before.state, before.previous) == ("queued", image.record)
+    again = client.wait(image.id, 30)
+    assert image.finished_at is not None
+    assert again.finished_at is not None
+    assert again.finished_at > image.finished_at
+    assert again.finished_at.tzinfo is UTC
     assert client.delete(image.id)
     assert not client.delete(image.id)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from itertools import islice
 
 import pytest
@@ -19,7 +20,7 @@ def test_an_image_is_waited_for_in_one_request(gateway: MadeUpGateway, client: C
     assert image.final
     assert image.record is not None
     assert [(tag.label, tag.evidence) for tag in image.record.tags] == [("cat", (0,))]
-    assert image.finished_at == image.record.finished_at == 100.0
+    assert image.finished_at == image.record.finished_at == datetime(1970, 1, 1, 0, 1, 40, tzinfo=UTC)
     assert len(gateway.asked) == 2
 
 
@@ -58,8 +59,8 @@ def test_an_upload_is_heard_of_even_if_it_cannot_be_followed(gateway: MadeUpGate
 def test_an_image_is_tagged_again_and_its_new_record_awaited(gateway: MadeUpGateway, client: Client) -> None:
     image = client.upload(CAT, wait=30)
     before = client.retag(image.id)
-    assert client.wait(image.id, 30, since=before.finished_at or 0).final
-    assert gateway.asked[-1].query["since"] == "100.0"
+    assert client.wait(image.id, 30, since=before.finished_at).final
+    assert gateway.asked[-1].query["since"] == "1970-01-01T00:01:40+00:00"
 
 
 def test_an_image_is_deleted_once(client: Client) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -53,9 +54,9 @@ class Part(Inbox):
         super().__init__(client, keys.inbox)
         self._service, self._away = service_of(partition), away
 
-    def append(self, events: list[ObjectEvent]) -> None:  # type: ignore[override]  # as it is called
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         self._look()
-        super().append(events)
+        super().append(events, mark=mark)
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
         self._look()

@@ -7,6 +7,7 @@ import time
 from tasks.model_description import Description
 from tests.contract.gateway.running import Running
 from tests.eventually import eventually
+from workers.lifecycle.times import rfc3339, unix_seconds
 from workers.outages.board import Outage, OutageBoard
 from workers.redis.models_in_use import ModelBoard
 
@@ -27,7 +28,7 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
     ])  # fmt: skip
     captions, listener = gateway.http.get("/v1/status").json()["outages"]
     assert (captions["name"], captions["reason"], captions["waiting"]) == ("captions", "no answer from Qdrant", 1)
-    assert captions["since"] == since
+    assert captions["since"] == rfc3339(since)
     assert 89 < captions["seconds"] < 120
     assert (listener["name"], listener["waiting"]) == ("listener", None)
     ready = gateway.http.get("/readyz")  # images are taken in meanwhile
@@ -54,7 +55,7 @@ def test_the_models_in_use_are_told(gateway: Running) -> None:
         "queue": "embedding", "model": "image encoder", "process": "elsewhere-1", "device": "cuda:1",
         "runtime": "PyTorch", "dtype": "bfloat16", "batch": 64, "hardware": "Made-up", "reason": "",
     }  # fmt: skip
-    assert abs(time.time() - at) < 60
+    assert abs(time.time() - unix_seconds(at)) < 60
     metrics = gateway.http.get("/metrics").text
     labels = 'device="cuda:1",dtype="bfloat16",model="image encoder",process="elsewhere-1",queue="embedding"'
     assert f'wildtag_model_batch{{{labels},runtime="PyTorch"}} 64.0' in metrics

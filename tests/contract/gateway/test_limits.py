@@ -16,6 +16,7 @@ from tests.eventually import eventually
 from workers.gateway.guards import PAGE, STRICT
 from workers.gateway.route_rules import LARGER, SMALL
 from workers.gateway.serving import HEADERS, Protocol
+from workers.lifecycle.times import rfc3339
 
 HOST = b"Host: 127.0.0.1\r\n"
 JSON = {"Content-Type": "application/json"}
@@ -207,7 +208,7 @@ def test_without_redis_all_say_when_to_come_again_and_nothing_is_kept(tmp_path: 
             assert "redis" in ready.json()["missing"]
             (away,) = ready.json()["outages"]
             assert away["name"] == "redis"
-            assert time.time() - 60 < away["since"] <= time.time()
+            assert rfc3339(time.time() - 60) < away["since"] <= rfc3339(time.time())
             assert 'wildtag_outage_seconds{name="redis"}' in gateway.http.get("/metrics").text
             assert gateway.http.get("/healthz").status_code == 200
             assert "wildtag_redis_up 0.0" in gateway.http.get("/metrics").text

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import httpx
 import pytest
 
 from tests.contract.gateway.running import PIXEL, problem, running, wired
 from tests.contract.real_servers import key_pair
+from workers.lifecycle.times import rfc3339
 from workers.redis.connection import Client
 
 
@@ -29,7 +32,7 @@ def test_an_image_is_posted_to_the_server_and_known_by_its_id(
         assert answer.status_code == 201, answer.text
         upload = answer.json()
         assert answer.headers["location"] == f"/v1/images/{upload['id']}"
-        assert upload["expires_at"] > 0
+        assert upload["expires_at"] > rfc3339(time.time())
         assert problem(gateway.http.get(f"/v1/images/{upload['id']}")) == "not-found"
         assert upload["method"] == "POST"
         httpx.post(upload["url"], data=upload["fields"], files={"file": PIXEL}).raise_for_status()

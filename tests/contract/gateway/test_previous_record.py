@@ -13,7 +13,7 @@ def test_the_last_record_is_there_until_the_next_one(gateway: Running) -> None:
     _, meanwhile = gateway.get("/v1/objects/inbox/a.png")
     assert (meanwhile["state"], meanwhile["record"]) == ("queued", None)
     assert meanwhile["previous"] == before["record"]
-    _, since = gateway.get(f"/v1/objects/inbox/a.png?since={before['finished_at']!r}")
+    _, since = gateway.get(f"/v1/objects/inbox/a.png?since={before['finished_at']}")
     assert since["previous"] == before["record"]
     gateway.finish(ref, "dog")
     _, after = gateway.get("/v1/objects/inbox/a.png")

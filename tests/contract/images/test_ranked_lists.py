@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from workers.images.ranked_lists import CursorExpired, RankedHit, RankedLists, Search
+from workers.images.kept_lists import CursorExpired
+from workers.images.ranked_lists import RankedHit, RankedLists, Search
 from workers.images.search_filter import SearchFilter
 from workers.redis.connection import Client
 from workers.redis.keys import Keys

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -23,6 +21,7 @@ from workers.lifecycle.partitioned_statements import PartitionedStatements
 from workers.lifecycle.partitioned_versions import PartitionedVersions
 from workers.lifecycle.record import STATES, State
 from workers.lifecycle.record_reader import Records
+from workers.lifecycle.record_times import RecordPlace
 from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.keys import Keys
@@ -62,19 +61,19 @@ def test_readers_say_the_same(stores: Stores, happens: list[tuple[int, Any, list
     stores.same(lambda records: list(records.keys("inbox", "", "a/2.png", "b/3.png")))
     listed: list[State | None] = [None, *STATES]
     for which in listed:
-        for start in range(0, 32, size):
-            stores.same(lambda records: records.newest(start, size, which))  # noqa: B023
+        stores.same(lambda records: record_pages(records, size, which))  # noqa: B023
+        stores.same(lambda records: list(records.oids(which)))  # noqa: B023
     stores.same(lambda records: list(records.latest(20)))
     for label in LABELS[:6]:
         stores.same(lambda records: sorted(records.tag_index.tagged(label)))  # noqa: B023
         stores.same(lambda records: records.tag_index.spelling(label))  # noqa: B023
         stores.same(lambda records: records.tag_hints.unknown([label]))  # noqa: B023
-        for start in range(0, 32, size):
-            stores.same(lambda records: pages(records.tag_index.hits(label, 0.4, start, size)))  # noqa: B023
+        for limit in (size, 100):
+            stores.same(lambda records: hits(records, label, 0.4, limit))  # noqa: B023
     for limit in (2, 50):
         stores.same(lambda records: records.tag_index.common(limit))  # noqa: B023
         for prefix in ("", "cats"):
-            stores.same(lambda records: tags_in_pages(records, prefix, limit))  # noqa: B023
+            stores.same(lambda records: tags_of(records, prefix, limit))  # noqa: B023
     versions = RecordVersions(stores.client, Keys("{plain}:"), "space")
     clients = (stores.client,) * stores.partitions.count
     spread = PartitionedVersions(stores.partitions, stores.client, clients, "space")
@@ -83,18 +82,28 @@ def test_readers_say_the_same(stores: Stores, happens: list[tuple[int, Any, list
     assert (versions.count(), versions.busy()) == (spread.count(), spread.busy())
 
 
-def pages(hits: Sequence[Any]) -> list[Any]:
-    """Hits without what differs: nothing, since bodies have no numbers."""
-    return [None if hit is None else (msgspec.json.decode(hit.body)["key"], hit) for hit in hits]
+def record_pages(records: Records, size: int, state: State | None) -> list[list[str]]:
+    found: list[list[str]] = []
+    after: RecordPlace | None = None
+    while True:
+        page, after = records.page(after, size, state)
+        found.append([one.id for one in page])
+        if after is None:
+            return found
 
 
-def tags_in_pages(records: Records, prefix: str, limit: int) -> list[Any]:
-    found: list[Any] = []
-    start: int | None = 0
-    while start is not None:
-        page, start = records.tag_index.listed(prefix, start, limit)
-        found += [page]
-    return found
+def hits(records: Records, label: str, min_score: float, limit: int) -> list[Any]:
+    index = records.tag_index
+    best, every = index.best(label, min_score, limit), index.ranked(label, min_score)
+    assert every[: len(best)] == best
+    return [index.read(label, places) for places in (best, every)]
+
+
+def tags_of(records: Records, prefix: str, limit: int) -> list[Any]:
+    index = records.tag_index
+    forms = index.listed(prefix, limit)
+    assert index.all_listed(prefix)[:limit] == forms
+    return index.counted(index.all_listed(prefix))
 
 
 def test_records_with_one_time_and_one_rank_are_each_listed_once(stores: Stores) -> None:
@@ -102,14 +111,11 @@ def test_records_with_one_time_and_one_rank_are_each_listed_once(stores: Stores)
     for number in range(40):
         stores.finish(record(f"{number}.png", "e", "done", ["cat"], 0.5), 1.8e9)
     for size in (1, 7, 40, 100):
-        newest = [oid for start in range(0, 41, size) for oid in stores.spread_records.newest(start, size)]
+        newest = [oid for page in record_pages(stores.spread_records, size, None) for oid in page]
         assert sorted(newest) == sorted(f"inbox/{number}.png" for number in range(40))
-        hits = [
-            hit
-            for start in range(0, 41, size)
-            for hit in stores.spread_records.tag_index.hits("cat", 0.0, start, size)
-        ]
-        assert len({hit.body for hit in hits if hit}) == len(hits) == 40
+        best, every = hits(stores.spread_records, "cat", 0.0, size)
+        assert len(best) == min(size, 40)
+        assert len({hit.record.key for hit in every if hit}) == len(every) == 40
 
 
 def test_more_labels_than_one_page_of_each_partition(stores: Stores) -> None:
@@ -119,7 +125,7 @@ def test_more_labels_than_one_page_of_each_partition(stores: Stores) -> None:
         stores.finish(record(f"{number}.png", "e", "done", labels, 0.9), 1.8e9 + number)
     for limit in (1, 2, 5, 20, 100):
         stores.same(lambda records: records.tag_index.common(limit))  # noqa: B023
-        stores.same(lambda records: tags_in_pages(records, "thing", limit))  # noqa: B023
+        stores.same(lambda records: tags_of(records, "thing", limit))  # noqa: B023
 
 
 def test_the_ledger_divides_and_claims_in_turn(stores: Stores) -> None:
@@ -204,8 +210,17 @@ def test_batches_are_spread_and_counted_once(stores: Stores) -> None:
             objects.move("x", ended[:20])
     assert stores.client.get("noted") == b"1"
     assert plain.number_open(["x", "y"]) == spread.number_open(["x", "y"]) == [10, 0]
-    for start in (0, 3, 6, 9):
-        assert plain.ended("x", start, 3) == spread.ended("x", start, 3)
+    for objects in (plain, spread):
+        seen: list[bytes] = []
+        starts: list[int] | None = None
+        while True:
+            _, failed, starts = objects.ended("x", starts, 3)
+            seen += failed
+            if starts is None:
+                break
+            assert len(failed) == 3
+            objects.move("x", ended[20:])  # a later failure comes behind those that are listed
+        assert sorted(seen) == sorted(member for member, state in ended if state == "failed")
     inboxes = [stores.client.xlen(keys.inbox) for keys in stores.partitions.all]
     assert sum(inboxes) == 30
     assert max(inboxes) < 30
@@ -226,17 +241,3 @@ def test_interrupted_objects_and_requests_are_in_their_partitions(stores: Stores
     for oid in oids:
         keys = stores.partitions.keys(stores.partitions.of(oid))
         assert stores.client.get(keys.segmentation_request(oid)) == b"dense"
-
-
-def test_far_pages_are_found_by_bounds(stores: Stores) -> None:
-    """Far enough that what is before them is not read."""
-    for start in range(0, 400, 50):
-        refs = [ObjectRef("inbox", f"{number}.png", "e") for number in range(start, start + 50)]
-        stores.both(lambda ledger: ledger.enter([Arrival(ref) for ref in refs], REVISION, 1.0, 60.0))  # noqa: B023
-        for place, ref in enumerate(refs, start):
-            one = record(ref.key, "e", "done" if place % 5 else "failed", ["cat"], 0.9 - place / 1000)
-            stores.both(lambda ledger: ledger.finish([one], 1.8e9 + place / 7))  # noqa: B023
-    for start in (99, 100, 101, 250, 395, 400, 1000):
-        stores.same(lambda records: records.newest(start, 20))  # noqa: B023
-        stores.same(lambda records: records.newest(start, 20, "done"))  # noqa: B023
-        stores.same(lambda records: records.tag_index.hits("cat", 0.6, start, 20))  # noqa: B023

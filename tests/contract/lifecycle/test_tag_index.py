@@ -23,6 +23,7 @@ from workers.lifecycle.record_migrations import RemakeTagIndex
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.stored_record import read_rows
 from workers.lifecycle.tag_entries import tag_entries
+from workers.lifecycle.tag_index import TagCount
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.migration import Migrator
@@ -55,8 +56,17 @@ def finish(ledger: Ledger, *done: Record) -> None:
 
 
 def found(records: Records, label: str, min_score: float = 0.0) -> list[tuple[str, str, bool, bool]]:
-    hits = [hit for hit in records.tag_index.hits(label, min_score, 0, 100) if hit is not None]
-    return [(msgspec.json.decode(hit.body)["key"], hit.label, hit.implied, hit.segment) for hit in hits]
+    places = records.tag_index.best(label, min_score, 100)
+    assert records.tag_index.ranked(label, min_score) == places
+    assert [records.tag_index.best(label, min_score, n) for n in (1, 2)] == [places[:1], places[:2]]
+    hits = [hit for hit in records.tag_index.read(label, places) if hit is not None]
+    return [(hit.record.key, hit.label, hit.implied, hit.segment) for hit in hits]
+
+
+def listed(records: Records, prefix: str) -> list[TagCount]:
+    forms = records.tag_index.listed(prefix, 10)
+    assert records.tag_index.all_listed(prefix)[:10] == forms
+    return records.tag_index.counted(forms)
 
 
 def index(client: Any, keys: Keys) -> dict[bytes, Any]:
@@ -82,11 +92,9 @@ def test_tags_come_first_then_segments_then_what_is_implied(ledger: Ledger, reco
         ("strong.png", "CAT", False, False), ("weak.png", "cat", False, False), ("segment.png", "Cats", False, True),
         ("implied.png", "egyptian cat", True, False),
     ]  # fmt: skip
-    (first, *_) = records.tag_index.hits("cat", 0.0, 0, 1)
+    (first,) = records.tag_index.read("cat", records.tag_index.best("cat", 0.0, 1))
     assert first is not None
     assert (first.confidence, first.score) == (0.9, 0.3)
-    in_pages = [hit.body for start in range(4) for hit in records.tag_index.hits("cat", 0.0, start, 1) if hit]
-    assert in_pages == [hit.body for hit in records.tag_index.hits("cat", 0.0, 0, 10) if hit]
     assert [key for key, *_ in found(records, "cat", 0.7)] == ["strong.png", "segment.png", "implied.png"]
     assert [key for key, *_ in found(records, "cat", 0.9)] == ["strong.png", "implied.png"]
 
@@ -101,22 +109,22 @@ def test_a_tag_is_listed_once_in_its_most_common_spelling(ledger: Ledger, record
         ledger, record("1.png", "Teddy-Bear"), record("2.png", "teddy bears"),
         record("3.png", "Teddy-Bear", "teddy bear"), record("4.png", "teddy_bear"),
     )  # fmt: skip
-    rows, _ = records.tag_index.listed("TEDDY", 0, 10)
+    rows = listed(records, "TEDDY")
     assert [(row.label, row.objects) for row in rows] == [("Teddy-Bear", 4)]
     assert records.tag_index.spelling("teddy  bear") == "Teddy-Bear"
     assert records.tag_index.spelling("Unknown Things") == "Unknown Things"
-    rows, _ = records.tag_index.listed("toys", 0, 10)
+    rows = listed(records, "toys")
     assert [(row.label, row.objects, row.implied) for row in rows] == [("toy", 0, 4)]
     assert records.tag_index.common() == [("Teddy-Bear", 4)]
     ledger.remove(["inbox/1.png", "inbox/3.png"])
-    assert {row.label for row in records.tag_index.listed("teddy", 0, 10)[0]} == {"teddy_bear"}
+    assert {row.label for row in listed(records, "teddy")} == {"teddy_bear"}
 
 
 def test_a_damaged_or_changed_record_is_no_hit(ledger: Ledger, records: Records, client: Client, keys: Keys) -> None:
     finish(ledger, record("a.png", "cat"), record("b.png", "cat"))
     damage(client, keys, "inbox/a.png")
     rewrite(client, keys, "inbox/b.png", record("b.png", "cat").json())
-    assert records.tag_index.hits("cat", 0.0, 0, 10) == [None, None]
+    assert records.tag_index.read("cat", records.tag_index.best("cat", 0.0, 10)) == [None, None]
 
 
 @UNPARTITIONED  # an old home has one

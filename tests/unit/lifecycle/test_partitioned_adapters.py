@@ -72,6 +72,5 @@ def test_no_method_that_uses_redis_is_inherited(one: type, all_: type) -> None:
 PRIVATE = {
     "Ledger": {"_claim", "_removed", "_script"},
     "BatchObjects": {"_told_until"},
-    "TagIndex": {"_ranked"},
     "StoredHeads": {"_head"},
 }

@@ -10,7 +10,8 @@ const FINAL = new Set(["done", "failed", "dead", "skipped"]);
 const followed = new Map(); // by bucket/key, oldest first
 let asking = false;
 
-// Calls `report` with every progress; the last is final or has the state "gone". Ignores records up to `since`.
+// Calls `report` with every progress; the last is final or has the state "gone". Ignores records up to `since`, a time of
+// a record; 0: none.
 export function follow(object, since, report) {
   const name = oid(object);
   stop(name);
@@ -20,9 +21,9 @@ export function follow(object, since, report) {
 
 // Processes an image again with `action` and follows it on its card. `how`: see the card's `again`.
 export async function lookAgain(object, action, card, how) {
-  const before = await post(`${objectPath(object)}:${action}`);
+  const { previous } = await post(`${objectPath(object)}:${action}`);
   card.again(how);
-  follow(object, before.finished_at ?? 0, card.status);
+  follow(object, previous?.finished_at ?? 0, card.status);
 }
 
 function stop(name) {
@@ -65,7 +66,7 @@ async function look(name, one) {
 feed.listen({
   came(record) {
     const one = followed.get(oid(record));
-    if (one && record.finished_at > one.since) heard(oid(record), { ...record, record });
+    if (one && (!one.since || record.finished_at > one.since)) heard(oid(record), { ...record, record });
   },
   went(object) {
     heard(oid(object), { ...object, state: "gone", record: null });

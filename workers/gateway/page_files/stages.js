@@ -37,6 +37,8 @@ export function thread() {
       else item.removeAttribute("aria-current");
       const ms = record?.timings_ms[stage];
       time.textContent = ms === undefined ? "" : ` ${duration(ms)}`;
+      const entered = (record ?? status).stages?.[stage];
+      item.title = entered ? `since ${new Date(entered).toLocaleTimeString()}` : "";
     });
   }
   show({ state: "" });

@@ -3,14 +3,21 @@
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
 -- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each object: entry, record,
 --       segmentation request, statements
--- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, method ('' not segmented), score
---       in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
+-- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, method ('' not segmented), place
+--       of the state in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
 --       that was there before ('' none), the rows of that, the rows of the new one (see tag_index), the body
 -- Returns of each object: written | refused | changed (people have said something else, or there is another record)
 local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 1, 8)
 
-local function finish(keys, oid, etag, state, method, score, said, known, old, new, body)
+-- An object keeps its time in the list of records. Times count in ticks of 2^-17 s, which all states have exactly.
+local span, ticks = 8589934592, 131072
+local function score_of(place, known)
+    local since = known and tonumber(known) % span or at
+    return string.format('%.17g', place * span + math.floor(since * ticks) / ticks)
+end
+
+local function finish(keys, oid, etag, state, method, place, said, known, old, new, body)
     local entry_key, record_key, request_key, statements_key = unpack(keys)
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested')
     if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
@@ -31,7 +38,7 @@ local function finish(keys, oid, etag, state, method, score, said, known, old, n
     index(prefix, tags, member, new)
     local value = with_head({etag, entry[3] or '', revision, state, method, entry[5] or '', number, at}, body)
     redis.call('SET', record_key, value)
-    redis.call('ZADD', records, score, member)
+    redis.call('ZADD', records, score_of(tonumber(place), redis.call('ZSCORE', records, member)), member)
     redis.call('ZADD', objects, 0, oid)
     redis.call('XADD', feed, 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', state, 'body', value)
     redis.call('DEL', entry_key)

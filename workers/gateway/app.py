@@ -59,19 +59,20 @@ def create_app(services: Services, options: Options) -> FastAPI:
     admission = Admission(services.progress, options)
     where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
-    taking = uploads.Uploads(services, options, where, drawing, admission)
+    taking = uploads.Uploads(services, options, where, drawing, admission, doors.charge)
     metrics = health.Metrics(services, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
         looking = asyncio.create_task(data_watch.looking(services.data_loss, services.outages.own))
+        removing = asyncio.create_task(taking.storing.removing())
         async with broadcaster.running():
             yield
-        listing.cancel()
-        looking.cancel()
+        for task in (listing, looking, removing):
+            task.cancel()
         await anyio.to_thread.run_sync(services.decoders.close)
-        await asyncio.gather(listing, looking, return_exceptions=True)
+        await asyncio.gather(listing, looking, removing, return_exceptions=True)
         await services.batching_writer.close()
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,

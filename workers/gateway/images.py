@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 from urllib.parse import quote
 
@@ -179,6 +179,12 @@ def answered(progress: Progress, name: str | None, *, status: int = 200) -> Resp
     """A response with the progress and its ETag."""
     headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
     return Response(document(progress, name), status, headers, "application/json")
+
+
+def answered_together(progress: Sequence[Progress], names: Sequence[str], *, status: int) -> Response:
+    """A response with the progress of several images, as the ``Images`` schema."""
+    found = [msgspec.Raw(document(one, name)) for one, name in zip(progress, names, strict=True)]
+    return responses.json({"images": found}, status, {"Cache-Control": "no-cache"})
 
 
 def answered_again(before: Progress, name: str | None, address: str) -> Response:

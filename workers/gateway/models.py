@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, Record
+from workers.gateway.record_models import Error, Progress, Record
 
 
 class Problem(BaseModel):
@@ -21,6 +21,12 @@ class Problem(BaseModel):
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
     code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
+
+
+class Images(BaseModel):
+    """The images of a form with several files, in their order."""
+
+    images: list[Progress]
 
 
 class DirectUpload(BaseModel):

@@ -13,18 +13,30 @@ from workers.gateway.responses import problem
 WEBHOOK = "/v1/events/minio"
 
 
-def _image_body(*fields: str) -> dict[str, Any]:
-    """The body of a request: an image, or a form with an image and these fields."""
-    image: dict[str, Any] = {"type": "string", "format": "binary"}
-    properties = {**{name: {"type": "string"} for name in fields}, "image": image}
+LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+SERVERS = [{"url": "/", "description": "The gateway that serves this document."}]
+BYTES = "application/octet-stream"  # generators of clients leave out bodies of types such as "image/*"
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+METHODS = frozenset({"get", "post", "delete"})
+OPTIONAL_KEY: dict[str, Any] = {"security": [{}, {"HTTPBearer": []}]}
+
+
+def _image_body(*fields: str, several: bool = False) -> dict[str, Any]:
+    """The body of a request: an image, or a form with an image and these fields. ``several``: or with more images."""
+    properties: dict[str, Any] = {**{name: {"type": "string"} for name in fields}, "image": BINARY}
     form = {"type": "object", "properties": properties, "required": ["image"]}
-    content = {"image/*": {"schema": image}, "multipart/form-data": {"schema": form}}
-    return {"security": [{"HTTPBearer": []}], "requestBody": {"required": True, "content": content}}
+    if several:
+        properties["images"] = {
+            "type": "array", "items": BINARY, "description": "Further images. All are taken, or none is.",
+        }  # fmt: skip
+    content = {kind: {"schema": BINARY} for kind in (BYTES, "image/*")}
+    form_content = {"multipart/form-data": {"schema": form}}
+    return {"security": [{"HTTPBearer": []}], "requestBody": {"required": True, "content": content | form_content}}
 
 
 QUERY_IMAGE_BODY = _image_body()
 IMAGE_BODY: dict[str, Any] = {
-    **_image_body("file_name", "client_id", "metadata"),
+    **_image_body("file_name", "client_id", "metadata", several=True),
     "parameters": [
         {
             "name": "Idempotency-Key", "in": "header", "required": False,
@@ -37,7 +49,7 @@ IMAGE_BODY: dict[str, Any] = {
 FORM_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": IMAGE_BODY["requestBody"]["content"]["multipart/form-data"]},
+        "content": {"multipart/form-data": QUERY_IMAGE_BODY["requestBody"]["content"]["multipart/form-data"]},
     }
 }
 
@@ -65,12 +77,23 @@ def specification(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     spec = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes,
-        openapi_version="3.1.0",
+        openapi_version="3.1.0", license_info=LICENCE, servers=SERVERS,
     )  # fmt: skip
     schemas = spec["components"]["schemas"]
     schemas["Problem"] = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     for name in ("HTTPValidationError", "ValidationError"):  # errors are problem documents
         schemas.pop(name, None)
     spec["paths"][WEBHOOK] = _WEBHOOK_OPERATION
+    for path, item in spec["paths"].items():
+        for method in METHODS & item.keys():
+            _complete(item[method], encoded="requestBody" in item[method] and path != WEBHOOK)
     app.openapi_schema = spec
     return spec
+
+
+def _complete(operation: dict[str, Any], *, encoded: bool) -> None:
+    """Say that an operation needs no key, if so. ``encoded``: it has a body, which might be compressed."""
+    operation.setdefault("security", [])
+    if encoded:
+        refused = problem("The body has a Content-Encoding.")
+        operation["responses"] = dict(sorted({"415": refused, **operation["responses"]}.items()))

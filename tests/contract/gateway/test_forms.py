@@ -149,8 +149,11 @@ def test_what_describes_the_images_describes_each(gateway: Running, images: list
 
 @SIZES
 def test_one_name_is_not_given_to_several_files(gateway: Running, client: Client, images: list[bytes]) -> None:
-    for body, params in ((form(*images), {"file_name": "x"}), (part("file_name", b"x") + form(*images), {})):
-        answer = sent(gateway, body, **params)
+    for by_form in (False, True):
+        if by_form:
+            answer = sent(gateway, part("file_name", b"x") + form(*images))
+        else:
+            answer = sent(gateway, form(*images), file_name="x")
         assert (answer.status_code, problem(answer)) == (422, "invalid")
         assert "file_name" in answer.text
     nothing_left(gateway, client)

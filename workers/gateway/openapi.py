@@ -24,10 +24,12 @@ OPTIONAL_KEY: dict[str, Any] = {"security": [{}, {"HTTPBearer": []}]}
 def _image_body(*fields: str, several: bool = False) -> dict[str, Any]:
     """The body of a request: an image, or a form with an image and these fields. ``several``: or with more images."""
     properties: dict[str, Any] = {**{name: {"type": "string"} for name in fields}, "image": BINARY}
-    form = {"type": "object", "properties": properties, "required": ["image"]}
+    form: dict[str, Any] = {"type": "object", "properties": properties, "required": ["image"]}
     if several:
+        # not "required": generated clients would send the image first, and fields behind it are refused
+        form = {"type": "object", "properties": properties, "minProperties": 1}
         properties["images"] = {
-            "type": "array", "items": BINARY, "description": "Further images. All are taken, or none is.",
+            "type": "array", "items": BINARY, "description": "Several images. All are taken, or none is.",
         }  # fmt: skip
     content = {kind: {"schema": BINARY} for kind in (BYTES, "image/*")}
     form_content = {"multipart/form-data": {"schema": form}}

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import re
 import socket
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.contract.gateway.running import Running, png, problem, running, wired
+from tests.contract.gateway.test_captions import WithWorker
 from workers.gateway.openapi import WEBHOOK
 from workers.gateway.page import paths
+from workers.wiring.gateway import caption_service
 
 HTTP_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "OPTIONS", "PROPFIND")
 STREAMS = ("/v1/feed", "events")
+
+
+@pytest.fixture(scope="module")
+def module_gateway(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """A gateway whose questions to workers are answered."""
+    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, WithWorker)
+    with running(wiring, replaced={"captions": caption_service(wiring, patience_s=0.5)}) as gateway:
+        yield gateway
 
 
 @pytest.fixture

@@ -119,3 +119,12 @@ def test_a_data_url_in_a_form_gets_the_hint_too(gateway: Running) -> None:
     answer = gateway.http.post("/v1/images", content=part("image", b"data:image/png;base64,iV") + END, headers=FORM)
     assert (answer.status_code, problem(answer)) == (415, "not-an-image")
     assert "data URL" in answer.json()["detail"]
+
+
+def test_files_within_one_part_get_a_hint(gateway: Running) -> None:
+    """As ``curl -F image=@a.png,b.png`` sends them."""
+    nested = part("image", b"--b\r\nContent-Disposition: attachment; filename=a.png\r\n\r\n" + png() + b"\r\n--b--")
+    typed = nested.replace(b'"image"\r\n', b'"image"\r\nContent-Type: multipart/mixed; boundary=b\r\n')
+    answer = gateway.http.post("/v1/images", content=typed + END, headers=FORM)
+    assert (answer.status_code, problem(answer)) == (415, "not-an-image")
+    assert "-F image=@A -F image=@B" in answer.json()["detail"]

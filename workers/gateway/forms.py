@@ -132,7 +132,7 @@ class Form:
     def _looks_like_a_file(self, name: str) -> bool:
         kind, _ = parse_options_header(self._headers.get(b"content-type", b""))
         if kind.startswith(b"multipart/"):  # curl -F image=@A,B; RFC 7578 ended it
-            detail = f"the files of {name[:100]!r} are in one part: send each as its own, curl -F image=@A -F image=@B"
+            detail = f"the files of {name[:100]!r} are in one part: send one each, curl -F image=@A -F image=@B"
             raise Problem("not-an-image", detail)
         text = kind.startswith(b"text/") or kind in {b"", b"application/json"}
         return not text or name.removesuffix("[]") in FILE_NAMES

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
@@ -61,7 +62,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the other processes begin with tests for which nothing has to be made first."""
+    """Let the other processes begin with tests for which nothing has to be made first.
+
+    Raises ``UsageError`` for a test with the time in its id: the processes would find different tests.
+    """
+    now = str(int(time.time()))[:-4]
+    if dated := next((item.nodeid for item in items if now in item.nodeid), None):
+        raise pytest.UsageError(f"an id must not depend on the time: {dated}")
     items.sort(key=lambda item: (
         item.nodeid.startswith(("tests/golden/", "tests/unit/")), item.nodeid.startswith(LATER)
     ))  # fmt: skip

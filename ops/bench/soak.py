@@ -174,5 +174,5 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--part", type=int, default=500, help="images that are put at a time (default: %(default)s)")
     parser.add_argument("--home", type=Path, help="home whose captions are copied (default: that of the settings)")
-    parser.set_defaults(against=None)
+    parser.set_defaults(against=None, against_home=None)
     return parser

@@ -118,7 +118,11 @@ def test_the_key_of_the_home_is_admin_and_signs_the_page_in(gateway: Running) ->
         assert page.get(ADMIN_ROUTE).status_code == 200
 
 
-@pytest.mark.parametrize("shown", ["wh_" + "0" * 48, f"admin.{int(time.time())}.{'0' * 64}", "", "x" * 4000])
+@pytest.mark.parametrize(
+    "shown",
+    ["wh_" + "0" * 48, f"admin.{int(time.time())}.{'0' * 64}", "", "x" * 4000],
+    ids=["key", "forged", "empty", "long"],  # processes that share the tests must find the same ones
+)
 def test_the_cookie_of_a_session_that_has_ended_locks_nobody_out(gateway: Running, shown: str) -> None:
     """The gateway would answer without a cookie, so it does with one it does not know."""
     with httpx.Client(base_url=gateway.url, cookies={f"wildtag_session_{gateway.port}": shown}) as page:

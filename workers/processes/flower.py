@@ -38,6 +38,7 @@ log = structlog.get_logger()
 PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
 BROKER_PATHS = frozenset({"/broker", "/api/queues/length"})
 """Here Flower asks RabbitMQ's management plugin: without encryption, at a port that may be another server's."""
+TASKS = 5000  # that are kept, at 3 KB each
 GATHER_S = 0.5  # between two updates of what Flower shows
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
@@ -57,7 +58,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     logging.getLogger("tornado.access").propagate = False
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]
-    options.max_tasks, options.natural_time = 20_000, True
+    options.max_tasks, options.natural_time = TASKS, True
     options.enable_events = False  # all workers always send them; it would ask them to every five seconds
     application = GuardedFlower(
         Wiring(settings).app, settings.flower_auth, host_of(settings.flower_url),

@@ -49,3 +49,9 @@ def test_an_unknown_part_is_refused(name: str, capsys: pytest.CaptureFixture[str
         main([name, "--only", "nothing"])
     assert ended.value.code == 2
     assert "there is no part 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["pipeline", "latency", "memory", "soak", "start"])
+def test_a_home_without_captions_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, "--home", str(tmp_path)]) != 0
+    assert f"{tmp_path} has no captions" in capsys.readouterr().err

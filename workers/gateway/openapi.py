@@ -43,7 +43,7 @@ IMAGE_BODY: dict[str, Any] = {
         {
             "name": "Idempotency-Key", "in": "header", "required": False,
             "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-            "description": "For 24 hours, a request with the same key and the same image returns the same id.",
+            "description": "For 24 hours, a request with the same key and the same images returns the same ids.",
         }
     ],
 }  # fmt: skip

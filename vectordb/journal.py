@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from vectordb.errors import Permanent
 from vectordb.index import IndexFault
 
 _FILE = "journal.sqlite"
+EXAMPLES = 3  # rows that are described, of each reason to leave rows out
 _OFFSET = 2**63  # SQLite's integers are signed, ids are not
 
 
@@ -26,21 +28,38 @@ class OtherSource(Permanent):
 
 @dataclass(frozen=True)
 class Progress:
-    """Counts of captions: ``read`` from the source, the sum of ``empty``, ``duplicate`` and ``count`` (added)."""
+    """Counts of captions.
+
+    ``read`` from the source: the sum of ``empty``, ``duplicate``, ``count`` (added) and those of ``skipped``, which
+    counts the rows that were left out, by reason. ``examples`` describes the first ones of each reason.
+    """
 
     read: int = 0
     empty: int = 0
     duplicate: int = 0
     count: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    examples: Sequence[str] = ()
 
-    def plus(self, read: int, empty: int, duplicate: int) -> Progress:
-        """The progress after further captions."""
+    def plus(self, read: int, empty: int, duplicate: int, skipped: Sequence[tuple[str, str]] = ()) -> Progress:
+        """The progress after further captions. ``skipped``: reason and description of each row that was left out."""
+        if not skipped:
+            reasons, examples = self.skipped, self.examples
+        else:
+            counts, told = Counter(self.skipped), list(self.examples)
+            for reason, description in skipped:
+                if counts[reason] < EXAMPLES:
+                    told.append(description)
+                counts[reason] += 1
+            reasons, examples = dict(counts), tuple(told)
         return replace(
             self,
             read=self.read + read,
             empty=self.empty + empty,
             duplicate=self.duplicate + duplicate,
-            count=self.count + read - empty - duplicate,
+            count=self.count + read - empty - duplicate - len(skipped),
+            skipped=reasons,
+            examples=examples,
         )
 
 

@@ -11,7 +11,7 @@ server).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +22,9 @@ from vectordb.index import CaptionIndex
 
 # valid as the name of a folder or as part of a collection's name
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
+
+
+_LATER = ("thresholds", "skipped", "skipped_examples")
 
 
 class UnsafeName(Permanent):
@@ -47,7 +50,8 @@ class Manifest:
     ``origin``: where its captions came from, for users; ``source``: the same for comparison. ``read``, ``empty`` and
     ``duplicate`` count the captions of its source, the empty ones and the repeated ones. ``profile``: whose
     candidates are stored with the captions, if any. ``fault``: why the source was not read completely, if so.
-    ``created`` is ISO 8601. ``thresholds``: JSON values that were derived for these captions, if any.
+    ``created`` is ISO 8601. ``thresholds``: JSON values that were derived for these captions, if any. ``skipped``
+    counts the rows of the source that were left out, by reason; ``skipped_examples`` describes the first ones.
     """
 
     name: str
@@ -65,13 +69,16 @@ class Manifest:
     source: str = ""
     fault: str = ""
     thresholds: Mapping[str, Any] | None = field(default=None, hash=False)
+    skipped: Mapping[str, int] = field(default_factory=dict, hash=False)
+    skipped_examples: Sequence[str] = field(default=(), hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "skipped_examples", tuple(self.skipped_examples))  # JSON has lists
 
     def stored(self) -> dict[str, Any]:
-        """As JSON values. Without thresholds it has none, so that earlier versions of wildtag can read it."""
+        """As JSON values. Later fields are left out where they are empty: earlier versions of wildtag can read it."""
         values = asdict(self)
-        if self.thresholds is None:
-            del values["thresholds"]
-        return values
+        return {name: value for name, value in values.items() if name not in _LATER or value}
 
     @property
     def captions_version(self) -> str:

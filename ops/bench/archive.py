@@ -26,6 +26,7 @@ import numpy as np
 from PIL import Image
 
 from ops.bench.machine import machine, versions
+from ops.bench.processes import end
 from ops.bench.stacks import new_home
 from tasks.message_parts import ObjectRef, Tag
 from vectordb.errors import Permanent
@@ -222,7 +223,7 @@ def _stack(home: Path) -> Iterator[Wiring]:
             yield Wiring(up)
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(60)
+            end(process, 60)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,6 +29,7 @@ from PIL import Image
 from ops.bench.machine import machine, versions
 from ops.bench.made_up_minio import Server, made_up_minio
 from ops.bench.private_redis import wait_until
+from ops.bench.processes import end
 from ops.bench.stacks import new_home
 from vectordb.errors import Permanent
 from workers.embedded.ports import free_port
@@ -248,7 +249,7 @@ def _stack(home: Path, server: Server) -> Iterator[tuple[Records, Wiring]]:
             yield wiring.records, wiring
         finally:
             process.send_signal(signal.SIGINT)
-            process.wait(30)
+            end(process, 30)
 
 
 def _webhook(home: Path) -> str:

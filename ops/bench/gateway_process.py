@@ -17,6 +17,7 @@ import psutil
 
 from ops.bench.posting import Run
 from ops.bench.private_redis import wait_until
+from ops.bench.processes import end
 from workers.embedded.ports import free_port
 from workers.embedded.stack import command
 from workers.settings.settings import Settings
@@ -64,4 +65,4 @@ def gateway(settings: Settings, core: int | None = None) -> Iterator[tuple[int, 
         yield process.pid, port
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(15)
+        end(process, 15)

@@ -29,7 +29,7 @@ from ops.bench import checkouts
 from ops.bench.checkouts import Checkout
 from ops.bench.machine import machine, shown, spread, table, versions
 from ops.bench.options import parser_of
-from ops.bench.processes import EMBEDDING, cpu_seconds
+from ops.bench.processes import EMBEDDING, cpu_seconds, end
 from ops.bench.random_models import SHAPES, save_random
 from ops.bench.stacks import Stack, new_home, started
 from ops.bench.varied import SIDE, Varied
@@ -149,7 +149,7 @@ def _bare_loop(checkout: Checkout, stack: Stack) -> Iterator[Ask]:
             yield ask
         finally:
             given.close()
-            process.wait(30)
+            end(process, 30)
 
 
 class _Side:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import redis
 
+from ops.bench.processes import end
 from vectordb.errors import Permanent
 from workers.redis.server_program import choose_server
 
@@ -30,7 +31,7 @@ def private_redis(folder: Path) -> Iterator[tuple[redis.Redis, str]]:
         yield client, f"unix://{path}"
     finally:
         server.terminate()
-        server.wait(10)
+        end(server, 10)
 
 
 def wait_until(ready: Callable[[], object]) -> None:

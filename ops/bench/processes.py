@@ -6,9 +6,12 @@ that decode for it. ``supervisor`` is the process of ``wildtag up``.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -89,3 +92,13 @@ def _rollup(pid: int) -> dict[str, int]:
         return {"Pss": int((folder / "statm").read_text().split()[1]) * _PAGE, "Pss_File": 0}
     fields = dict(line.split(":", 1) for line in lines[1:])
     return {name: int(fields[name].split()[0]) * 1024 for name in ("Pss", "Pss_File")}
+
+
+def end(process: subprocess.Popen[Any], seconds: float) -> None:
+    """Wait for a process that was told to end; kill it after ``seconds``. What was measured is not lost by it."""
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        print(f"process {process.pid} did not end within {seconds:.0f} s and is killed", file=sys.stderr, flush=True)
+        process.kill()
+        process.wait()

@@ -24,7 +24,7 @@ import psutil
 import redis
 
 from ops.bench.checkouts import Checkout
-from ops.bench.processes import SUPERVISOR, Services, services_of
+from ops.bench.processes import SUPERVISOR, Services, end, services_of
 from vectordb.errors import Permanent
 from workers.embedded.ports import free_port
 from workers.redis.keys import Keys
@@ -174,10 +174,7 @@ def started(checkout: Checkout, home: Path, settings: Mapping[str, str]) -> Iter
             if found is not None and _suspended(process.pid):  # it could not end
                 found.resume()
             process.send_signal(signal.SIGINT)
-            try:
-                process.wait(60)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            end(process, 60)
 
 
 def _ready(home: Path, settings: Mapping[str, str], process: subprocess.Popen[bytes]) -> Stack:

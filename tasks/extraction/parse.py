@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from tasks.extraction.boilerplate import described
 from tasks.extraction.vocabulary import VAGUE, is_empty, is_word
 from tasks.labels.definitions import head_noun, sides
 
@@ -30,6 +31,7 @@ class Phrase(NamedTuple):
     broader: bool = False
 
 
+_NOISE_WORDS = re.compile(r"<[^>]*>|(?:https?:|www\.)\S+", re.IGNORECASE)
 _NOISE = re.compile(r"<[^>]*>|(?:https?:|www\.)\S+|\.(?:jpe?g|png|gif|webp|tiff?|bmp)\b", re.IGNORECASE)
 _BREAK = re.compile(r"\s*[|•·–—#]+\s*|\s+-+\s+|\s*\.\.\.+\s*")
 _SYMBOL = re.compile(r"[^\w\s.,;:!?'’&()\"/-]|_")
@@ -48,8 +50,9 @@ def definition(caption: str) -> list[Phrase] | None:
 
 
 def clean(caption: str) -> str:
-    """Prepare text for the parser: no URLs, placeholders, emoji or shouting; commas as separators."""
-    text = _NOISE.sub(" ", caption[:CHARACTERS])
+    """Prepare text for the parser: no boilerplate, URLs, placeholders, emoji or shouting; commas as separators."""
+    text = described(_NOISE_WORDS.sub(" ", caption[:CHARACTERS]))
+    text = _NOISE.sub(" ", text)
     text = _SYMBOL.sub(" ", _BREAK.sub(" , ", text))
     text = " ".join(text.split())
     return text.lower() if text.isupper() else text
@@ -67,7 +70,7 @@ def noun_phrases(document: Doc) -> list[Phrase]:
         first = modifiers[0] if modifiers else token
         if _hyphenated(token) or (first.i and _is_hyphen(document[first.i - 1])):
             continue  # part of a word such as "state-of-the-art"
-        found.extend(reversed(list(_phrases(token, modifiers))))
+        found.extend(phrase for phrase in reversed(list(_phrases(token, modifiers))) if not is_empty(phrase.label))
     if not found:
         found = [Phrase(token.lower_) for token in reversed(list(document)) if _stands_alone(token)]
     return list(dict.fromkeys(reversed(found)))

@@ -13,7 +13,7 @@ from tasks.extraction.parse import Phrase, clean, definition, noun_phrases
 from tasks.extraction.vocabulary import singular_of, spelling
 from tasks.message_parts import Candidate, Hit, Parsed
 
-BY = f"phrases/2/{MODEL_VERSION}"  # increase the number when the results for a caption change
+BY = f"phrases/3/{MODEL_VERSION}"  # increase the number when the results for a caption change
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ def _words(text: str) -> frozenset[str]:
 # words about how an image was made, not what it shows
 ABOUT_PICTURES = frozenset(PICTURE_WORDS) | _words(
     """
-    artwork background clip closeup drawing footage foreground graphic photograph photography pic rendering
-    screenshot shot silhouette sketch snapshot stock vector view wallpaper
+    artwork background clip close-up closeup drawing footage foreground graphic photograph photography pic rendering
+    screenshot shot silhouette sketch snapshot stock vector view wallpaper watermark
     """
 )
 
@@ -41,13 +41,14 @@ VAGUE = _words(
     """
 )
 
+_SIGNS = "\u3040"  # from here on one character may be a word
 _BETWEEN = re.compile(r"[\W_]+")
 
 
 def is_word(text: str) -> bool:
     """Whether it consists of letters of any script, with apostrophes and hyphens inside."""
     letters = text.replace("'", "").replace("’", "").replace("-", "")
-    return letters.isalpha() and 2 <= len(letters) <= LONGEST
+    return letters.isalpha() and len(letters) <= LONGEST and (len(letters) > 1 or letters >= _SIGNS)
 
 
 def is_empty(lemma: str) -> bool:

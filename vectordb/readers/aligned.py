@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from vectordb.index import Floats
-from vectordb.readers.columns import caption_of, opened, text_pieces
+from vectordb.readers.caption_columns import caption_of, single
+from vectordb.readers.columns import opened, text_pieces
 from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 # returns the vectors of rows a to b as a copy
@@ -29,7 +30,7 @@ def read(
     size = path.stat().st_size + sum(file.stat().st_size for file in metadata)
     done = 0
     for file, columns in tables:
-        for _, texts, _ in text_pieces(file, columns, caption_of(file, columns, column)):
+        for _, texts, _ in text_pieces(file, columns, single(file, caption_of(file, columns, column))):
             yield Rows(texts, fetch(done, done + len(texts)))
             done += len(texts)
             on_progress(size * done // count)

@@ -9,11 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from vectordb.index import Floats
 from vectordb.readers import aligned
-from vectordb.readers.npy import rows_of
+from vectordb.readers.npy import as_floats, rows_of
 from vectordb.readers.rows import BadSource, OnProgress, Rows
 
 VECTORS, METADATA = "text_emb", "metadata"
@@ -45,7 +43,7 @@ def read(paths: Sequence[Path], column: str | None, on_progress: OnProgress) -> 
         rows = rows_of(vectors)
 
         def fetch(a: int, b: int, rows: Floats = rows) -> Floats:
-            return np.array(rows[a:b], dtype=np.float32)
+            return as_floats(rows[a:b])
 
         yield from aligned.read(vectors, len(rows), fetch, [metadata], column, so_far)
         before += vectors.stat().st_size + metadata.stat().st_size

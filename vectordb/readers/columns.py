@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from vectordb.index import Floats
-from vectordb.readers.rows import DIMENSION_MAX, LONGEST, PIECE, BadSource, caption_column
+from vectordb.readers.rows import DIMENSION_MAX, LONGEST, PIECE, BadSource
 
 _ARROW, _STREAMED = b"ARROW1", b"\xff\xff\xff\xff"
 # bytes of a column per read; without it, a whole row group is read
@@ -102,17 +102,6 @@ def opened(path: Path) -> Columns:
     raise BadSource(path, "this is neither a Parquet nor an Arrow file" + (": it is empty" if not magic else ""))
 
 
-def caption_of(path: Path, columns: Columns, wanted: str | None) -> str:
-    """The name of the caption column. Raises ``BadSource``."""
-    textual = [field.name for field in columns.schema if _is_text(field.type)]
-    name = caption_column(path, columns.schema.names, wanted, textual)
-    with translated(path):  # a name may occur twice
-        kind = columns.schema.field(name).type
-    if name not in textual:
-        raise BadSource(path, f"the column {name!r} holds {kind}, not text")
-    return name
-
-
 def text_pieces(
     path: Path, columns: Columns, name: str, extra: Sequence[str] = ()
 ) -> Iterator[tuple[int, list[str], Any]]:
@@ -128,7 +117,7 @@ def text_pieces(
             batch = next(batches, None)
         if batch is None:
             break
-        texts = _texts(batch.column(name))
+        texts = texts_of_column(batch.column(name))
         for number, text in enumerate(texts, row + 1):
             if len(text) > LONGEST:
                 raise BadSource(
@@ -144,20 +133,34 @@ def text_pieces(
 
 
 def vectors_of(path: Path, column: Any, row: int) -> Floats:
-    """A column of lists of numbers as (n, d) float32. Raises ``BadSource``."""
-    if column.null_count:
-        first = next(i for i, value in enumerate(column) if not value.is_valid)
-        raise BadSource(path, "the vector is missing", f"row {row + first + 1}")
-    flat = column.flatten()
-    lengths = np.asarray(column.value_lengths())
-    if (lengths != lengths[0]).any() or flat.null_count:
-        raise BadSource(path, "the vectors have different lengths or missing values", f"rows from {row + 1}")
-    if len(lengths) and lengths[0] > DIMENSION_MAX:
-        raise BadSource(
-            path, f"its vectors have {lengths[0]:,} dimensions, more than {DIMENSION_MAX:,}", f"row {row + 1}"
-        )
+    """A column of lists of floats, of any precision, as (n, d) float32. A missing vector or number is NaN.
+
+    Raises ``BadSource`` for vectors of different lengths.
+    """
+    import pyarrow as pa  # noqa: PLC0415 -- heavy
+
     with translated(path, f"rows from {row + 1}"):
-        return np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(len(column), -1)
+        if pa.types.is_fixed_size_list(column.type):
+            column = column.cast(pa.list_(column.type.value_type))
+        flat = column.flatten()
+        lengths = np.asarray(column.value_lengths().fill_null(-1))
+    there = lengths >= 0
+    if not there.any():
+        raise BadSource(path, "the vector is missing", f"row {row + 1}")
+    dimension = int(lengths[there][0])
+    if (lengths[there] != dimension).any():
+        raise BadSource(path, "the vectors have different lengths", f"rows from {row + 1}")
+    if dimension > DIMENSION_MAX:
+        raise BadSource(
+            path, f"its vectors have {dimension:,} dimensions, more than {DIMENSION_MAX:,}", f"row {row + 1}"
+        )
+    with translated(path, f"rows from {row + 1}"), np.errstate(over="ignore"):
+        values = np.array(flat.to_numpy(zero_copy_only=False), dtype=np.float32).reshape(-1, dimension)
+    if there.all():
+        return values
+    whole = np.full((len(lengths), dimension), np.nan, dtype=np.float32)
+    whole[there] = values
+    return whole
 
 
 def _as_bytes(column: Any) -> Any:
@@ -168,7 +171,7 @@ def _as_bytes(column: Any) -> Any:
     return column.view(kinds[column.type]) if column.type in kinds else column
 
 
-def _texts(column: Any) -> list[str]:
+def texts_of_column(column: Any) -> list[str]:
     """The texts of a column, up to the first that is not UTF-8."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 
@@ -185,13 +188,13 @@ def _texts(column: Any) -> list[str]:
         if len(column) == 1:
             return []
         half = len(column) // 2
-        texts = _texts(column.slice(0, half))
+        texts = texts_of_column(column.slice(0, half))
         if len(texts) == half:
-            texts += _texts(column.slice(half))
+            texts += texts_of_column(column.slice(half))
     return texts
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
     """Whether a column's type is some kind of string."""
     import pyarrow as pa  # noqa: PLC0415 -- heavy
 

@@ -1,146 +1,295 @@
-"""Reads CSV and TSV. The column is a name if the file has a header, or a number from 1.
+"""Reads tables of text: CSV, TSV and their relatives. The column is a name, or a number from 1.
 
-CSV has quotes as in RFC 4180; a quoted field may contain line breaks. TSV has none: a tab or a line break always ends
-a field, so a stray quote in a caption has no effect. Only a field that is quoted as a whole loses its quotes. Every
-row must have as many fields as the first one; blank lines are skipped.
+The encoding, the delimiter and the quotes are detected (``encodings``, ``dialect``), because a suffix says little of
+them. A row with another number of fields than the others is left out and reported, and so are lines that cannot be
+decoded and quotes that are never closed. Blank lines are no rows.
 """
 
 from __future__ import annotations
 
-import csv
 import io
-import re
+from collections import Counter
 from collections.abc import Iterator
 from itertools import chain, islice
 from pathlib import Path
 
-from vectordb.readers.lines import blocks, split
-from vectordb.readers.rows import (
-    CAPTION_NAMES,
-    LONGEST,
-    BadSource,
-    OnProgress,
-    Rows,
-    caption_column,
-    looks_like_address,
-    packed,
-)
+from vectordb.readers import dialect as dialects
+from vectordb.readers.choice import Column, choose, column_of, texts_in
+from vectordb.readers.content import CAPTIONS, kind_of, words
+from vectordb.readers.dialect import Undecided, shown
+from vectordb.readers.lines import Block, blocks, split, unreadable
+from vectordb.readers.names import is_header, may_be_header
+from vectordb.readers.options import TextOptions
+from vectordb.readers.records import Record, records
+from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, name_of, packed, skip
+from vectordb.readers.table_format import FIELDS_MAX, Dialect
 
-# other frequent names in headers of caption files; such a word in the first row marks it as a header
-_OTHER_NAMES = {"url", "image_url", "image_path", "filename", "file_name", "filepath", "image_id", "similarity"}
-_NAME = re.compile(r"[A-Za-z_#][\w .:-]{0,40}")
-_NUMBER = re.compile(r"[-+]?\d+([.,]\d+)?([eE][-+]?\d+)?")
-FIELDS_MAX = 1000  # of a row
-# rows used to guess the column if there is no header
-_SAMPLE = 100
-
-# the number of a row's last line, and its fields
-_Numbered = tuple[int, list[str]]
+# lines to detect the dialect by, and rows to choose the column by
+_LINES, _ROWS = 1000, 500
+_LENGTH = 1 << 20  # characters of these lines
+_TITLES = 5  # lines in which a header is looked for
+_SHARE, _FEW = 0.5, 3  # of the first rows that may be left out; with fewer rows, as long as one is left
+_JSON_STARTS = ('{"', "{ ", '["', "[{", "[ ")
 
 
-def read_csv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
-    """The captions of a comma-separated file. Raises ``BadSource`` for a row with another number of fields."""
-    return packed(_texts(path, column, _csv(path, on_progress)))
+def read_csv(path: Path, column: str | None, on_progress: OnProgress, options: TextOptions) -> Iterator[Rows]:
+    """The captions of a table. Raises ``BadSource`` if its dialect or its column cannot be determined."""
+    yield from _read(path, column, on_progress, options, (",",))
 
 
-def read_tsv(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
-    """The captions of a tab-separated file; otherwise as ``read_csv``."""
-    return packed(_texts(path, column, _tsv(path, on_progress)))
+def read_tsv(path: Path, column: str | None, on_progress: OnProgress, options: TextOptions) -> Iterator[Rows]:
+    """As ``read_csv``; where both are possible, a tab is the delimiter."""
+    yield from _read(path, column, on_progress, options, ("\t",))
 
 
-def _csv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
-    length = 0
-
-    def lines() -> Iterator[str]:
-        nonlocal length
-        for number, block in blocks(path, on_progress):
-            for line in io.StringIO(block, newline="\n"):
-                length += len(line)
-                if length > LONGEST and length > len(line):  # a line by itself is bounded by its reader
-                    raise BadSource(path, f"a row is longer than {LONGEST:,} characters", f"lines from {number}")
-                yield line
-
-    reader = csv.reader(lines(), strict=True)
-    try:
-        for row in reader:
-            length = 0
-            if row:
-                yield reader.line_num, row
-    except csv.Error as exc:
-        fault = f"this is not valid CSV: {exc}; a quoted field may not be closed"
-        raise BadSource(path, fault, f"line {reader.line_num}") from exc
+def read_text(path: Path, column: str | None, on_progress: OnProgress, options: TextOptions) -> Iterator[Rows]:
+    """The lines of a file. If ``options`` are not sure of the format, it may turn out to be a table."""
+    yield from _read(path, column, on_progress, options, None)
 
 
-def _tsv(path: Path, on_progress: OnProgress) -> Iterator[_Numbered]:
-    for number, block in blocks(path, on_progress):
-        quoted = '"' in block
-        for i, line in enumerate(split(block)):
-            if line:
-                row = line.split("\t", FIELDS_MAX)
-                yield number + i, list(map(_unquoted, row)) if quoted and '"' in line else row
-
-
-def _unquoted(value: str) -> str:
-    """A field without its quotes, if it is quoted as a whole."""
-    inner = value[1:-1]
-    if len(value) > 1 and value[0] == value[-1] == '"' and '"' not in inner.replace('""', ""):
-        return inner.replace('""', '"')
-    return value
-
-
-def _texts(path: Path, column: str | None, rows: Iterator[_Numbered]) -> Iterator[str]:
-    sample: list[_Numbered] = []
+def _read(
+    path: Path, column: str | None, on_progress: OnProgress, options: TextOptions, first: tuple[str, ...] | None
+) -> Iterator[Rows]:
+    notes: list[str] = []
+    source = blocks(path, on_progress, options.encoding, notes)
+    if first is None and options.sure and options.delimiter is None:
+        yield from packed(_lines(path, column, source), notes)
+        return
+    begin: list[Block] = []
     fault: BadSource | None = None
+    length = count = 0
     try:
-        for one in islice(rows, _SAMPLE):
-            sample.append(one)  # keeps the rows before a fault
-            if len(one[1]) > FIELDS_MAX:
+        for block in source:
+            begin.append(block)
+            length += len(block.text)
+            count += block.text.count("\n")
+            if count >= _LINES or length >= _LENGTH:
                 break
     except BadSource as exc:
-        if not sample:
-            raise
         fault = exc
-    if not sample:
+        if not begin:
+            raise
+    found = _dialect(path, begin, options, first, column)
+    every = chain(begin, _failing(fault) if fault else source)
+    if found is None:
+        yield from packed(_lines(path, column, every), notes)
         return
-    width = len(sample[0][1])
-    if width > FIELDS_MAX:
-        raise BadSource(path, f"it has more than {FIELDS_MAX:,} fields: this is no list of captions", "line 1")
-    at, header = _choice(path, column, sample)
-    for number, row in chain(sample[header:], _failing(fault) if fault else rows):
-        if len(row) != width:
-            raise BadSource(path, f"{len(row)} fields, but the first row has {width}", f"line {number}")
-        yield row[at]
+    table = _Table(path, found, column, notes, plain=first is None)
+    yield from packed(table.texts(records(_numbered(every, found.skip), found)), notes)
 
 
-def _failing(fault: BadSource) -> Iterator[_Numbered]:
+def _dialect(
+    path: Path, begin: list[Block], options: TextOptions, first: tuple[str, ...] | None, column: str | None
+) -> Dialect | None:
+    """The dialect; ``None`` for plain text."""
+    lines = [
+        line
+        for block in begin
+        for line in (io.StringIO(block.text, newline="\n") if not block.faulty else _good(block))
+    ][:_LINES]
+    try:
+        wanted = dialects.named(options.delimiter) if options.delimiter is not None else None
+        if first is None and wanted is None and not options.sure:
+            _refuse_json(path, lines)
+        sure = first is not None or column is not None
+        found = dialects.detect(lines, wanted, first or (), sure=sure)
+    except (Undecided, ValueError) as exc:
+        raise BadSource(path, str(exc), "line 1") from exc
+    if found.delimiter is None and first is None:
+        return None
+    return found
+
+
+def _good(block: Block) -> Iterator[str]:
+    return (line for line in io.StringIO(block.text, newline="\n") if unreadable(line, "") is None)
+
+
+def _refuse_json(path: Path, lines: list[str]) -> None:
+    there = [line.lstrip() for line in lines[:20] if line.strip()]
+    if there and sum(line.startswith(_JSON_STARTS) for line in there) * 2 > len(there):
+        raise BadSource(path, "this is JSON, not text: run with --format jsonl, or --format coco for one value")
+
+
+def _lines(path: Path, column: str | None, source: Iterator[Block]) -> Iterator[str | Skipped]:
+    """The lines of plain text. An empty line is an empty caption."""
+    if column is not None:
+        raise BadSource(path, f"plain text has no columns, so there is no {column!r}; is it a CSV or TSV file?")
+    tally = Tally(path, "If this is text, name its encoding with --encoding; if not, its format with --format")
+    for block in source:
+        if not block.faulty:
+            lines = split(block.text)
+            tally.rows(len(lines))
+            yield from lines
+            continue
+        for number, line in enumerate(split(block.text), block.number):
+            bad = unreadable(line, f"line {number}")
+            if bad is None:
+                tally.rows(1)
+            yield line if bad is None else tally.skipped(bad)
+    tally.finish()
+
+
+def _numbered(source: Iterator[Block], skipped: int) -> Iterator[tuple[int, str]]:
+    for block in source:
+        for number, line in enumerate(io.StringIO(block.text, newline="\n"), block.number):
+            if number > skipped:
+                yield number, line
+
+
+def _failing(fault: BadSource) -> Iterator[Block]:
     raise fault
     yield  # makes this a generator: the fault is raised in its place
 
 
-def _choice(path: Path, column: str | None, sample: list[_Numbered]) -> tuple[int, bool]:
-    """The index of the caption field, and whether the first row is a header."""
-    first = sample[0][1]
-    by_number = column is None or column.isdecimal()
-    if column is not None and column in first:
-        return first.index(column), True
-    if _is_header(first):
-        return first.index(caption_column(path, first, column, position="line 1")), True
-    numbers = [str(i + 1) for i in range(len(first))]
-    if not by_number:
-        fault = f"there is no column {column!r}; the first row holds: {', '.join(value[:40] for value in first)}"
-        raise BadSource(path, f"{fault}. For a file without a header, give the column's number", "line 1")
-    rows = [row for _, row in sample if len(row) == len(first)]
-    textual = [number for i, number in enumerate(numbers) if _is_text([row[i] for row in rows])]
-    return int(caption_column(path, numbers, column, textual, "line 1")) - 1, False
+class _Table:
+    """Rows of a table, and the choice of their caption column."""
+
+    def __init__(self, path: Path, dialect: Dialect, column: str | None, notes: list[str], *, plain: bool) -> None:
+        self._path = path
+        self._dialect = dialect
+        self._column = column
+        self._notes = notes
+        self._plain = plain
+        mark = shown(dialect.delimiter) if dialect.delimiter else "none"
+        self._delimiter = mark
+        self._tally = Tally(
+            path,
+            f"The delimiter is {mark}, as detected: quote the fields that contain it, or name another one with"
+            " --delimiter, or the encoding with --encoding",
+        )
+
+    def texts(self, rows: Iterator[Record]) -> Iterator[str | Skipped]:
+        """The captions of all rows, in order."""
+        sample, fault = self._sample(rows)
+        good = [row for _, row in sample if isinstance(row, list) and self._readable(row, 0) is None]
+        if not good:
+            yield from (self._tally.skipped(row) for _, row in sample if isinstance(row, Skipped))
+            self._tally.finish()
+            return
+        header, width = self._shape(good)
+        at, written = self._chosen(good, width, header)
+        if self._plain or self._dialect.delimiter not in {None, ","}:
+            self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
+        every = chain(sample, _none(fault) if fault else rows)
+        for number, row in every:
+            if isinstance(row, Skipped):
+                yield self._tally.skipped(row)
+            elif row is header:
+                continue
+            elif bad := self._readable(row, number) or self._length(row, width, number):
+                yield self._tally.skipped(bad)
+            elif row:
+                self._tally.row()
+                for place in at:
+                    yield from texts_in(row[place], f"line {number}", written=written)
+        self._tally.finish()
+
+    def _sample(self, rows: Iterator[Record]) -> tuple[list[Record], BadSource | None]:
+        """The first rows that are not blank, and the fault after them. Raises it if there are none."""
+        sample: list[Record] = []
+        length = 0
+        try:
+            for number, row in islice(rows, _ROWS):
+                if row:
+                    sample.append((number, row))  # keeps the rows before a fault
+                length += sum(map(len, row)) if isinstance(row, list) else 0
+                if length > _LENGTH:
+                    break
+                if isinstance(row, list) and len(row) > FIELDS_MAX:
+                    wide = f"it has more than {FIELDS_MAX:,} fields: this is no list of captions"
+                    return sample, BadSource(self._path, wide, f"line {number}")
+        except BadSource as exc:
+            if not sample:
+                raise
+            return sample, exc
+        return sample, None
+
+    def _readable(self, row: list[str], number: int) -> Skipped | None:
+        """Why a row cannot be read, if so. Undecodable bytes are rare, so the fields are joined to look for them."""
+        text = "\t".join(row)
+        return None if text.isprintable() else unreadable(text, f"line {number}")
+
+    def _length(self, row: list[str], width: int, number: int) -> Skipped | None:
+        if len(row) == width or not row:
+            return None
+        fields = (
+            f"{len(row)} field{'s' * (len(row) != 1)} separated by {self._delimiter}, but the other rows have {width}"
+        )
+        return skip(RAGGED, fields, f"line {number}")
+
+    def _shape(self, good: list[list[str]]) -> tuple[list[str] | None, int]:
+        """The header, if there is one, and the number of fields of the rows.
+
+        The header is the first row, or the first one below lines of another kind, such as a title.
+        """
+        first = good[0]
+        widths = Counter(map(len, good[1:])) or Counter([len(first)])
+        usual, _ = widths.most_common(1)[0]
+        if len(first) == 1 < usual:
+            first = next((row for row in good[:_TITLES] if len(row) == usual), first)
+        body = [row for row in good if len(row) == len(first) and row is not first]
+        wanted = self._column is not None and self._column in [name.strip() for name in first]
+        header = wanted or is_header(first) or (len(first) == usual and _differs(first, body))
+        width = len(first) if header else usual
+        if header and len(first) == usual - 1 and not any(row[-1].strip() for row in good[1:] if len(row) == usual):
+            width = usual  # a delimiter at the end of each row
+        if (
+            (widths.total() - widths[width]) > widths.total() * _SHARE
+            and (widths.total() > 3 or not widths[width])
+            and len(good) > 1
+        ):
+            often = ", ".join(f"{n:,} rows have {fields}" for fields, n in widths.most_common(3))
+            names = f"the first line names {width} columns, but " if header else ""
+            raise BadSource(
+                self._path,
+                f"the numbers of fields separated by {self._delimiter} do not agree: {names}{often}. Quote the"
+                " fields that contain it, or name another delimiter with --delimiter; if every line is one caption,"
+                " run with --format text",
+                "line 1",
+            )
+        return first if header else None, width
+
+    def _chosen(self, good: list[list[str]], width: int, header: list[str] | None) -> tuple[list[int], bool]:
+        """The positions of the caption fields, and whether they hold written lists."""
+        names = [name.strip().strip("\"'") for name in header or ()]
+        names += [str(number + 1) for number in range(len(names), width)]
+        body = [row for row in good if len(row) == width and row is not header]
+        columns: list[Column] = [column_of(name, [row[i] for row in body]) for i, name in enumerate(names[:width])]
+        if not header and self._column is not None and not self._column.isdecimal():
+            held = ", ".join(value[:40] for value in good[0])
+            raise BadSource(
+                self._path,
+                f"there is no column {self._column!r}; the first row holds: {held}. For a file without a header, give"
+                " the column's number",
+                "line 1",
+            )
+        if not body and header and self._column is None and not any(column.usable for column in columns):
+            return [0], False  # a header alone: there is nothing to choose, and nothing to read
+        at, note = choose(self._path, columns, self._column, "line 1")
+        if note:
+            self._notes.append(note)
+        return at, columns[at[0]].written
 
 
-def _is_header(row: list[str]) -> bool:
-    """Whether a row is a header: all fields differ and look like names, and one is known."""
-    known = {name.lower() for name in row} & {*CAPTION_NAMES, *_OTHER_NAMES}
-    return bool(known) and len(set(row)) == len(row) and all(not name or _NAME.fullmatch(name) for name in row)
+def _none(fault: BadSource) -> Iterator[Record]:
+    raise fault
+    yield  # as above
 
 
-def _is_text(values: list[str]) -> bool:
-    """Whether a column holds text, not URLs, numbers or empty fields."""
-    other = sum(not value or looks_like_address(value) or bool(_NUMBER.fullmatch(value)) for value in values)
-    return other * 2 < len(values)
+def _differs(first: list[str], body: list[list[str]]) -> bool:
+    """Whether a row of names stands above values of other kinds: it is a header in words that are not known."""
+    if len(body) < 2 or len(first) < 2 or not may_be_header(first):
+        return False
+    for i, name in enumerate(first):
+        values = [row[i] for row in body]
+        kind = kind_of(values)
+        if kind != CAPTIONS and kind_of([name]) != kind:
+            return True
+        if (
+            kind == CAPTIONS
+            and words(values) >= 3
+            and len(name.split()) == 1
+            and not any(v.strip() == name for v in values)
+        ):
+            return all(len(other.split()) == 1 for other in first)
+    return False

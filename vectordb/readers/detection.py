@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
 
-from vectordb.readers import clip_retrieval, faiss_folder, wordnet
+from vectordb.readers import clip_retrieval, faiss_folder, img2dataset, wordnet
+from vectordb.readers.choice import choose
+from vectordb.readers.encodings import UTF8, encoding_of
+from vectordb.readers.json_lines import columns_of
 from vectordb.readers.rows import BadSource, is_stdin
-from vectordb.readers.stream import PACKED_SUFFIXES, head
+from vectordb.readers.stream import PACKED_ARCHIVES, PACKED_SUFFIXES, head
 
 TEXT, CSV, TSV, JSONL, COCO, PARQUET, ARROW = "text", "csv", "tsv", "jsonl", "coco", "parquet", "arrow"
 WEBDATASET, WORDNET, CLIP_RETRIEVAL, FAISS = "webdataset", "wordnet", "clip-retrieval", "faiss"
+IMG2DATASET = "img2dataset"
 # read sequentially, so also from standard input
 STREAMED = (TEXT, CSV, TSV, JSONL, COCO, WEBDATASET)
 # formats of a whole folder, although its index or data file may be given instead
-FOLDERS = (WORDNET, CLIP_RETRIEVAL, FAISS)
+FOLDERS = (WORDNET, CLIP_RETRIEVAL, FAISS, IMG2DATASET)
 FORMATS = (*STREAMED, PARQUET, ARROW, *FOLDERS)
 
 _SUFFIXES = {
     ".txt": TEXT,
     ".csv": CSV,
     ".tsv": TSV,
+    ".tab": TSV,
+    ".psv": CSV,
     ".jsonl": JSONL,
     ".ndjson": JSONL,
     ".json": COCO,
@@ -30,11 +37,13 @@ _SUFFIXES = {
     ".arrow": ARROW,
     ".feather": ARROW,
     ".tar": WEBDATASET,
-    ".tgz": WEBDATASET,
+    **dict.fromkeys(PACKED_ARCHIVES, WEBDATASET),
     ".index": FAISS,
 }
 # enough for a first line of JSON, and for the magic number of tar
 _HEAD = 1 << 16
+# the beginning of one value on many lines, or of a list of objects
+_ONE_VALUE = re.compile(r"[\[{]\s*\n|\[\s*\{")
 _DIGITS = re.compile(r"(\d+)")
 
 
@@ -71,10 +80,8 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         if not (folder / wordnet.DATA).is_file():
             raise BadSource(folder, f"there is no {wordnet.DATA} in it")
         return layout, (folder / wordnet.DATA,)
-    if layout == CLIP_RETRIEVAL:
-        return layout, clip_retrieval.files(folder)
-    if layout == FAISS:
-        return layout, faiss_folder.files(folder, natural)
+    if layout is not None:
+        return layout, _LAYOUTS[layout](folder)
     there = sorted((p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._"), key=natural)
     by_format: dict[str | None, list[Path]] = {}
     for file in there:
@@ -95,6 +102,13 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
     return (_of_file(files[0]) if known[0] == COCO else known[0]), tuple(files)
 
 
+_LAYOUTS: dict[str, Callable[[Path], tuple[Path, ...]]] = {
+    CLIP_RETRIEVAL: clip_retrieval.files,
+    FAISS: lambda folder: faiss_folder.files(folder, natural),
+    IMG2DATASET: img2dataset.files,
+}
+
+
 def _layout(folder: Path) -> str | None:
     """The format whose layout a folder has."""
     if (folder / wordnet.DATA).is_file():
@@ -103,6 +117,8 @@ def _layout(folder: Path) -> str | None:
         return CLIP_RETRIEVAL
     if (folder / faiss_folder.INDEX).is_file():
         return FAISS
+    if img2dataset.is_output(folder):
+        return IMG2DATASET
     if (folder / clip_retrieval.METADATA).is_dir():
         raise BadSource(folder, "it holds captions in metadata, but neither text_emb nor text.index")
     return None
@@ -113,7 +129,7 @@ def _by_suffix(path: Path) -> str | None:
     if path.name == wordnet.DATA:
         return WORDNET
     suffixes = path.suffixes
-    if suffixes and suffixes[-1].lower() in PACKED_SUFFIXES and suffixes[-1].lower() != ".tgz":
+    if suffixes and suffixes[-1].lower() in PACKED_SUFFIXES and suffixes[-1].lower() not in PACKED_ARCHIVES:
         suffixes.pop()
     return _SUFFIXES.get(suffixes[-1].lower()) if suffixes else None
 
@@ -121,22 +137,31 @@ def _by_suffix(path: Path) -> str | None:
 def _of_file(path: Path) -> str:
     """The format of one file. Raises ``BadSource`` if it cannot be detected."""
     named = _by_suffix(path)
-    if named not in {None, COCO}:
+    if named not in {None, COCO, JSONL}:
         return str(named)
-    start = head(path, _HEAD)
+    start = _as_text(path, head(path, _HEAD))
     if not named and (found := _by_magic(start)):
         return found
     text = start.decode("utf-8-sig", errors="replace").lstrip()
+    if named == JSONL:
+        return COCO if _ONE_VALUE.match(text) else JSONL
     if text.startswith(("{", "[")):
-        return JSONL if _is_lines(text) else COCO
+        return JSONL if _is_lines(path, text) else COCO
     if named:
         return named
     if not text:
         raise BadSource(path, "the file is empty, and its name has no known suffix")
-    if "\0" in text or text.count("\ufffd") > 1:
+    if "\0" in text or text.count("\ufffd") > max(1, len(text) // 50):
         raise BadSource(path, f"unknown format; choose one of: {', '.join(FORMATS)}")
-    lines = text.splitlines()[:-1] or [text]
-    return TSV if all("\t" in line for line in lines) else TEXT
+    return TEXT  # the reader finds out whether it is a table
+
+
+def _as_text(path: Path, start: bytes) -> bytes:
+    """The first bytes of a file as UTF-8, if they are text in another encoding."""
+    encoding, mark = encoding_of(path, start)
+    if encoding == UTF8:
+        return start
+    return start[mark:].decode(encoding, "ignore").encode("utf-8", "replace")
 
 
 def _by_magic(start: bytes) -> str | None:
@@ -150,11 +175,21 @@ def _by_magic(start: bytes) -> str | None:
     return WEBDATASET if start[257:262] == b"ustar" else None
 
 
-def _is_lines(text: str) -> bool:
-    """Whether JSON has one object per line: the first line is one, and more follows or it is a caption."""
+def _is_lines(path: Path, text: str) -> bool:
+    """Whether JSON has one object per line: the first line is one, and more follows or it holds captions itself."""
     line, _, rest = text.partition("\n")
     try:
         row = json.loads(line)
     except (ValueError, RecursionError):
         return False
-    return isinstance(row, dict) and (bool(rest.strip()) or "annotations" not in row)
+    if isinstance(row, list):
+        return bool(rest.strip())
+    if not isinstance(row, dict) or rest.strip():
+        return isinstance(row, dict)
+    if any(isinstance(value, dict | list) and any(isinstance(one, dict) for one in value) for value in row.values()):
+        return False  # lists of objects, such as COCO's annotations
+    try:
+        choose(path, columns_of([row]), None)
+    except BadSource:
+        return False
+    return True

@@ -23,7 +23,8 @@ import msgspec
 import numpy as np
 
 from vectordb.decoders import from_msgpack
-from vectordb.readers.rows import BadSource, OnProgress, Rows
+from vectordb.readers.choice import ChooseColumn
+from vectordb.readers.rows import BadSource, OnProgress, Rows, Skipped
 
 MEMORY_MAX = 1 << 30  # bytes of the process beside mapped files
 DEADLINE_S = 600.0  # for 1,024 rows, and to count those of all files first; runs only while we wait
@@ -45,7 +46,8 @@ class Request(msgspec.Struct, frozen=True):
 class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
     """One answer: rows with the bytes consumed so far, or the end with ``done``.
 
-    ``vectors``: float32, row by row. ``fault``: path, reason and position of a ``BadSource``, which is the end.
+    ``vectors``: float32, row by row. ``fault``: path, reason and position of a ``BadSource``, which is the end;
+    ``columns``: those of a ``ChooseColumn``, and its reason. ``skipped``: position, reason and detail of such rows.
     ``spent``: the process met its limit of memory, and is not used again.
     """
 
@@ -54,6 +56,9 @@ class Piece(msgspec.Struct, frozen=True, omit_defaults=True):
     vectors: bytes | None = None
     has_vectors: bool = False
     fault: tuple[bytes, str, str | None] | None = None
+    skipped: list[tuple[int, str, str]] = []
+    notes: list[str] = []
+    columns: tuple[list[tuple[str, str]], str] | None = None
     done: bool = False
     spent: bool = False
 
@@ -70,7 +75,8 @@ def read(files: Sequence[Path], format: str, column: str | None, on_progress: On
             vectors = None
             if piece.vectors is not None:
                 vectors = np.frombuffer(piece.vectors, dtype=np.float32).reshape(len(piece.texts), -1).copy()
-            yield Rows(piece.texts, vectors)
+            skipped = {at: Skipped(reason, detail) for at, reason, detail in piece.skipped}
+            yield Rows(piece.texts, vectors, skipped, piece.notes)
 
 
 def has_vectors(file: Path, format: str) -> bool:  # noqa: A002 -- as above
@@ -89,6 +95,8 @@ def _asked(files: Sequence[Path], request: Request) -> Iterator[Piece]:
             if piece.fault is not None:
                 path, fault, position = piece.fault
                 clean = not piece.spent
+                if piece.columns is not None:
+                    raise ChooseColumn(Path(os.fsdecode(path)), *piece.columns, position)
                 raise BadSource(Path(os.fsdecode(path)), fault, position)
             yield piece
             if piece.done:

@@ -1,105 +1,216 @@
-"""JSON files with one value: COCO's ``{"annotations": [{"caption": …}]}``, or an array of objects.
+"""JSON files with one value.
 
-Reads the file as a stream, with only one object in memory at a time.
+The captions are in a list of objects, of texts, or of lists of texts: the value itself (``[{"caption": …}]``), or
+one that a key of it holds (COCO's ``annotations``, ``images`` of Karpathy's splits with their ``sentences``). Or the
+value maps file names to captions (``{"1.jpg": ["a cat", "a kitten"]}``). Reads the file as a stream, with only some
+objects in memory at a time.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import ijson  # type: ignore[import-untyped]  # has no annotations
 
-from vectordb.readers.json_lines import field, text_of
-from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
+from vectordb.readers.choice import ChooseColumn, choose, texts_in
+from vectordb.readers.content import CAPTIONS, EMPTY, kind_of
+from vectordb.readers.json_lines import columns_of
+from vectordb.readers.json_values import Depth, built, items
+from vectordb.readers.listed import NotListed, texts_of
+from vectordb.readers.names import CAPTION_NAMES
+from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, Skipped, packed
 from vectordb.readers.stream import Stream, opened
 
 _BOM = b"\xef\xbb\xbf"
 # small, so that little is parsed but not returned if the file is damaged
 _BLOCK = 1 << 14
-_STARTS, _ENDS = frozenset({"start_map", "start_array"}), frozenset({"end_map", "end_array"})
+_SAMPLE = 50  # items to choose the field by
+# keys of lists whose only text is taken for the caption; lists under other keys need one of the usual names
+_LISTS = {
+    "annotations", "data", "rows", "items", "images", "samples", "examples", "results", "dataset", "records",
+    "entries", "train", "val", "validation", "test", *CAPTION_NAMES,
+}  # fmt: skip
 # a quote that starts or ends a string, not one behind a backslash
 _QUOTE = re.compile(rb'(?<!\\)"')
 
 
 def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Rows]:
-    """The captions of one file, in order. ``column`` is the field, by default ``caption``."""
-    return packed(_texts(path, column, on_progress))
+    """The captions of one file, in order. ``column``: the field, detected by default."""
+    notes: list[str] = []
+    return packed(_File(path, column, notes).texts(on_progress), notes)
 
 
-def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
-    with opened(path) as stream:
-        source = _Guarded(path, stream, on_progress)
-        within = source.begins_with()
-        if within not in {b"[", b"{"}:
+class _File:
+    """One file while it is read."""
+
+    def __init__(self, path: Path, column: str | None, notes: list[str]) -> None:
+        self._path = path
+        self._column = column
+        self._notes = notes
+        self._count = 0
+        self._where = "item"
+        self._doubts: list[ChooseColumn] = []
+
+    def texts(self, on_progress: OnProgress) -> Iterator[str | Skipped]:
+        with opened(self._path) as stream:
+            source = _Guarded(self._path, stream, on_progress)
+            within = source.begins_with()
+            if within not in {b"[", b"{"}:
+                raise BadSource(
+                    self._path, "this is not a JSON object or array; for one object per line use the format jsonl",
+                    "byte 0",
+                )  # fmt: skip
+            events = iter(ijson.basic_parse(source, use_float=True, buf_size=_BLOCK))
+            try:
+                next(events)
+                yield from self._list(events, None) if within == b"[" else self._object(events)
+                for _ in events:
+                    pass  # reads to the end, where damage shows
+            except ijson.JSONError as exc:
+                fault = f"this is not valid JSON, or it is truncated: {_words(exc)}"
+                raise BadSource(self._path, fault, f"after {self._where} {self._count}") from exc
+            except (NotListed, Depth) as exc:
+                position = f"{'after ' * isinstance(exc, Depth)}{self._where} {self._count}"
+                raise BadSource(self._path, f"it holds {exc}", position) from exc
+
+    def _object(self, events: Iterator[tuple[str, Any]]) -> Iterator[str | Skipped]:
+        """The captions of an object: of the first of its lists that has some, or of all its values."""
+        found = False
+        others: list[tuple[str, Any]] = []
+        for event, key in events:
+            if event != "map_key":
+                break
+            kind, value = next(events)
+            if found:
+                for _ in items(events) if kind in {"start_array", "start_map"} else ():
+                    pass
+            elif kind == "start_array" and not self._is_map(others, key):
+                texts = self._list(events, key)
+                first = next(texts, None)
+                if first is not None:
+                    found = True
+                    yield first
+                yield from texts
+            else:
+                self._count, self._where = len(others) + 1, "key"
+                row = built(events, kind, value)
+                others.append((key, row))
+                if len(others) >= _SAMPLE:
+                    found = True
+                    yield from self._map(others, events)
+                    return
+        if not found:
+            yield from self._map(others, iter(()))
+
+    def _is_map(self, others: Sequence[tuple[str, Any]], key: str) -> bool:
+        """Whether the keys are names of images, and not words for what the values hold."""
+        return key.lower() not in _LISTS and kind_of([*(name for name, _ in others), key]) not in {CAPTIONS, EMPTY}
+
+    def _map(self, begin: Sequence[tuple[str, Any]], events: Iterator[tuple[str, Any]]) -> Iterator[str | Skipped]:
+        """The captions of an object whose keys are images."""
+        if self._doubts:
+            raise self._doubts[0]
+        keys = [key for key, _ in begin]
+        if not keys or kind_of(keys) in {CAPTIONS, EMPTY}:
             raise BadSource(
-                path, "this is not a JSON object or array; for one object per line use the format jsonl", "byte 0"
+                self._path,
+                'no list of captions was found in this object (such as COCO\'s "annotations"); for one object per'
+                f" line use the format jsonl. Its keys are: {', '.join(keys[:20]) or 'none'}",
             )
-        events = ijson.basic_parse(source, use_float=True, buf_size=_BLOCK)
-        rows = _items(path, events, 1 if within == b"[" else 2)
-        count = 0
+        for number, (_, value) in enumerate(begin, 1):
+            self._count = number
+            yield from self._of(value)
+        for event, _ in events:
+            if event != "map_key":
+                break
+            self._count += 1
+            kind, value = next(events)
+            yield from self._of(built(events, kind, value))
+
+    def _of(self, value: Any) -> Sequence[str]:
+        if isinstance(value, dict) and self._column is not None:
+            value = value.get(self._column)
+        return texts_of(value) or [""]
+
+    def _list(self, events: Iterator[tuple[str, Any]], key: str | None) -> Iterator[str | Skipped]:
+        """The captions of a list; none if it is not the only value, and has none."""
+        self._count, self._where = 0, "item"
+        begin: list[Any] = []
+        fault: Exception | None = None
+        rows = items(events, self._counted)
         try:
             for row in rows:
-                count += 1
-                if not isinstance(row, dict):
-                    raise BadSource(path, f"it is not an object but {type(row).__name__}", f"item {count}")
-                if count == 1:
-                    column = field(path, row, column, "item 1")
-                yield text_of(row, column or "caption")
-        except ijson.JSONError as exc:
-            fault = f"this is not valid JSON, or it is truncated: {_words(exc)}"
-            raise BadSource(path, fault, f"after item {count}") from exc
-        except ValueError as exc:
-            raise BadSource(path, str(exc), f"item {count}") from exc
-        if not count and within == b"{":
-            raise BadSource(
-                path, 'there are no entries in a list "annotations"; for one object per line use the format jsonl'
-            )
+                begin.append(row)
+                if len(begin) == _SAMPLE:
+                    break
+        except (ijson.JSONError, Depth) as exc:
+            fault = exc
+            if not begin:
+                raise
+        after = self._count
+        self._count = 0
+        names = self._names(begin, key)
+        self._count = after
+        if names is None:
+            if fault is not None:
+                raise fault
+            for _ in rows:
+                pass
+            return
+        for number, row in enumerate(chain(begin, _failing(fault) if fault else rows), 1):
+            self._count = number
+            yield from self._texts(row, *names)
+
+    def _counted(self) -> None:
+        self._count += 1
+
+    def _names(self, begin: Sequence[Any], key: str | None) -> tuple[list[str], bool] | None:
+        """The fields of the captions, none if the items are texts; ``None`` if this list has no captions."""
+        if not begin:
+            return ([], False) if key is None else None
+        objects = [row for row in begin if isinstance(row, dict)]
+        if not isinstance(begin[0], dict):
+            self._count = 1
+            texts = [text for one in begin for text in texts_of(one)]
+            if kind_of(texts) == CAPTIONS and (key is None or key.lower() in _LISTS):
+                return [], False
+            if key is None:
+                raise NotListed(f"{kind_of(texts)}, not captions")
+            return None
+        columns = columns_of(objects)
+        if key is not None and key.lower() not in _LISTS and self._column is None:
+            known = {column.name.lower() for column in columns if column.usable} & set(CAPTION_NAMES)
+            if not known - {"title", "description"}:
+                return None
+        try:
+            at, note = choose(self._path, columns, self._column, "item 1", "field")
+        except ChooseColumn as exc:
+            if key is None:
+                raise
+            self._doubts.append(exc)
+            return None
+        if note:
+            self._notes.append(note)
+        return [columns[i].name for i in at], columns[at[0]].written
+
+    def _texts(self, row: Any, names: Sequence[str], written: bool) -> Iterator[str | Skipped]:  # noqa: FBT001 -- unpacked
+        if names and not isinstance(row, dict):
+            raise NotListed(f"{type(row).__name__}, not an object")
+        texts: list[str] = []
+        for value in [row.get(name) for name in names] if names else [row]:
+            texts += texts_of(value)
+        if written:
+            return chain.from_iterable(texts_in(text, f"item {self._count}", written=True) for text in texts or ("",))
+        return iter(texts or [""])
 
 
-def _items(path: Path, events: Iterator[tuple[str, Any]], level: int) -> Iterator[Any]:
-    """The items of the list that holds the rows, ``level`` containers deep; on level 2 that of "annotations".
-
-    What is in containers within an item is skipped: such a container is empty here. Raises ``BadSource`` for an item
-    whose own keys and values have more than 1 MiB.
-    """
-    row: Any = None
-    key, count, length = "", 0, 0
-    for depth, event, value in _inside(events, level):
-        found = {} if event == "start_map" else [] if event == "start_array" else value
-        if depth == 0 and event in _ENDS:
-            yield row
-        elif depth == 0:
-            count, length, row = count + 1, 0, found
-            if event not in _STARTS:
-                yield row
-        elif depth == 1 and event not in _ENDS:
-            if event == "map_key":
-                key = value
-            elif isinstance(row, dict):
-                row[key] = found
-            length += 1 + (len(found) if isinstance(found, str) else 0)
-            if length > LONGEST:
-                raise BadSource(
-                    path, f"it is longer than {LONGEST:,} characters: this is not a caption", f"item {count}"
-                )
-
-
-def _inside(events: Iterator[tuple[str, Any]], level: int) -> Iterator[tuple[int, str, Any]]:
-    """The events in the list that holds the rows, each with its depth in its item."""
-    depth, top, listed = 0, "", False
-    for event, value in events:
-        depth -= event in _ENDS
-        if depth >= level:
-            if listed:
-                yield depth - level, event, value
-        elif event == "map_key":
-            top = value
-        elif event not in _ENDS:
-            listed = event == "start_array" and (level == 1 or top == "annotations")
-        depth += event in _STARTS
+def _failing(fault: Exception) -> Iterator[Any]:
+    raise fault
+    yield  # makes this a generator: the fault is raised in its place
 
 
 def _words(exc: Exception) -> str:

@@ -1,28 +1,56 @@
-"""Reads whole lines of UTF-8 in blocks, with the number of the first. Lines end in LF or CRLF."""
+"""Reads whole lines of text in blocks, with the number of the first.
+
+Lines end in LF or CRLF, or in CR if the file has no LF. The encoding is UTF-8, what a byte order mark says, or what
+``encodings`` detects.
+"""
 
 from __future__ import annotations
 
-import codecs
+import re
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import NamedTuple
 
-from vectordb.readers.rows import LONGEST, BadSource, OnProgress
-from vectordb.readers.stream import opened
+from vectordb.readers.encodings import UTF8, WINDOWS, as_utf8, encoding_of
+from vectordb.readers.rows import LONGEST, UNDECODABLE, ZERO, BadSource, OnProgress, Skipped, name_of, skip
+from vectordb.readers.stream import Stream, opened
 
 _BLOCK = 1 << 18
-_NOT_TEXT = "it contains a zero byte, so it is not a text file; give its format if it has one"
+_HEAD = 1 << 16
+_UNDECODED = re.compile("[\udc80-\udcff]")
 
 
-def blocks(path: Path, on_progress: OnProgress) -> Iterator[tuple[int, str]]:
-    """Pieces of a file, each some whole lines with their ends, and the number of its first line, from 1.
+class Block(NamedTuple):
+    """Some whole lines with their ends, and the number of the first, from 1.
 
-    A leading byte order mark is removed. Raises ``BadSource``, after the lines before it, for a line of more than 1
-    MiB, bytes that are not UTF-8, and zero bytes, which do not occur in text files.
+    ``faulty``: a line has zero bytes, or bytes that cannot be decoded, which are surrogates here; see ``unreadable``.
+    """
+
+    number: int
+    text: str
+    faulty: bool = False
+
+
+def blocks(
+    path: Path, on_progress: OnProgress, encoding: str | None = None, notes: list[str] | None = None
+) -> Iterator[Block]:
+    """Pieces of a file. A leading byte order mark is removed. ``notes`` receives what was detected.
+
+    Raises ``BadSource``, after the lines before it, for a line of more than 1 MiB.
     """
     number, rest = 1, b""
     with opened(path) as stream:
-        while data := stream.read(_BLOCK):
-            on_progress(stream.consumed)
+        head, fault = _head(stream)
+        found, mark = encoding_of(path, head, encoding)
+        if notes is not None and encoding is None and found != UTF8:
+            shown = f"{found.upper()} (Windows-1252, Latin-1)" if found == WINDOWS else found.upper()
+            notes.append(f"{name_of(path)}: the text is read as {shown}; --encoding names another one")
+        pieces = as_utf8(_pieces(stream, head[mark:], fault, on_progress), found)
+        first = next(pieces, b"")
+        old = b"\r" in first[:-1] and b"\n" not in first
+        for piece in chain([first], pieces):
+            data = piece.replace(b"\r", b"\n") if old else piece
             end = data.rfind(b"\n") + 1
             if len(rest) + (data.find(b"\n") if end else len(data)) > LONGEST:
                 raise BadSource(path, f"it is longer than {LONGEST:,} bytes: this is not a caption", f"line {number}")
@@ -30,12 +58,12 @@ def blocks(path: Path, on_progress: OnProgress) -> Iterator[tuple[int, str]]:
                 rest += data
                 continue
             block, rest = rest + data[:end], data[end:]
-            yield from _decoded(path, number, block)
+            yield _decoded(number, block)
             number += block.count(b"\n")
             if len(rest) > LONGEST:
                 raise BadSource(path, f"it is longer than {LONGEST:,} bytes: this is not a caption", f"line {number}")
     if rest:
-        yield from _decoded(path, number, rest)
+        yield _decoded(number, rest)
 
 
 def split(block: str) -> list[str]:
@@ -48,22 +76,40 @@ def split(block: str) -> list[str]:
     return lines
 
 
-def _decoded(path: Path, number: int, block: bytes) -> Iterator[tuple[int, str]]:
-    """Decode a block. If it is invalid, yields its valid lines first, then raises."""
-    if number == 1:
-        if block.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-            raise BadSource(path, "it is UTF-16: convert it to UTF-8, for example with iconv", "line 1")
-        block = block.removeprefix(codecs.BOM_UTF8)
-    zero = block.find(b"\0")
-    at, fault = (zero, _NOT_TEXT) if zero >= 0 else (len(block), "")
+def unreadable(text: str, position: str) -> Skipped | None:
+    """Why a line of a faulty block is left out; ``None`` if it can be read."""
+    if "\0" in text:
+        return skip(ZERO, "it contains a zero byte, or bytes that cannot be decoded", position)
+    if found := _UNDECODED.search(text):
+        fault = f"byte 0x{ord(found[0]) - 0xDC00:02x} is not UTF-8"
+        return skip(UNDECODABLE, fault, position)
+    return None
+
+
+def _head(stream: Stream) -> tuple[bytes, BadSource | None]:
+    """The first bytes, as far as they can be read, and the fault that ends them."""
+    head = b""
     try:
-        text = block[:at].decode() if fault else block.decode()
-    except UnicodeDecodeError as exc:
-        at, fault = exc.start, f"byte 0x{block[exc.start]:02x} is not UTF-8: convert the file, for example with iconv"
-    if not fault:
-        yield number, text
-        return
-    good = block[: block.rfind(b"\n", 0, at) + 1]
-    if good:
-        yield number, good.decode()
-    raise BadSource(path, fault, f"line {number + good.count(10)}")
+        while len(head) < _HEAD and (data := stream.read(_BLOCK)):
+            head += data
+    except BadSource as exc:
+        return head, exc
+    return head, None
+
+
+def _pieces(stream: Stream, head: bytes, fault: BadSource | None, on_progress: OnProgress) -> Iterator[bytes]:
+    on_progress(stream.consumed)
+    yield head
+    if fault is not None:
+        raise fault
+    while data := stream.read(_BLOCK):
+        on_progress(stream.consumed)
+        yield data
+
+
+def _decoded(number: int, block: bytes) -> Block:
+    try:
+        text = block.decode()
+    except UnicodeDecodeError:
+        return Block(number, block.decode("utf-8", "surrogateescape"), faulty=True)
+    return Block(number, text, b"\0" in block)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -18,13 +19,16 @@ from vectordb.readers.rows import DIMENSION_MAX, BadSource
 _MAGIC = b"\x93NUMPY"
 _HEADER_MAX = 1 << 12
 _HEADER = re.compile(
-    rb"\s*\{\s*'descr':\s*'(?P<type>[<>|=][a-z]\d{1,2})',\s*'fortran_order':\s*(?P<order>True|False),"
+    rb"\s*\{\s*'descr':\s*'(?P<type>[<>|=][a-zV]\d{1,2})',\s*'fortran_order':\s*(?P<order>True|False),"
     rb"\s*'shape':\s*\((?P<shape>[\d,\sL]{0,60})\),?\s*\}\s*"
 )
 
 
 def rows_of(path: Path) -> Floats:
-    """The (n, d) matrix of a file, mapped into memory, with its own float type. Raises ``BadSource``."""
+    """The (n, d) matrix of a file, mapped into memory, with its own type. Raises ``BadSource``.
+
+    bfloat16, which NumPy does not know and writes as ``V2``, comes as uint16; ``as_floats`` converts it.
+    """
     try:
         with path.open("rb") as file:
             head = file.read(len(_MAGIC) + 2)
@@ -44,7 +48,11 @@ def rows_of(path: Path) -> Floats:
         raise BadSource(path, "the file is damaged or truncated: its header is not that of an array", "byte 8")
     shape = [int(part.rstrip(b"L ")) for part in found["shape"].replace(b"\n", b" ").split(b",") if part.strip(b" L")]
     name = found["type"].decode()
-    if len(shape) != 2 or name[1:] not in {"f2", "f4", "f8"}:
+    if name[1:] == "V2":
+        name = "<u2"
+    elif len(shape) == 2 and name[1:] not in {"f2", "f4", "f8"}:
+        raise BadSource(path, f"it holds {name} of shape {tuple(shape)}, not rows of floats")
+    if len(shape) != 2:
         raise BadSource(path, f"it holds {name} of shape {tuple(shape)}, not rows of floats")
     if shape[1] > DIMENSION_MAX:
         raise BadSource(path, f"its vectors have {shape[1]:,} dimensions, more than {DIMENSION_MAX:,}", "byte 8")
@@ -57,3 +65,11 @@ def rows_of(path: Path) -> Floats:
         return np.empty(shape, kind)
     order = "F" if found["order"] == b"True" else "C"
     return np.memmap(path, dtype=kind, mode="r", offset=start, shape=(shape[0], shape[1]), order=order)  # type: ignore[call-overload, no-any-return]  # the order is not literal
+
+
+def as_floats(rows: Any) -> Floats:
+    """Rows of a matrix from ``rows_of`` as float32, a copy."""
+    if rows.dtype == np.uint16:
+        return (rows.astype(np.uint32) << 16).view(np.float32)  # type: ignore[no-any-return]  # rows have any type
+    with np.errstate(over="ignore"):  # too large for float32: infinite, and left out later
+        return np.array(rows, dtype=np.float32)

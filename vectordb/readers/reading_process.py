@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from vectordb.decoders import from_msgpack
+from vectordb.readers.choice import ChooseColumn
 from vectordb.readers.isolated import LENGTH, MEMORY_MAX, Piece, Request, current
 from vectordb.readers.rows import BadSource
 
@@ -64,7 +65,11 @@ def _pieces(request: Request) -> Iterator[Piece]:
         else:
             for rows in read_here(files, request.format, request.column, so_far):
                 vectors = None if rows.vectors is None else np.ascontiguousarray(rows.vectors, np.float32).tobytes()
-                yield Piece(list(rows.texts), consumed, vectors)
+                skipped = [(at, one.reason, one.detail) for at, one in rows.skipped.items()]
+                yield Piece(list(rows.texts), consumed, vectors, skipped=skipped, notes=list(rows.notes))
+    except ChooseColumn as exc:
+        fault = os.fsencode(exc.path), exc.fault, exc.position
+        yield Piece(consumed=consumed, fault=fault, columns=(list(exc.columns), exc.why))
     except BadSource as exc:
         yield Piece(consumed=consumed, fault=(os.fsencode(exc.path), exc.fault, exc.position))
     except MemoryError:

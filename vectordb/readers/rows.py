@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
@@ -19,25 +19,40 @@ PIECE_LENGTH = 1 << 23
 # of vectors; a header that says more is wrong
 DIMENSION_MAX = 1 << 16
 
+# more rows than these and more than this share of a file are not left out: then it is read in the wrong way
+SKIPPED_MIN, SKIPPED_SHARE = 10, 0.1
+
 _FEW = 64  # texts between two looks at their length
 
 # receives the number of bytes consumed so far
 OnProgress = Callable[[int], None]
 
-# frequent names of the caption column, most likely first; case-insensitive
-CAPTION_NAMES = ("caption", "text", "title", "alt_text", "alt-text", "alttext", "alt", "description", "sentence")
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row that is left out. ``reason``: one of the constants below; ``detail``: which row, and what is wrong."""
+
+    reason: str
+    detail: str
+
+
+RAGGED, UNDECODABLE, ZERO, OPEN_QUOTE = "ragged", "undecodable", "zero_byte", "open_quote"
+BAD_LIST, FAILED, UNUSABLE = "bad_list", "failed", "unusable_vector"
 
 
 @dataclass(frozen=True, slots=True)
 class Rows:
     """A piece of a source: at most 1,024 texts in order, and their vectors if the source has some.
 
-    A row without a caption (null, an empty line) is an empty text, so that rows can be counted. ``vectors`` is (n, d)
-    float32, as stored: neither normalised nor checked.
+    A row without a caption (null, an empty line) is an empty text, so that rows can be counted. So is a row that is
+    left out; ``skipped`` says why, by its position in the piece. ``vectors`` is (n, d) float32, as stored: neither
+    normalised nor checked. ``notes``: what users should know of how the source is read.
     """
 
     texts: Sequence[str]
     vectors: Floats | None = None
+    skipped: Mapping[int, Skipped] = field(default_factory=dict)
+    notes: Sequence[str] = ()
 
 
 class BadSource(Permanent):
@@ -54,7 +69,7 @@ class BadSource(Permanent):
         self.position = position
 
     def __str__(self) -> str:
-        name = "standard input" if is_stdin(self.path) else str(self.path)
+        name = name_of(self.path) if is_stdin(self.path) else str(self.path)
         return f"{name}, {self.position}: {self.fault}" if self.position else f"{name}: {self.fault}"
 
 
@@ -63,11 +78,20 @@ def is_stdin(path: Path) -> bool:
     return str(path) == "-"
 
 
-def packed(texts: Iterable[str]) -> Iterator[Rows]:
-    """Texts in full pieces; the last may be smaller. Yields all texts before a ``BadSource`` is raised."""
+def name_of(path: Path) -> str:
+    """A file's name for messages."""
+    return "standard input" if is_stdin(path) else path.name
+
+
+def packed(texts: Iterable[str | Skipped], notes: Iterable[str] = ()) -> Iterator[Rows]:
+    """Texts in full pieces; the last may be smaller. Yields all texts before a ``BadSource`` is raised.
+
+    ``notes`` may grow while texts are read; the piece that follows has them.
+    """
     source = iter(texts)
+    told = 0
     while True:
-        piece: list[str] = []
+        piece: list[str | Skipped] = []
         fault: BadSource | None = None
         length = taken = 0
         try:
@@ -78,41 +102,59 @@ def packed(texts: Iterable[str]) -> Iterator[Rows]:
                 )  # unlike list(…), keeps the texts before a fault
                 if len(piece) == taken:
                     break
-                length += sum(map(len, piece[taken:]))
+                length += sum(len(one) for one in piece[taken:] if isinstance(one, str))
         except BadSource as exc:
             fault = exc
         if piece:
-            yield Rows(piece)
+            said = list(notes)[told:]
+            told += len(said)
+            skipped = {at: one for at, one in enumerate(piece) if isinstance(one, Skipped)}
+            yield Rows([one if isinstance(one, str) else "" for one in piece], None, skipped, said)
         if fault is not None:
             raise fault
         if len(piece) == taken:
             return
 
 
-def caption_column(
-    path: Path, names: Sequence[str], wanted: str | None, textual: Collection[str] = (), position: str | None = None
-) -> str:
-    """The column that holds the captions.
+class Tally:
+    """Counts the rows of a file, and refuses a file of which too many are left out."""
 
-    The requested one, by its name or its number from 1; otherwise the first of ``CAPTION_NAMES``; otherwise the only
-    column in ``textual``. Raises ``BadSource`` with the existing columns.
-    """
-    there = ", ".join(names) or "none"
-    if wanted is not None:
-        if wanted in names:
-            return wanted
-        if wanted.isdecimal() and 0 < int(wanted) <= len(names):
-            return names[int(wanted) - 1]
-        raise BadSource(path, f"there is no column {wanted!r}; the columns are: {there}", position)
-    lowered = {name.lower(): name for name in reversed(names)}
-    for name in CAPTION_NAMES:
-        if name in lowered:
-            return lowered[name]
-    if len(textual) == 1:
-        return next(iter(textual))
-    raise BadSource(path, f"the caption column cannot be determined; choose one of: {there}", position)
+    def __init__(self, path: Path, advice: str) -> None:
+        """``advice``: what to do if too many rows are left out; follows a full stop."""
+        self._path = path
+        self._advice = advice
+        self._rows = self._skipped = 0
+        self._last: Skipped | None = None
+
+    def row(self) -> None:
+        """Count a row that is read."""
+        self._rows += 1
+
+    def rows(self, count: int) -> None:
+        """Count rows that are read."""
+        self._rows += count
+
+    def skipped(self, one: Skipped) -> Skipped:
+        """Count a row that is left out. Raises ``BadSource`` if that is more than a tenth, and more than ten."""
+        self._rows += 1
+        self._skipped += 1
+        self._last = one
+        if self._skipped > SKIPPED_MIN and self._skipped > self._rows * SKIPPED_SHARE:
+            raise self._fault(one)
+        return one
+
+    def finish(self) -> None:
+        """At the end of the file: raises ``BadSource`` if more than half of its rows are left out."""
+        if self._last is not None and self._skipped * 2 > self._rows:
+            raise self._fault(self._last)
+
+    def _fault(self, last: Skipped) -> BadSource:
+        what, _, position = last.detail.rpartition(" (")
+        count = f"{self._skipped:,} of {self._rows:,} rows"
+        fault = f"{count} cannot be used, the last one because: {what}. {self._advice}"
+        return BadSource(self._path, fault, position.rstrip(")") or None)
 
 
-def looks_like_address(value: str) -> bool:
-    """Whether a field holds a URL, as most lists of captioned images have in one column."""
-    return value.startswith(("http://", "https://", "//", "ftp://", "s3://", "data:"))
+def skip(reason: str, fault: str, position: str) -> Skipped:
+    """A row that is left out, with its position in the file."""
+    return Skipped(reason, f"{fault} ({position})")

@@ -13,23 +13,26 @@ from vectordb.readers import (
     delimited,
     detection,
     faiss_folder,
+    img2dataset,
     isolated,
     json_array,
     json_lines,
     parquet,
-    text,
     webdataset,
     wordnet,
 )
+from vectordb.readers.options import DETECTED, TextOptions
 from vectordb.readers.rows import BadSource, OnProgress, Rows, is_stdin
 
 FORMATS: tuple[str, ...] = detection.FORMATS
 
-_ONE_FILE: dict[str, Callable[[Path, str | None, OnProgress], Iterator[Rows]]] = {
-    detection.TEXT: text.read,
+_TEXTS: dict[str, Callable[..., Iterator[Rows]]] = {
+    detection.TEXT: delimited.read_text,
     detection.CSV: delimited.read_csv,
     detection.TSV: delimited.read_tsv,
     detection.JSONL: json_lines.read,
+}
+_ONE_FILE: dict[str, Callable[[Path, str | None, OnProgress], Iterator[Rows]]] = {
     detection.COCO: json_array.read,
     detection.PARQUET: parquet.read,
     detection.ARROW: parquet.read,
@@ -39,9 +42,10 @@ _ONE_FILE: dict[str, Callable[[Path, str | None, OnProgress], Iterator[Rows]]] =
 _FILES_TOGETHER: dict[str, Callable[[Sequence[Path], str | None, OnProgress], Iterator[Rows]]] = {
     detection.CLIP_RETRIEVAL: clip_retrieval.read,
     detection.FAISS: faiss_folder.read,
+    detection.IMG2DATASET: img2dataset.read,
 }
 # read by libraries that believe what a file says of itself
-_ISOLATED = {detection.PARQUET, detection.ARROW, detection.CLIP_RETRIEVAL, detection.FAISS}
+_ISOLATED = {detection.PARQUET, detection.ARROW, detection.CLIP_RETRIEVAL, detection.FAISS, detection.IMG2DATASET}
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,13 @@ class Source:
     """Caption files of one format, as found by ``source_of``. Reads nothing before ``read``.
 
     ``files`` are in reading order and include the vector and caption files of a folder. ``column`` is the requested
-    column's name, or its number from 1; ``None`` for the most likely one.
+    column's name, or its number from 1; ``None`` for the most likely one. ``options`` are for formats of text.
     """
 
     files: tuple[Path, ...]
     format: str
     column: str | None
+    options: TextOptions = DETECTED
 
     @property
     def has_vectors(self) -> bool:
@@ -70,9 +75,10 @@ class Source:
         fault, after everything before it.
         """
         report = on_progress or (lambda _: None)
-        yield from (isolated.read if self.format in _ISOLATED else read_here)(
-            self.files, self.format, self.column, report
-        )
+        if self.format in _ISOLATED:
+            yield from isolated.read(self.files, self.format, self.column, report)
+        else:
+            yield from read_here(self.files, self.format, self.column, report, self.options)
 
     def fingerprint(self) -> str:
         """Changes with the source or with what is read of it: made of names, sizes and modification times.
@@ -82,6 +88,8 @@ class Source:
         if any(map(is_stdin, self.files)):
             return secrets.token_hex(16)
         facts: list[object] = [self.format, self.column]
+        if (self.options.delimiter, self.options.encoding) != (None, None):
+            facts.append((self.options.delimiter, self.options.encoding))
         for file in self.files:
             try:
                 stat = file.stat()
@@ -95,7 +103,13 @@ class Source:
         return sum(map(_size, self.files))
 
 
-def read_here(files: Sequence[Path], format: str, column: str | None, report: OnProgress) -> Iterator[Rows]:  # noqa: A002 -- the usual name
+def read_here(
+    files: Sequence[Path],
+    format: str,  # noqa: A002 -- the usual name
+    column: str | None,
+    report: OnProgress,
+    options: TextOptions = DETECTED,
+) -> Iterator[Rows]:
     """As ``Source.read``, in this process whatever the format."""
     if format in _FILES_TOGETHER:
         yield from _FILES_TOGETHER[format](files, column, report)
@@ -107,7 +121,12 @@ def read_here(files: Sequence[Path], format: str, column: str | None, report: On
         def so_far(consumed: int, before: int = before) -> None:
             report(before + consumed)
 
-        for rows in _ONE_FILE[format](file, column, so_far):
+        pieces = (
+            _TEXTS[format](file, column, so_far, options)
+            if format in _TEXTS
+            else _ONE_FILE[format](file, column, so_far)
+        )
+        for rows in pieces:
             if vectors not in {None, rows.vectors is not None}:
                 raise BadSource(file, f"it has {'no ' * bool(vectors)}vectors, unlike the files before it")
             vectors = rows.vectors is not None
@@ -121,11 +140,14 @@ def source_of(
     *,
     format: str | None = None,  # noqa: A002 -- the usual name
     column: str | None = None,
+    delimiter: str | None = None,
+    encoding: str | None = None,
 ) -> Source:
     """The source made of files and folders, in order; ``-`` is standard input.
 
     A folder stands for all its files of one format, in natural order, or for the format whose layout it has.
-    ``format``, one of ``FORMATS``, overrides the detection. Raises ``BadSource``.
+    ``format``, one of ``FORMATS``, overrides the detection. ``delimiter`` and ``encoding`` override what
+    is detected in tables and text. Raises ``BadSource``.
     """
     if format not in {None, *FORMATS}:
         raise BadSource(
@@ -143,7 +165,11 @@ def source_of(
             raise BadSource(path, f"only one {one} can be read at a time")
         found = one
         files += inside
-    return Source(tuple(files), str(found), column)
+    if delimiter is not None and found not in {detection.TEXT, detection.CSV, detection.TSV}:
+        raise BadSource(files[0], f"a delimiter has no meaning for the format {found}")
+    if encoding is not None and found not in _TEXTS:
+        raise BadSource(files[0], f"an encoding has no meaning for the format {found}")
+    return Source(tuple(files), str(found), column, TextOptions(delimiter, encoding, sure=format is not None))
 
 
 def _size(path: Path) -> int:

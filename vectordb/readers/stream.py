@@ -6,8 +6,10 @@ is rejected: usually its download failed.
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
 import sys
 import zlib
 from collections.abc import Iterator
@@ -16,12 +18,19 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from vectordb import zstd
+from vectordb.memory import available_memory
 from vectordb.readers.rows import BadSource, is_stdin
+from vectordb.readers.xz import Xz
 
 _GZIP = b"\x1f\x8b"
-PACKED_SUFFIXES = (".gz", ".tgz", ".zst", ".zstd")
+_BZIP2, _XZ = b"BZh", b"\xfd7zXZ\0"
+PACKED_ARCHIVES = (".tgz", ".tbz2", ".tbz", ".txz", ".tzst")
+PACKED_SUFFIXES = (".gz", ".zst", ".zstd", ".bz2", ".xz", *PACKED_ARCHIVES)
 
-
+# bytes of a zstd window that are always allowed: zstd's own limit
+_WINDOW_FREE = 1 << 27
+# bytes that unpacking xz may take: its largest usual dictionary has 64 MiB
+_MEMORY_MAX = 1 << 29
 # unpacked bytes in packed ones: captions reach 20; more is a file that was made to never end
 RATIO_MAX, RATIO_LEAST = 200, 1 << 24
 
@@ -48,7 +57,9 @@ class Stream:
             data: bytes = cast("io.BufferedReader", self._unpacked).read1(size)
         except EOFError as exc:
             raise BadSource(self._path, "the file is truncated", self._position) from exc
-        except (zlib.error, zstd.ZstdError, OSError) as exc:
+        except (zlib.error, zstd.ZstdError, lzma.LZMAError, OSError) as exc:
+            if "memory" in str(exc).lower():
+                raise BadSource(self._path, f"unpacking it takes too much memory: {exc}", self._position) from exc
             raise BadSource(self._path, f"the file is damaged: {exc}", self._position) from exc
         self._given += len(data)
         if self._raw is not self._unpacked and self._given > RATIO_LEAST + RATIO_MAX * self._raw.tell():
@@ -89,22 +100,42 @@ def head(path: Path, size: int) -> bytes:
 def _stream(path: Path, raw: BinaryIO) -> Stream:
     """A stream over open bytes, decompressed according to the first ones."""
     try:
-        magic = cast("io.BufferedReader", raw).peek(4)[:4]
+        begin = cast("io.BufferedReader", raw).peek(zstd.HEADER_MAX)[: zstd.HEADER_MAX]
     except OSError as exc:
         raise BadSource(path, f"the file cannot be read: {exc.strerror}") from exc
-    if magic.startswith(_GZIP):
-        counted = _counted(raw)
-        return Stream(path, counted, cast("BinaryIO", gzip.GzipFile(fileobj=counted)))
-    if magic == zstd.MAGIC:
-        counted = _counted(raw)
-        return Stream(path, counted, cast("BinaryIO", zstd.ZstdFile(counted)))
+    if (unpacked := _unpacked(path, raw, begin)) is not None:
+        return unpacked
     if path.name.lower().endswith(PACKED_SUFFIXES):
-        what = "it is empty" if not magic else "it is not compressed"
+        what = "it is empty" if not begin else "it is not compressed"
         raise BadSource(
             path,
             f"its name ends in {path.suffix}, but {what}: download it again, or rename it",
         )
     return Stream(path, raw, raw)
+
+
+def _unpacked(path: Path, raw: BinaryIO, begin: bytes) -> Stream | None:
+    """The decompressed stream, if the first bytes are those of compressed data."""
+    counted = _counted(raw)
+    if begin.startswith(_GZIP):
+        return Stream(path, counted, cast("BinaryIO", gzip.GzipFile(fileobj=counted)))
+    if begin.startswith(_BZIP2) and begin[3:4].isdigit():
+        return Stream(path, counted, cast("BinaryIO", bz2.BZ2File(counted)))
+    if begin.startswith(_XZ):
+        return Stream(path, counted, cast("BinaryIO", Xz(counted, _MEMORY_MAX)))
+    if begin.startswith(zstd.MAGIC):
+        window = zstd.window_size(begin)
+        most = max(_WINDOW_FREE, min(zstd.WINDOW_MAX, available_memory() // 2))
+        if window > most:
+            raise BadSource(
+                path,
+                f"it was packed with a window of {window >> 20:,} MiB, which unpacking keeps in memory, and"
+                f" {most >> 20:,} MiB may be taken here: unpack it first, with zstd -d --long=31, or pack it again"
+                " without --long",
+            )
+        options = {int(zstd.DecompressionParameter.window_log_max): max(27, (window - 1).bit_length())}
+        return Stream(path, counted, cast("BinaryIO", zstd.ZstdFile(counted, options=options)))
+    return None
 
 
 class _CountedPipe(io.RawIOBase):

@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from vectordb.archive import Archive, BadArchive, shown
-from vectordb.readers.json_lines import field, object_of, text_of
+from vectordb.readers.choice import choose
+from vectordb.readers.json_lines import columns_of, object_of
+from vectordb.readers.listed import NotListed, texts_of
 from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, packed
 from vectordb.readers.stream import Stream, opened
 
@@ -20,31 +22,66 @@ def read(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[Ro
 
     Raises ``BadSource`` for an archive without captions, and for one that is truncated or continues behind its end.
     """
-    return packed(_texts(path, column, on_progress))
+    return packed(_texts(path, Sample(path, column), on_progress))
 
 
-def _texts(path: Path, column: str | None, on_progress: OnProgress) -> Iterator[str]:
-    sample, kept, count = "", None, 0
+def _texts(path: Path, sample: Sample, on_progress: OnProgress) -> Iterator[str]:
+    last, kept, count = "", list[str](), 0
     fault: BadSource | None = None
     with opened(path) as stream:
         try:
             for name, data in _members(path, _Reported(stream, on_progress)):
-                if (key := _key(name)) != sample:
-                    if kept is not None:
-                        yield kept
-                    sample, kept = key, None
+                if (key := _key(name)) != last:
+                    yield from kept
+                    last, kept = key, []
                 if data is not None:
-                    kept = _caption(path, column, name, data, kept)
-                count += kept is not None
+                    kept = sample.captions(name, data, kept)
+                count += bool(kept)
         except BadSource as exc:
             fault = exc
-    if kept is not None:
-        yield kept
+    yield from kept
     if fault is not None:
         raise fault
     if not count:
+        column = sample.column
         wanted = f"a field {column!r} in a .json" if column else "a .txt, or a .json with a caption"
         raise BadSource(path, f"no sample in it has {wanted}")
+
+
+class Sample:
+    """Reads the captions of samples; the field that was found in one is looked for first in the next."""
+
+    def __init__(self, path: Path, column: str | None) -> None:
+        self._path = path
+        self.column = column
+        self._names: list[str] = []
+
+    def captions(self, name: str, data: bytes, kept: list[str]) -> list[str]:
+        """The captions of a sample after this member; ``kept`` were its captions before. A .txt comes first."""
+        if name.lower().endswith(".json"):
+            return kept or self._from_json(name, data)
+        return kept if self.column is not None else [_decoded(self._path, name, data)]
+
+    def _from_json(self, name: str, data: bytes) -> list[str]:
+        """The captions in a .json member; none if it has none and no field was requested."""
+        position = f"member {shown(name)}"
+        try:
+            row = object_of(data)
+            if not self._names or any(one not in row for one in self._names):
+                columns = columns_of([row])
+                at, _ = choose(self._path, columns, self.column, position, "field")
+                self._names = [columns[i].name for i in at]
+            return [text for one in self._names for text in texts_of(row[one]) or [""]]
+        except BadSource:
+            if self.column is not None:
+                raise
+            return []
+        except NotListed as exc:
+            if self.column is None:
+                return []
+            raise BadSource(self._path, f"the field {self.column!r} holds {exc}", position) from exc
+        except ValueError as exc:
+            raise BadSource(self._path, str(exc), position) from exc
 
 
 def _members(path: Path, source: _Reported) -> Iterator[tuple[str, bytes | None]]:
@@ -69,27 +106,6 @@ def _key(name: str) -> str:
     """The common part of a sample's member names: the path, and the name up to its first dot."""
     folder, slash, file = name.rpartition("/")
     return folder + slash + file.partition(".")[0]
-
-
-def _caption(path: Path, column: str | None, name: str, data: bytes, kept: str | None) -> str | None:
-    """The caption of a sample after this member; ``kept`` was its caption before."""
-    if name.lower().endswith(".json"):
-        return kept if kept is not None else _from_json(path, column, name, data)
-    return kept if column is not None else _decoded(path, name, data)
-
-
-def _from_json(path: Path, column: str | None, name: str, data: bytes) -> str | None:
-    """The caption in a .json member; ``None`` if it has none and no field was requested."""
-    position = f"member {shown(name)}"
-    try:
-        row = object_of(data)
-        return text_of(row, field(path, row, column, position))
-    except BadSource:
-        if column is not None:
-            raise
-        return None
-    except ValueError as exc:
-        raise BadSource(path, str(exc), position) from exc
 
 
 def _decoded(path: Path, name: str, data: bytes) -> str:

@@ -18,8 +18,9 @@ from tasks.encoders.protocols import TextEncoder
 from tasks.extraction.phrases import Phrases
 from tasks.ingestion import Ingested, Ingesting, ingest
 from tasks.message_parts import Vectors
-from vectordb.building import Chunk, Prepare, Prepared
+from vectordb.building import Prepare, Prepared
 from vectordb.errors import Transient
+from vectordb.source_rows import Chunk
 from workers.captions.remote_index import ENCODE
 from workers.redis.rpc import RpcClient
 from workers.settings.settings import INGESTION

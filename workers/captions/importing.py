@@ -12,12 +12,15 @@ from pathlib import Path
 
 from tasks.encoders.protocols import Space, TextEncoder
 from tasks.extraction.phrases import BY
-from vectordb.building import CHUNK, Draft, Hooks, Prepare, Rows, Texts, build
+from vectordb.building import CHUNK, Draft, Hooks, Prepare, build
 from vectordb.cleaning import cleaned
 from vectordb.library import ChangeableLibrary, Manifest, UnsafeName, safe
 from vectordb.readers import Source
+from vectordb.source_rows import Rows, Texts
 from vectordb.starter import NAME
 from workers.captions.encoding_backends import in_a_pool, in_this_process
+
+READING = 2  # increase the number when the readers find other rows in the same files
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Import:
     def identity(self) -> str:
         """Identifies the source and how it is read. A build is resumed only with the same identity."""
         source = self.source
-        return json.dumps([source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK])
+        return json.dumps(
+            [source.fingerprint(), source.format, source.column, self.parse, self.vectors, CHUNK, READING]
+        )
 
     @property
     def captions_version(self) -> str:
@@ -78,7 +83,7 @@ def run(
     """Build the version. Raises what ``vectordb.building.build`` raises."""
     rows: Iterable[Rows] = what.source.read(hooks.consumed)
     if not what.vectors:
-        rows = (Texts(piece.texts) for piece in rows)
+        rows = (Texts(piece.texts, None, piece.skipped, piece.notes) for piece in rows)
     return build(library, what.draft(space, now), rows, cleaned, prepare, hooks, resume=resume)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from tasks.encoders.protocols import Space, TextEncoder
-from vectordb.building import CHUNK, Draft, Hooks, build, encoding, rows_of
+from vectordb.building import CHUNK, Draft, Hooks, build, encoding
 from vectordb.captions import normalise
 from vectordb.index import CaptionIndex, IndexMissing
 from vectordb.library import ChangeableLibrary, Library, Manifest
+from vectordb.source_rows import rows_of
 from vectordb.starter import NAME, TEMPLATE, captions, version
 from workers.captions.versions import chosen, starter
 

@@ -12,7 +12,7 @@ import pytest
 from ops.bench import checkouts
 from ops.bench.checkouts import ROOT, Checkout
 from ops.bench.options import parser_of
-from ops.bench.processes import SUPERVISOR, cpu_seconds, memory_of, services_of
+from ops.bench.processes import SUPERVISOR, cpu_seconds, end, memory_of, services_of
 from ops.bench.start import megabytes
 from vectordb.errors import Permanent
 
@@ -98,3 +98,10 @@ def test_a_file_with_two_names_takes_its_disk_once(tmp_path: Path) -> None:
     os.link(tmp_path / "one", tmp_path / "two")
     (tmp_path / "three").symlink_to(tmp_path / "one")
     assert megabytes(tmp_path) == once >= 1
+
+
+def test_a_process_that_does_not_end_is_killed_and_costs_no_figures(capsys: pytest.CaptureFixture[str]) -> None:
+    process = subprocess.Popen(["sleep", "60"])
+    end(process, 0.05)
+    assert process.returncode == -9
+    assert "is killed" in capsys.readouterr().err

@@ -14,11 +14,12 @@ from tasks.encoders.requirements import ModelNotLoaded
 from tasks.message_parts import Floats
 from tasks.thresholds.derived import Derived, read
 from tests.unit.thresholds.made_spaces import CLIP, MadeSpace
-from vectordb.building import Draft, Hooks, build, encoding, rows_of
+from vectordb.building import Draft, Hooks, build, encoding
 from vectordb.captions import Caption
 from vectordb.exact import ExactIndex
 from vectordb.folder import FolderLibrary
 from vectordb.index import CaptionIndex
+from vectordb.source_rows import rows_of
 from workers.captions.thresholds import Deriving
 
 SPACE = Space("clip-512", CLIP.dimension, 100.0)

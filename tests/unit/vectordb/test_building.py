@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vectordb.building import Chunk, Draft, Hooks, NoCaptions, Prepare, Prepared, Texts, build, encoding, rows_of
+from vectordb.building import Draft, Hooks, NoCaptions, Prepare, Prepared, build, encoding
 from vectordb.captions import Caption, normalise
 from vectordb.errors import Permanent, Transient
 from vectordb.folder import FolderLibrary
 from vectordb.index import Floats, IndexFault, WrongDimension
 from vectordb.journal import OtherSource, Progress
 from vectordb.library import Manifest, VersionExists
+from vectordb.readers.rows import Skipped
+from vectordb.source_rows import Chunk, Texts, rows_of
 
 NOON = datetime(2025, 6, 1, 12, tzinfo=UTC)
 DRAFT = Draft("mine", "v1", "mini", 8, NOON, source="one")
@@ -166,14 +168,43 @@ def test_vectors_of_the_source_are_taken_as_they_are(library: FolderLibrary) -> 
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, np.float32(3e38)])
-def test_a_useless_vector_ends_the_reading_and_is_told_by_its_number(library: FolderLibrary, value: float) -> None:
-    given = vectors_of(TEXTS[:30])
+def test_a_row_with_a_useless_vector_is_left_out_counted_and_named(library: FolderLibrary, value: float) -> None:
+    texts = [f"caption {number}" for number in range(300)]
+    given = vectors_of(texts)
     given[17] = value
-    pieces = [Texts(TEXTS[:10], given[:10]), Texts(TEXTS[10:30], given[10:])]
+    pieces = [Texts(texts[:10], given[:10]), Texts(texts[10:], given[10:])]
     made = build(library, DRAFT, pieces, normalise, encoding(Encoder(), 8))
-    assert (made.count, made.read) == (17, 17)
-    assert "caption 18 " in made.fault
-    assert held(library).keys() == set(TEXTS[:17])
+    assert (made.count, made.read, made.fault) == (299, 300, "")
+    assert made.skipped == {"unusable_vector": 1}
+    assert "(caption 18 of the source)" in made.skipped_examples[0]
+    assert library.find("mini", "mine@v1") == made
+    assert held(library).keys() == {*texts} - {texts[17]}
+
+
+def test_too_many_useless_vectors_are_a_fault_of_the_source(library: FolderLibrary) -> None:
+    texts = [f"caption {number}" for number in range(300)]
+    given = vectors_of(texts)
+    given[[3, 50, 51, 299]] = np.nan
+    made = build(library, DRAFT, [Texts(texts, given)], normalise, encoding(Encoder(), 8))
+    assert (made.count, made.skipped) == (296, {"unusable_vector": 4})
+    assert "4 of 300 vectors of the source cannot be used, more than 1%" in made.fault
+
+
+def test_rows_that_are_left_out_are_counted_once_whatever_is_resumed(library: FolderLibrary) -> None:
+    def rows() -> Iterator[Texts]:
+        for start in range(0, 100, 10):
+            texts = [f"caption {number}" for number in range(start, start + 10)]
+            texts[4] = ""
+            yield Texts(texts, None, {4: Skipped("ragged", f"too short (line {start + 5})")}, ["a note"])
+
+    notes: list[str] = []
+    hooks = Hooks(note=notes.append)
+    with pytest.raises(KeyboardInterrupt):
+        build(library, DRAFT, rows(), normalise, encoding(Encoder(dies_after=2), 8), hooks, chunk=20)
+    made = build(library, DRAFT, rows(), normalise, encoding(Encoder(), 8), hooks, chunk=20)
+    assert (made.read, made.count, made.empty, made.skipped) == (100, 90, 0, {"ragged": 10})
+    assert list(made.skipped_examples) == [f"too short (line {line})" for line in (5, 15, 25)]
+    assert set(notes) == {"a note"}
 
 
 def test_vectors_of_another_dimension_are_refused_with_what_to_do(library: FolderLibrary) -> None:

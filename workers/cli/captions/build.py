@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Annotated
@@ -25,9 +27,20 @@ if TYPE_CHECKING:
     from vectordb.building import Prepare
     from vectordb.index import CaptionIndex
     from vectordb.library import Manifest
+    from vectordb.readers import ChooseColumn
     from workers.captions.importing import Import
     from workers.wiring.wiring import Wiring
 
+TOLD_S = 30.0  # between two reports of the progress where there is no terminal
+_REASONS = {
+    "ragged": "another number of fields",
+    "undecodable": "not in the encoding of the file",
+    "zero_byte": "zero bytes, or not in the encoding of the file",
+    "open_quote": "a quote that is not closed",
+    "bad_list": "not a list of captions",
+    "failed": "their download failed",
+    "unusable_vector": "a vector that is zero or not finite",
+}
 FAULTY = 2  # exit status: a source could not be read completely
 
 
@@ -36,6 +49,10 @@ def import_(
     name: Annotated[str, typer.Option(help="Name of the caption database.")],
     format_: Annotated[str | None, typer.Option("--format", help="Format of the files; default: detected.")] = None,
     column: Annotated[str | None, typer.Option(help="Column or field that contains the captions.")] = None,
+    delimiter: Annotated[
+        str | None, typer.Option(help="Delimiter of a table: a character, or tab, comma, semicolon, pipe; detected.")
+    ] = None,
+    encoding: Annotated[str | None, typer.Option(help="Encoding of text, such as cp1252; default: detected.")] = None,
     version: Annotated[str | None, typer.Option(help="Version; default: derived from the files.")] = None,
     extract: Annotated[bool, typer.Option("--extract", help="Also extract the candidates of each caption.")] = False,
     vectors: Annotated[bool, typer.Option(help="Use vectors contained in the files, or encode again.")] = True,
@@ -47,14 +64,13 @@ def import_(
 ) -> None:
     """Import captions: plain text, CSV, TSV, JSON lines, COCO, Parquet, WebDataset, WordNet, or ready-made vectors.
 
-    To resume an interrupted import, run the same command again. Exit status 2: a file could not be read completely;
-    the captions before the fault are imported.
+    To resume an interrupted import, run the same command again. Rows that cannot be used are left out, counted and
+    named. Exit status 2: a file could not be read completely (the captions before the fault are imported), or nothing
+    is imported, because the caption column or the delimiter is in doubt.
     """
     from vectordb.building import NoCaptions  # noqa: PLC0415 -- keeps the command line quick
     from vectordb.index import UnusableVectors, WrongDimension  # noqa: PLC0415 -- as above
-    from vectordb.library import VersionExists  # noqa: PLC0415 -- as above
-    from vectordb.readers import BadSource, source_of  # noqa: PLC0415 -- as above
-    from workers.captions.importing import Import  # noqa: PLC0415 -- as above
+    from vectordb.readers import BadSource  # noqa: PLC0415 -- as above
     from workers.embedded.stack import running  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
@@ -63,15 +79,8 @@ def import_(
     settings = Settings()
     wiring = Wiring(stack_settings() if queue else running(settings) or settings)
     try:
-        source = source_of(paths, format=format_, column=column)
-        what = Import(source, name, parse=extract, version=version, vectors=vectors)
-        made = wiring.library.find(wiring.space.id, what.captions_version)
-        if made is not None and (not resume or made.source != what.identity):
-            raise VersionExists(
-                f"version {made.captions_version} exists already; to replace it, run `wildtag captions drop` first"
-            )
-        if made is None:  # else the same import is done already
-            made = _built(wiring, what, workers, queue=queue, resume=resume)
+        asked = _Asked(paths, name, format_, column, delimiter, encoding, version, extract=extract, vectors=vectors)
+        made = _made(wiring, asked, workers, queue=queue, resume=resume)
     except (BadSource, NoCaptions, UnusableVectors, WrongDimension) as exc:
         messages.print(f"[red]wildtag: {escape(str(exc))}[/]", soft_wrap=True)
         raise typer.Exit(FAULTY) from None
@@ -82,9 +91,14 @@ def import_(
         console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
     else:
         _print(made, settings, wiring.space)
+    warn_of_skipped(made)
     if made.fault:
         messages.print(f"[red]wildtag: {escape(made.fault)}[/]", soft_wrap=True)
-        messages.print("The captions before this fault are imported.")
+        messages.print(
+            "What could be read is imported, but not in use. To use it in spite of this, run: wildtag captions use"
+            f" {escape(made.captions_version)}",
+            soft_wrap=True, highlight=False,
+        )  # fmt: skip
         raise typer.Exit(FAULTY)
     if use:
         put_in_use(wiring, made)
@@ -92,6 +106,63 @@ def import_(
         messages.print(
             f"To tag with this version, run: wildtag captions use {escape(made.captions_version)}", highlight=False
         )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What the command line asks for."""
+
+    paths: list[str]
+    name: str
+    format: str | None
+    column: str | None
+    delimiter: str | None
+    encoding: str | None
+    version: str | None
+    extract: bool
+    vectors: bool
+
+    def import_of(self) -> Import:
+        """Raises ``BadSource``."""
+        from vectordb.readers import source_of  # noqa: PLC0415 -- keeps the command line quick
+        from workers.captions.importing import Import  # noqa: PLC0415 -- as above
+
+        source = source_of(
+            self.paths, format=self.format, column=self.column, delimiter=self.delimiter, encoding=self.encoding
+        )
+        return Import(source, self.name, parse=self.extract, version=self.version, vectors=self.vectors)
+
+
+def _made(wiring: Wiring, asked: _Asked, workers: int, *, queue: bool, resume: bool) -> Manifest:
+    """The version: the one that exists, or a new one. At a terminal, asks for the column that is in doubt."""
+    from vectordb.library import VersionExists  # noqa: PLC0415 -- keeps the command line quick
+    from vectordb.readers import ChooseColumn  # noqa: PLC0415 -- as above
+
+    what = asked.import_of()
+    made = wiring.library.find(wiring.space.id, what.captions_version)
+    if made is not None and (not resume or made.source != what.identity):
+        raise VersionExists(
+            f"version {made.captions_version} exists already; to replace it, run `wildtag captions drop` first"
+        )
+    if made is not None:  # the same import is done already
+        return made
+    try:
+        return _built(wiring, what, workers, queue=queue, resume=resume)
+    except ChooseColumn as exc:
+        if not (sys.stdin.isatty() and messages.is_terminal) or "-" in asked.paths or not exc.columns:
+            raise
+        return _made(wiring, replace(asked, column=_chosen(exc)), workers, queue=queue, resume=resume)
+
+
+def _chosen(doubt: ChooseColumn) -> str:
+    """Ask for the column. Returns its number."""
+    messages.print(f"{escape(str(doubt.path))}: {escape(doubt.why)}:", soft_wrap=True)
+    for number, (_, line) in enumerate(doubt.columns, 1):
+        messages.print(f"  {number}  {escape(line)}", soft_wrap=True, highlight=False)
+    while True:
+        chosen: int = typer.prompt("Number of the column that holds the captions", type=int, err=True)
+        if 0 < chosen <= len(doubt.columns):
+            return str(chosen)
 
 
 def put_in_use(wiring: Wiring, made: Manifest) -> None:
@@ -102,12 +173,25 @@ def put_in_use(wiring: Wiring, made: Manifest) -> None:
     messages.print(f"In use: {escape(now)}")
 
 
+def warn_of_skipped(made: Manifest) -> None:
+    """Say which rows of the source were left out, if any."""
+    if not made.skipped:
+        return
+    total = sum(made.skipped.values())
+    messages.print(f"[yellow]{total:,} {'row was' if total == 1 else 'rows were'} left out:[/]")
+    for line in made.skipped_examples:
+        messages.print(f"  {escape(line)}", soft_wrap=True, highlight=False)
+    if more := total - len(made.skipped_examples):
+        messages.print(f"  and {more:,} more")
+
+
 def _print(made: Manifest, settings: Settings, space: Space) -> None:
     from workers.wiring.captions import thresholds_in_force  # noqa: PLC0415 -- keeps the command line quick
 
     console.print(
         f"[bold]{escape(made.captions_version)}[/]: {made.count:,} captions imported of {made.read:,} read;"
         f" {made.duplicate:,} duplicates, {made.empty:,} empty"
+        + "".join(f", {count:,} left out: {_REASONS.get(reason, reason)}" for reason, count in made.skipped.items())
     )
     if made.thresholds is not None:
         console.print(table_of(thresholds_in_force(settings, space, made)))
@@ -127,12 +211,16 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
     with _bar() as progress:
         bar = progress.add_task("reading", total=what.source.size() or None, rate="")
         began = time.monotonic()
+        told = _Told(began)
         first: list[int] = []  # captions that an interrupted import had finished
 
         def on_progress(done: ImportProgress) -> None:
             first.append(done.count) if not first else None
             rate = (done.count - first[0]) / max(time.monotonic() - began, 0.001)
-            progress.update(bar, description="importing", rate=f"{done.count:,} captions, {rate:,.0f}/s")
+            shown = f"{done.count:,} captions, {rate:,.0f}/s"
+            progress.update(bar, description="importing", rate=shown)
+            if not messages.is_terminal and told.due(time.monotonic()):  # a bar is shown at terminals only
+                messages.print(f"importing: {shown}", highlight=False)
 
         def wait(fault: Transient) -> None:
             progress.update(bar, description=f"waiting: {escape(str(fault))}")
@@ -165,8 +253,23 @@ def _built(wiring: Wiring, what: Import, workers: int, *, queue: bool, resume: b
             on_progress=on_progress, wait=wait if not wiring.owned else None,
             graph=lambda: progress.update(bar, description="building the index", total=None),
             consumed=lambda size: progress.update(bar, completed=size), thresholds=derived,
+            note=lambda text: messages.print(f"[dim]{escape(text)}[/]", soft_wrap=True, highlight=False),
         )  # fmt: skip
         return run(wiring.library, what, wiring.space, prepare, datetime.now(UTC), hooks, resume=resume)
+
+
+class _Told:
+    """When progress is reported where there is no terminal."""
+
+    def __init__(self, now: float) -> None:
+        self._last = now
+
+    def due(self, now: float) -> bool:
+        """Whether the last report was long ago; the next one is then counted from now."""
+        if now - self._last < TOLD_S:
+            return False
+        self._last = now
+        return True
 
 
 @contextmanager

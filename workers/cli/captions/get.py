@@ -61,8 +61,8 @@ def get(
     fetched = _fetched(dataset, folder)
     import_(
         [str(file) for file in fetched.files], name=name, format_=dataset.format, column=dataset.column,
-        version=fetched.version, extract=False, vectors=True, workers=workers, queue=queue, resume=True, use=use,
-        json=json,
+        delimiter=None, encoding=None, version=fetched.version, extract=False, vectors=True,
+        workers=workers, queue=queue, resume=True, use=use, json=json,
     )  # fmt: skip
     if not keep:
         from workers.captions.datasets.dataset_files import remove_files  # noqa: PLC0415 -- as above

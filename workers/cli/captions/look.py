@@ -128,9 +128,9 @@ def stats(
         return
     view = Table(show_header=False, box=None, pad_edge=False)
     for key in ("captions_version", "count", "space_id", "dimension", "spaces", "created", "origin", "read",
-                "duplicate", "empty", "profile", "active"):  # fmt: skip
+                "duplicate", "empty", "skipped", "profile", "active"):  # fmt: skip
         value = details.get(key)
-        if value not in (None, ""):
+        if value not in (None, "", {}):
             view.add_row(key, f"{value:,}" if type(value) is int else escape(_plain(value)))
     view.add_row("on disk", decimal(details["bytes"]))
     console.print(view)
@@ -142,6 +142,8 @@ def stats(
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {count:,}" for name, count in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
 
 from tests.unit.vectordb.readers.reading import broken, read, written
+from vectordb.readers import source_of
 
 CAPTIONS = [f"a photo of thing {i}" for i in range(3000)]
 
@@ -54,28 +56,36 @@ def test_a_stray_quote_in_a_tsv_swallows_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", ["csv", "tsv"])
-def test_a_row_of_another_length_stops_at_its_line(tmp_path: Path, suffix: str) -> None:
-    """Fewer or more fields than in the first row: everything before is given."""
+def test_a_row_of_another_length_is_left_out_and_named(tmp_path: Path, suffix: str) -> None:
+    """Fewer or more fields than in the other rows: everything else is given."""
     tab = {"csv": ",", "tsv": "\t"}[suffix]
     lines = "".join(f"http://x{tab}{text}\n" for text in CAPTIONS)
     for row in ["alone", f"one{tab}too{tab}many"]:
-        texts, fault = broken(written(tmp_path / f"a.{suffix}", f"{lines}{row}\n"))
-        assert texts == CAPTIONS
-        assert fault.position == "line 3001"
-        assert "but the first row has 2" in fault.fault
+        pieces = list(source_of([written(tmp_path / f"a.{suffix}", f"{lines}{row}\n{lines}")]).read())
+        assert [text for rows in pieces for text in rows.texts] == [*CAPTIONS, "", *CAPTIONS]
+        (left_out,) = [one for rows in pieces for one in rows.skipped.values()]
+        assert left_out.reason == "ragged"
+        assert "but the other rows have 2 (line 3001)" in left_out.detail
 
 
-def test_a_quote_that_is_never_closed_is_told(tmp_path: Path) -> None:
-    """It does not swallow the rest of the file."""
-    texts, fault = broken(written(tmp_path / "a.csv", 'id,caption\n1,a cat\n2,"a dog\n' + "3,a fox\n" * 100_000))
-    assert texts == ["a cat"]
-    assert "not be closed" in fault.fault
+def test_a_quote_that_is_never_closed_costs_its_line(tmp_path: Path) -> None:
+    """It does not swallow the rest of the file, at its beginning, or in the middle of quoted rows."""
+    quoted = "".join(f'{i},"a fox, number {i}"\n' for i in range(2000))
+    path = written(tmp_path / "a.csv", f'id,caption\n{quoted}2,"a dog\n{quoted}')
+    pieces = list(source_of([path]).read())
+    assert sum(len(rows.texts) for rows in pieces) == 4001
+    (left_out,) = [one for rows in pieces for one in rows.skipped.values()]
+    assert (left_out.reason, "line 2002" in left_out.detail) == ("open_quote", True)
+    begun = read(written(tmp_path / "b.csv", 'id,caption\n1,a cat\n2,"a dog\n' + "3,a fox\n" * 2000))
+    assert begun[2:] == ["a fox"] * 2000
 
 
 def test_a_fault_within_the_first_rows_comes_after_them(tmp_path: Path) -> None:
     """What was looked at in order to find the column is given as well."""
-    texts, fault = broken(written(tmp_path / "a.csv", b"id,caption\n1,a cat\n2,caf\xe9\n"))
-    assert (texts, fault.position) == (["a cat"], "line 3")
+    lines = b"id,caption\n" + b"".join(b"%d,a cat number %d\n" % (i, i) for i in range(20_000))
+    texts, fault = broken(written(tmp_path / "a.csv.gz", gzip.compress(lines)[:300]))
+    assert texts[0] == "a cat number 0"
+    assert "truncated" in fault.fault
 
 
 @pytest.mark.parametrize(

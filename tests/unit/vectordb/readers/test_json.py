@@ -103,8 +103,8 @@ def test_damage_in_the_middle_of_coco_loses_next_to_nothing(tmp_path: Path) -> N
     [
         ('{"images": []}', "annotations"),
         ("a cat\n", "not a JSON object"),
-        ('{"annotations": [5]}', "not an object but"),
-        ('{"annotations": [{"caption": 5}]}', "holds int"),
+        ('{"annotations": [5]}', "it holds int"),
+        ('{"annotations": [{"caption": 5}]}', "caption: numbers, such as '5'"),
         ('{"annotations": [{"bbox": 5}]}', "bbox"),
         ("", "not a JSON object"),
     ],

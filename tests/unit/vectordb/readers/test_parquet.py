@@ -87,11 +87,11 @@ def test_lists_of_one_length_are_vectors_too(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("vectors", "said", "position"),
     [
-        ([[1.0], [2.0], None], "vector is missing", "row 3"),
+        ([None, None, None], "not lists of floats", None),
         ([[1.0], [2.0], [3.0, 4.0]], "different lengths", "rows from 1"),
-        ([[1.0], [2.0], [None]], "missing values", "rows from 1"),
-        ([1.0, 2.0, 3.0], "not lists of numbers", None),
-        ([["a"], ["b"], ["c"]], "damaged", "rows from 1"),
+        ([1.0, 2.0, 3.0], "not lists of floats", None),
+        ([["a"], ["b"], ["c"]], "not lists of floats", None),
+        ([[1], [2], [3]], "not lists of floats", None),
     ],
 )
 def test_rows_without_proper_vectors_are_refused(
@@ -103,6 +103,13 @@ def test_rows_without_proper_vectors_are_refused(
     assert fault.position == position
 
 
+def test_a_missing_vector_or_number_is_no_number(tmp_path: Path) -> None:
+    """So the row is left out by whoever builds, and the others keep theirs."""
+    for vectors in ([[1.0], None, [3.0]], [[1.0], [None], [3.0]]):
+        (rows,) = source_of([table(tmp_path / "a.parquet", {"text": ["a", "b", "c"], "vector": vectors})]).read()
+        np.testing.assert_array_equal(rows.vectors, np.array([[1], [np.nan], [3]], np.float32))
+
+
 def test_files_with_and_without_vectors_do_not_mix(tmp_path: Path) -> None:
     """What is promised for the first file holds for all."""
     first = table(tmp_path / "a.parquet", {"text": CAPTIONS, "vector": lists(VECTORS)})
@@ -112,12 +119,12 @@ def test_files_with_and_without_vectors_do_not_mix(tmp_path: Path) -> None:
     assert fault.path == second
 
 
-@pytest.mark.parametrize("column", ["caption", "4", "0"])
+@pytest.mark.parametrize("column", ["caption", "5", "0"])
 def test_a_missing_column_is_answered_with_those_there_are(tmp_path: Path, column: str) -> None:
     """And a column of numbers is no text."""
-    path = table(tmp_path / "a.parquet", {"url": ["u"], "said": ["a cat"], "n": [1]})
-    assert f"no column '{column}'; the columns are: url, said, n" in broken(path, column=column)[1].fault
-    assert "choose one of: url, said, n" in broken(path)[1].fault
+    path = table(tmp_path / "a.parquet", {"url": ["u"], "said": ["a cat"], "n": [1], "more": ["a dog"]})
+    assert f"no column '{column}'; the columns are: url, said, n, more" in broken(path, column=column)[1].fault
+    assert "choose one of: url, said, n, more" in broken(path)[1].fault
     assert "holds int64, not text" in broken(path, column="n")[1].fault
 
 

@@ -120,7 +120,7 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
     ):
         with pytest.raises(BadSource, match=said):
             source_of(paths, format=wanted)
-    assert "not a text file" in broken(written(tmp_path / "g", b"a\0"), format="text")[1].fault
+    assert "--encoding" in broken(written(tmp_path / "g", b"a\0"), format="text")[1].fault
 
 
 def test_a_fault_is_permanent_and_may_travel(tmp_path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import random
 import tracemalloc
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from tests.unit.vectordb.readers.reading import broken, read, written
 from vectordb import zstd
-from vectordb.readers import source_of
+from vectordb.readers import BadSource, source_of
 
 MANY = [f"caption {i} of a thing" for i in range(30_000)]
 LINES = "".join(f"{line}\n" for line in MANY)
@@ -81,22 +83,88 @@ def test_what_is_only_called_packed_is_refused(tmp_path: Path, data: bytes) -> N
     assert "ends in .gz" in broken(written(tmp_path / "a.txt.gz", data), format="text")[1].fault
 
 
-def test_bytes_that_are_not_utf8_stop_at_their_line(tmp_path: Path) -> None:
-    """The lines before are given, and the fault says which line it is."""
-    path = written(tmp_path / "a.txt", LINES.encode() + b"a caf\xe9\nmore\n")
-    texts, fault = broken(path)
-    assert texts == MANY
-    assert (fault.path, fault.position) == (path, "line 30001")
-    assert "0xe9 is not UTF-8" in fault.fault
-    assert str(fault) == f"{path}, line 30001: {fault.fault}"
+def test_a_line_that_is_not_utf8_is_left_out_and_named(tmp_path: Path) -> None:
+    """The others are read; the line keeps its place, so that rows can be counted."""
+    path = written(tmp_path / "a.txt", LINES.encode() + b"a caf\xe9\nmore\0\nlast\n")
+    pieces = list(source_of([path]).read())
+    assert [text for rows in pieces for text in rows.texts] == [*MANY, "", "", "last"]
+    bad, zero = [one for rows in pieces for one in rows.skipped.values()]
+    assert (bad.reason, bad.detail) == ("undecodable", "byte 0xe9 is not UTF-8 (line 30001)")
+    assert (zero.reason, "line 30002" in zero.detail) == ("zero_byte", True)
 
 
 def test_a_binary_file_is_no_text(tmp_path: Path) -> None:
-    """Zero bytes, Latin-1 behind them, and UTF-16 are distinguished from captions."""
-    texts, fault = broken(written(tmp_path / "a.txt", b"good\nPNG\0\xff\xfe\n"))
-    assert texts == ["good"]
-    assert (fault.position, "not a text file" in fault.fault) == ("line 2", True)
-    assert "UTF-16" in broken(written(tmp_path / "b.txt", "a cat\n".encode("utf-16")))[1].fault
+    """More than a few lines that cannot be read are a file that is read in the wrong way."""
+    data = b"good here\n" + b"PNG\0\xff\xfe\n" * 40
+    texts, fault = broken(written(tmp_path / "a.txt", data), format="text")
+    assert texts[0] == "good here"
+    assert "--encoding" in fault.fault
+    assert fault.position == "line 12"
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "cp1252"])
+def test_other_encodings_are_detected(tmp_path: Path, encoding: str) -> None:
+    """By the byte order mark, the zero bytes, or the letters; users are told."""
+    lines = [f"a café, number {i}" for i in range(40)]
+    (rows,) = source_of([written(tmp_path / "a.txt", "".join(f"{x}\r\n" for x in lines).encode(encoding))]).read()
+    assert rows.texts == lines
+    assert "--encoding" in rows.notes[0]
+
+
+def test_an_encoding_that_cannot_be_detected_is_asked_for(tmp_path: Path) -> None:
+    """Cyrillic letters in a code page are no Western ones."""
+    path = written(tmp_path / "a.txt", ("кошка на столе\n" * 30).encode("cp1251"))
+    assert "--encoding" in broken(path)[1].fault
+    (rows,) = source_of([path], encoding="cp1251").read()
+    assert rows.texts == ["кошка на столе"] * 30
+    assert "no encoding 'cp9999'" in broken(path, encoding="cp9999")[1].fault
+
+
+@pytest.mark.parametrize("end", ["\r", "\n", "\r\n"])
+def test_lines_end_as_any_system_ends_them(tmp_path: Path, end: str) -> None:
+    """CR alone ends lines where the file has no LF."""
+    assert read(written(tmp_path / "a.txt", end.join(MANY))) == MANY
+
+
+@pytest.mark.parametrize("name", ["a.txt.bz2", "a.txt.xz"])
+def test_bzip2_and_xz_are_unpacked_too(tmp_path: Path, name: str) -> None:
+    """In several pieces; what is cut off is told."""
+    pack = bz2.compress if name.endswith("bz2") else lzma.compress
+    data = pack(LINES[:100_000].encode()) + pack(LINES[100_000:].encode())
+    assert read(written(tmp_path / name, data)) == MANY
+    assert "truncated" in broken(written(tmp_path / f"b-{name}", data[: len(data) - 40]))[1].fault
+
+
+def test_a_long_window_is_unpacked_where_the_memory_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere the window is named, before anything is read."""
+    parameter = zstd.CompressionParameter
+    options = {int(parameter.window_log): 28, int(parameter.enable_long_distance_matching): 1}
+    packer = zstd.ZstdCompressor(options=options)
+    data = packer.compress(LINES.encode()) + packer.flush()
+    path = written(tmp_path / "a.txt.zst", data)
+    assert zstd.window_size(data) == 1 << 28
+    monkeypatch.setattr("vectordb.readers.stream.available_memory", lambda: 1 << 30)
+    assert read(path) == MANY
+    monkeypatch.setattr("vectordb.readers.stream.available_memory", lambda: 1 << 28)
+    with pytest.raises(BadSource, match=r"window of 256 MiB.*128 MiB may be taken"):
+        read(path, format="text")
+
+
+def test_plain_text_that_is_a_table_or_no_captions_is_not_taken_for_captions(tmp_path: Path) -> None:
+    """Flickr's token files and tables are read as tables; names of files are refused, unless text is asked for."""
+    token = "".join(f"{i // 5}.jpg#{i % 5}\ta cat, number {i}\n" for i in range(20))
+    assert read(written(tmp_path / "a.txt", token)) == [f"a cat, number {i}" for i in range(20)]
+    table = "image,caption\n" + "".join(f'{i}.jpg,"a cat, number {i}"\n' for i in range(20))
+    assert read(written(tmp_path / "b.txt", table))[0] == "a cat, number 0"
+    for name, line in {
+        "c": "{i}.jpg",
+        "d": "https://x.org/{i}.jpg",
+        "e": "{i}.jpg: a cat",
+        "f": '{{"caption": "a"}}',
+    }.items():
+        path = written(tmp_path / f"{name}.txt", "".join(line.format(i=i) + "\n" for i in range(20)))
+        assert "--format" in broken(path)[1].fault
+        assert len(read(path, format="text")) == 20
 
 
 @pytest.mark.parametrize("end", ["", "\nlast\n"])

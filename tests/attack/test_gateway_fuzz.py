@@ -95,9 +95,15 @@ def fuzzed(gateway: Running, seconds: float) -> Counter[str]:
 
 
 def held(case: Any, url: str) -> None:
-    """One request and what is wrong with its answer."""
+    """One request and what is wrong with its answer; of GET also as HEAD."""
     sent = case.as_transport_kwargs(base_url=url)
     sent["headers"] = {**(sent.get("headers") or {}), **BEARER}
+    if case.method == "GET":
+        with requests.request(**{**sent, "method": "HEAD"}, timeout=20) as head:
+            where = f"HEAD {head.url} {head.status_code}"
+            assert head.status_code < 500 or head.status_code in AWAY, where
+            assert head.content == b"", where
+            assert "%0A" in head.url or str(head.status_code) in case.operation.definition.raw["responses"], where
     with requests.request(**sent, timeout=20, stream=True) as answer:
         where = f"{case.method} {answer.url} {answer.status_code}"
         assert answer.status_code < 500 or answer.status_code in AWAY, where

@@ -28,6 +28,23 @@ class Failure(msgspec.Struct, frozen=True):
     error: Error | None
 
 
+class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
+    """Status of a batch. ``complete``: all its objects are known; ``counts``: objects by state.
+
+    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter. ``further``: where the
+    next page of failures begins, ``None`` on the last one.
+    """
+
+    id: str
+    created_at: float
+    complete: bool
+    finished: bool
+    total: int
+    counts: dict[str, int]
+    failures: list[Failure]
+    further: list[int] | None
+
+
 class FinishedBatch(msgspec.Struct, frozen=True):
     """The report. ``counts``: objects by state; ``gone`` are not in the bucket, or excluded by the object filter.
 

@@ -18,13 +18,12 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-import msgspec
 import structlog
 
 from tasks.message_parts import place_of
 from vectordb.errors import Permanent, WildtagError
 from workers.dispatch.batch_objects import GONE, LIFETIME_S, PAGE, BatchObjects, Page, nothing
-from workers.dispatch.batch_reports import IS_GONE, NAMED, BatchReports, Failure
+from workers.dispatch.batch_reports import IS_GONE, NAMED, BatchReports, BatchStatus, Failure
 from workers.dispatch.batch_room import UNFINISHED, BatchRoom
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
@@ -46,23 +45,6 @@ KEPT_S = 30 * 86_400.0  # age up to which the lifetime of an unfinished batch is
 ABANDONED_S = 600.0  # after which a batch of keys that is still being made was left so by a killed process
 MOST_LOOKED_AT = 1000  # objects that are gone, among which a report looks for those that failed
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
-
-
-class BatchStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """Status of a batch. ``complete``: all its objects are known; ``counts``: objects by state.
-
-    ``gone`` counts objects that are not in the bucket, or are excluded by the object filter. ``further``: where the
-    next page of failures begins, ``None`` on the last one.
-    """
-
-    id: str
-    created_at: float
-    complete: bool
-    finished: bool
-    total: int
-    counts: dict[str, int]
-    failures: list[Failure]
-    further: list[int] | None
 
 
 class Batches:
@@ -172,13 +154,15 @@ class Batches:
             self._count_again.pop(batch, None)
             self.status(batch)
 
+    def _last_are_open(self, batch: str) -> bool:
+        return any(self._settle_page(batch, *page) for page in self._objects.newest(batch, PROBE))
+
     def status(self, batch: str, starts: Sequence[int] | None = None, limit: int = 50) -> BatchStatus | None:
         """Status of a batch with its failures from a place on; ``None`` if the batch does not exist.
 
         ``starts``: the ``further`` of the page before. Failures come in the order in which they ended.
         """
-        with translated():
-            about = {text(k): v for k, v in self._redis.hgetall(self._keys.batch(batch)).items()}
+        about = self._about(batch)
         if not about:
             self._ended(batch)
             return None

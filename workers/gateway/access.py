@@ -195,17 +195,30 @@ class Access:
                 self._known.popitem(last=False)
         return caller
 
+    def charge(self, caller: Caller, count: int) -> None:
+        """Count ``count`` more requests of a caller that has been admitted: they delay its next requests."""
+        if self._rate is not None:
+            left, now = self._left(caller, self._rate)
+            self._keep(caller, left - count, now)
+
     def _count(self, caller: Caller) -> None:
         """Apply the rate limit: a token bucket per caller that holds two seconds' worth. Raises ``Problem``."""
         if self._rate is None:
             return
-        now, full = self._clock(), max(1.0, 2 * self._rate)
-        left, then = self._buckets.get(caller.name, (full, now))
-        left = min(full, left + (now - then) * self._rate)
+        left, now = self._left(caller, self._rate)
         if left < 1:
             wait = max(1, round((1 - left) / self._rate + 0.5))
             raise Problem.later("too-many", f"more than {self._rate:g} requests per second", wait)
-        self._buckets[caller.name] = left - 1, now
+        self._keep(caller, left - 1, now)
+
+    def _left(self, caller: Caller, rate: float) -> tuple[float, float]:
+        """The tokens of a caller, and the time."""
+        now, full = self._clock(), max(1.0, 2 * rate)
+        left, then = self._buckets.get(caller.name, (full, now))
+        return min(full, left + (now - then) * rate), now
+
+    def _keep(self, caller: Caller, left: float, now: float) -> None:
+        self._buckets[caller.name] = left, now
         self._buckets.move_to_end(caller.name)
         if len(self._buckets) > KNOWN_MAX:
             self._buckets.popitem(last=False)

@@ -45,12 +45,13 @@ from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.entry import Entry
 from workers.gateway.event_streams import Streams
 from workers.gateway.guards import Guards
+from workers.gateway.head import Head
 from workers.gateway.services import Options, Services
 
 DESCRIPTION = """Tag images without a list of tags. Upload images and poll the results, or tag the images in a bucket.
 
 Errors are problem documents (RFC 9457) with a stable `type`. API keys are sent as `Authorization: Bearer KEY`. Times
-are Unix seconds unless the name says otherwise."""
+are Unix seconds unless the name says otherwise. HEAD is answered wherever GET is."""
 
 
 def create_app(services: Services, options: Options) -> FastAPI:
@@ -62,7 +63,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     admission = Admission(services.progress, options)
     where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
-    taking = uploads.Uploads(services, options, where, drawing, admission)
+    taking = uploads.Uploads(services, options, where, drawing, admission, doors.charge)
     walks = paging.Walks(services.kept_lists)
     metrics = health.Metrics(services, streams)
 
@@ -70,12 +71,13 @@ def create_app(services: Services, options: Options) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         listing = asyncio.create_task(batches.listing(services.batches, services.outages.own))
         looking = asyncio.create_task(data_watch.looking(services.data_loss, services.outages.own))
+        removing = asyncio.create_task(taking.storing.removing())
         async with broadcaster.running():
             yield
-        listing.cancel()
-        looking.cancel()
+        for task in (listing, looking, removing):
+            task.cancel()
         await anyio.to_thread.run_sync(services.decoders.close)
-        await asyncio.gather(listing, looking, return_exceptions=True)
+        await asyncio.gather(listing, looking, removing, return_exceptions=True)
         await services.batching_writer.close()
 
     app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
@@ -115,16 +117,18 @@ def create_app(services: Services, options: Options) -> FastAPI:
     app.add_middleware(
         Entry, access=doors, rules=route_rules.rules(route for router in routers for route in router.routes),
         memory=BodyMemory(options.max_object_bytes), body_s=options.body_patience_s, recheck_s=options.recheck_s,
+        files=page.paths() | {app.openapi_url or ""},
     )  # fmt: skip
     app.add_middleware(
         Guards,
         pages=page.policy,
         patience_s=options.body_patience_s,
     )
+    app.add_middleware(Head)
     app.add_middleware(health.Measuring, metrics=metrics)
     if options.cors_origins:
         app.add_middleware(
-            CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "POST", "DELETE"],
+            CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
             expose_headers=["ETag", "Location", "Retry-After"],
         )  # fmt: skip

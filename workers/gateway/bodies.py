@@ -1,40 +1,37 @@
-"""Reads the image in the body of a request: the raw body, or the first file of a form. Large images are streamed.
+"""Reads the images in the body of a request: the raw body, or the files of a form.
 
-The type is recognised by the first bytes; the Content-Type header is ignored. Of the other fields of a form, those
-that describe the image are read; they come before the file, since a streamed image is stored together with them.
+The type is recognised by the first bytes; the Content-Type header is ignored. A raw body and the first file of a form
+are streamed. Its last bytes are given out only when the rest of the form has been read, so the store completes no
+image of a form that is refused. The fields of a form that describe the images come before the files, since a
+streamed image is stored together with them.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import io
-import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
-from urllib.parse import unquote_to_bytes
 
 import anyio.from_thread
 from fastapi import Request
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import MultipartParser, parse_options_header
+from python_multipart.multipart import parse_options_header
 
 from tasks.images import HEAD as RECOGNISED
-from tasks.images import recognised, refusal
 from workers.gateway.body_memory import Lease, lease_of
+from workers.gateway.form_files import FormFile, FormFiles
+from workers.gateway.forms import FIELDS, Event, FileBegins, Form
+from workers.gateway.image_types import check_not_stripped, named_type
 from workers.gateway.problems import Problem
 
 HEAD = 2**18  # bytes that are read first; smaller images are kept in memory
-FIELDS = 2**16  # maximum bytes of a form besides its file
-PARTS = 32  # maximum number of fields before its file
-_EXTENDED = re.compile(rb";\s*filename\*\s*=\s*utf-8'[^';]*'([^\s;]*)", re.IGNORECASE)  # RFC 8187
 
 
 class Body:
     """An image that is being received. ``head``: its first bytes. ``whole``: whether these are all.
 
-    ``content_type``: recognised from the head. ``digest``: SHA-256 of the bytes read so far; call ``hashed`` first.
-    ``form``: the form in which it is, if any.
+    ``content_type``: recognised from the head. ``form``: the form in which it is, if any. ``further``: its other
+    files, once ``complete`` has returned. ``on_complete``: is called then, before the last byte is given out.
     """
 
     def __init__(
@@ -43,26 +40,38 @@ class Body:
         rest: AsyncIterator[bytes] | None,
         content_type: str,
         limit: int,
+        *,
         form: Form | None = None,
+        parts: _Parts | None = None,
+        further: FormFiles | None = None,
         least: int = 0,
     ) -> None:
         self.head = head
         self.form = form
         self.whole = rest is None
         self.content_type = content_type
+        self.on_complete: Callable[[], Awaitable[None]] | None = None
         self._rest = rest
+        self._parts = parts
+        self._further = further
         self._limit = limit
         self._least = least
         self._hash: Any = None
         self._size = len(head)
+
+    @property
+    def further(self) -> list[FormFile]:
+        """The other files of the form."""
+        return [] if self._further is None else self._further.all
 
     def hashed(self) -> None:
         """Compute the digest while the image is read."""
         self._hash = hashlib.sha256(self.head)
 
     @property
-    def digest(self) -> str:
-        return str(self._hash.hexdigest())
+    def digests(self) -> list[str]:
+        """SHA-256 of each image, which has been read to its end; call ``hashed`` first."""
+        return [self._hash.hexdigest(), *(file.digest for file in self.further)]
 
     async def next(self) -> bytes:
         """The next chunk after the head; empty at the end. Raises ``Problem``, ``ClientDisconnect``."""
@@ -74,7 +83,18 @@ class Body:
             raise too_small(self._least)
         if self._hash is not None:
             self._hash.update(piece)
+        if not piece:
+            await self.complete()
         return piece
+
+    async def complete(self) -> None:
+        """Read the rest of the form behind the image. Raises ``Problem``."""
+        if self._parts is not None:
+            parts, self._parts = self._parts, None
+            await parts.rest()
+        if self.on_complete is not None:
+            on_complete, self.on_complete = self.on_complete, None
+            await on_complete()
 
     async def whole_within(self, lease: Lease) -> bytes:
         """All bytes, which are counted on a lease; the head is already. Raises as ``next``."""
@@ -84,11 +104,10 @@ class Body:
             pieces.append(piece)
         return b"".join(pieces)
 
-    async def drain(self) -> str:
-        """Read and discard the rest. Returns the digest."""
+    async def drain(self) -> None:
+        """Read and discard the rest."""
         while await self.next():
             pass
-        return self.digest
 
     def file(self) -> io.RawIOBase | io.BytesIO:
         """A file for a worker thread of the event loop. Reading blocks until data arrives."""
@@ -121,21 +140,25 @@ async def received(
     least: int = 0,
     video: bool = False,
     fields: frozenset[str] = frozenset(),
+    further: FormFiles | None = None,
 ) -> Body:
     """The image of a request, recognised by its first bytes. Raises ``Problem``, ``ClientDisconnect``.
 
     ``least`` and ``limit``: bytes of the image. ``video``: whether videos are accepted, too. ``fields``: of a form
-    that are kept.
+    that are kept. ``further``: takes the other files of a form; without it a form may have one file.
     """
     kind, options = parse_options_header(request.headers.get("content-type"))
-    form = kind == b"multipart/form-data"
+    multipart = kind == b"multipart/form-data"
+    most = limit if further is None or not multipart else further.most_bytes
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limit + (FIELDS if form else 0):
-        raise too_large(limit)
+    if announced.isdecimal() and int(announced) > most + (FIELDS if multipart else 0):
+        raise _form_too_large(most) if multipart else too_large(limit)
     pieces: AsyncIterator[bytes] = request.stream()
-    read = Form(fields) if form else None
-    if read is not None:
-        pieces = _first_file(pieces, options.get(b"boundary", b""), read)
+    read, parts = None, None
+    if multipart:
+        read = Form(fields) if further is not None else Form(fields, most=1)
+        parts = _Parts(read.events(pieces, options.get(b"boundary", b"")), further)
+        pieces = parts.first()
     head = bytearray()
     ended = False
     lease = lease_of(request)
@@ -148,12 +171,66 @@ async def received(
         raise Problem("bad-request", "the request has no image")
     if len(head) > limit:
         raise too_large(limit)
-    content_type = recognised(bytes(head[:RECOGNISED]), video=video)
-    if content_type is None:
-        raise Problem("not-an-image", str(refusal(bytes(head[:RECOGNISED]), video=video)))
+    content_type = _recognised(bytes(head), kind, parts, video=video)
     if ended and len(head) < least:
         raise too_small(least)
-    return Body(bytes(head), None if ended else pieces, content_type, limit, read, least)
+    rest = None if ended else pieces
+    body = Body(bytes(head), rest, content_type, limit, form=read, parts=parts, further=further, least=least)
+    if ended:
+        await body.complete()
+    return body
+
+
+def _recognised(head: bytes, declared: bytes, parts: _Parts | None, *, video: bool) -> str:
+    if parts is None:
+        content_type = named_type(head[:RECOGNISED], video=video, declared=declared)
+        check_not_stripped(head, declared)
+        return content_type
+    return parts.named_type(head, video=video)
+
+
+class _Parts:
+    """The events of a form: those of its first file, then the others, which ``further`` takes."""
+
+    def __init__(self, events: AsyncIterator[Event], further: FormFiles | None) -> None:
+        self._events = events
+        self._further = further
+        self._first: FileBegins | None = None
+        self._next: FileBegins | None = None
+
+    async def first(self) -> AsyncIterator[bytes]:
+        """The bytes of the first file."""
+        async for event in self._events:
+            if isinstance(event, bytes):
+                yield event
+            elif self._first is None:
+                self._first = event
+            else:
+                self._next = event
+                return
+
+    async def rest(self) -> None:
+        """Read the form to its end. Raises ``Problem``."""
+        if self._further is None:
+            async for _ in self._events:  # a second file is an error
+                pass
+            return
+        if self._next is not None:
+            self._further.begin(self._next)
+        async for event in self._events:
+            if isinstance(event, bytes):
+                await self._further.add(event)
+            else:
+                self._further.begin(event)
+        await self._further.end()
+
+    def named_type(self, head: bytes, *, video: bool) -> str:
+        """As the function of this name, for the first file."""
+        try:
+            return named_type(head[:RECOGNISED], video=video)
+        except Problem as problem:
+            label = self._first.label if self._first else "the file"
+            raise Problem(problem.name, f"{label}: {problem.detail}") from problem
 
 
 def too_large(limit: int) -> Problem:
@@ -166,111 +243,5 @@ def too_small(least: int) -> Problem:
     return Problem("bad-request", f"the image has fewer than {least:,} bytes")
 
 
-async def _first_file(pieces: AsyncIterator[bytes], boundary: bytes, form: Form) -> AsyncIterator[bytes]:
-    """The bytes of a form's first file. Later files are ignored."""
-    try:
-        parser = MultipartParser(boundary, form.callbacks())
-        besides = 0
-        async for piece in pieces:
-            behind = form.ended  # read to the end, so that the connection can be reused
-            with contextlib.suppress(*([FormParserError] if behind else [])):
-                parser.write(piece)
-            if form.parts > PARTS:
-                raise Problem("bad-request", f"the form has more than {PARTS} parts before its file")
-            if form.late:
-                raise Problem("bad-request", f"the field {form.late} comes after the file: send it before the file")
-            for data in form.taken():
-                yield data
-            if behind or not form.begun:
-                besides += len(piece)
-                if besides > FIELDS:
-                    where = "after its file" if behind else "before its file"
-                    raise Problem("bad-request", f"the form has more than {FIELDS:,} bytes {where}")
-        if form.ended:
-            return
-    except FormParserError as exc:
-        raise Problem("bad-request", f"the form cannot be read: {exc}") from exc
-    if form.begun:
-        raise Problem("bad-request", "the form is truncated")
-    raise Problem("bad-request", "the form has no file")
-
-
-class Form:
-    """Callbacks of a multipart parser that keep only the first file, its name, and the fields of these names.
-
-    ``fields``: their texts as bytes. ``late``: one of them that came after the file.
-    """
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._names = names
-        self.begun = False
-        self.ended = False
-        self.parts = 0
-        self.file_name = ""
-        self.fields: dict[str, bytes] = {}
-        self.late = ""
-        self._field_name = ""
-        self._headers: dict[bytes, bytes] = {}
-        self._name = self._value = b""
-        self._data: list[bytes] = []
-
-    def callbacks(self) -> Any:
-        return {
-            "on_part_begin": self._part_begin,
-            "on_header_field": self._field,
-            "on_header_value": self._of_field,
-            "on_header_end": self._header,
-            "on_headers_finished": self._headers_end,
-            "on_part_data": self._part_data,
-            "on_part_end": self._part_end,
-        }
-
-    def taken(self) -> list[bytes]:
-        taken, self._data = self._data, []
-        return taken
-
-    def _part_begin(self) -> None:
-        self.parts += not self.begun
-        self._headers.clear()
-
-    def _field(self, data: bytes, start: int, end: int) -> None:
-        self._name += data[start:end]
-
-    def _of_field(self, data: bytes, start: int, end: int) -> None:
-        self._value += data[start:end]
-
-    def _header(self) -> None:
-        self._headers[self._name.lower()] = self._value
-        self._name = self._value = b""
-
-    def _headers_end(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition", b""))
-        name, file_name = options.get(b"name", b"").decode(errors="replace"), options.get(b"filename")
-        if file_name is None:
-            file_name = _extended_name(self._headers.get(b"content-disposition", b""))
-        self._field_name = ""
-        if file_name is not None:
-            if not self.begun:
-                self.file_name = file_name.decode(errors="replace")
-            self.begun = True
-        elif name in self._names and self.begun:
-            self.late = name
-        elif name in self._names:
-            if name in self.fields:
-                raise Problem("bad-request", f"the form has the field {name} twice")
-            self._field_name, self.fields[name] = name, b""
-
-    def _part_data(self, data: bytes, start: int, end: int) -> None:
-        if self.begun and not self.ended:
-            self._data.append(data[start:end])
-        elif self._field_name:
-            self.fields[self._field_name] += data[start:end]
-
-    def _part_end(self) -> None:
-        self.ended = self.begun
-
-
-def _extended_name(disposition: bytes) -> bytes | None:
-    """The name of a file that is given as ``filename*`` only, which some clients send, as UTF-8."""
-    found = _EXTENDED.search(disposition)
-    return None if found is None else unquote_to_bytes(found[1])
+def _form_too_large(most: int) -> Problem:
+    return Problem("too-large", f"the form has more than {most:,} bytes: send fewer or smaller files")

@@ -24,23 +24,28 @@ class Lease:
 
     def __init__(self, shares: Shares, caller: str) -> None:
         self._shares = shares
-        self._caller = caller
+        self.caller = caller
         self._size = 0
 
     def grow(self, size: int) -> None:
         """Count ``size`` more bytes."""
-        refusal = self._shares.refusal(self._caller, size)
+        refusal = self._shares.refusal(self.caller, size)
         if refusal == "full":
             raise Problem.later("busy", "the memory for request bodies is in use", WAIT_S)
         if refusal == "share":
-            held = self._shares.held(self._caller)
+            held = self._shares.held(self.caller)
             raise Problem.later("too-many", f"your requests in progress already hold {held:,} bytes", WAIT_S)
-        self._shares.take(self._caller, size)
+        self._shares.take(self.caller, size)
         self._size += size
+
+    def shrink(self, size: int) -> None:
+        """Return ``size`` of the bytes that were counted."""
+        self._shares.give_back(self.caller, size)
+        self._size -= size
 
     def close(self) -> None:
         """Return all of it."""
-        self._shares.give_back(self._caller, self._size)
+        self._shares.give_back(self.caller, self._size)
         self._size = 0
 
 

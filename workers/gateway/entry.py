@@ -1,7 +1,7 @@
 """Middleware: what is decided before a body is read, and checked again while a response is sent.
 
-In order: who asks and whether that is allowed, the parameters of the URL, and the size and form of a JSON body. So
-a request without access costs no more than its headers.
+In order: whether there is such a route, who asks and whether that is allowed, the parameters of the URL, and the size
+and form of a JSON body. So a request without access costs no more than its headers.
 
 A key may be removed while its request is in progress: a stream, a long poll, a download. So access is checked again
 before anything is sent later than ``recheck_s`` after the last check. Event streams send a comment that often.
@@ -10,14 +10,14 @@ before anything is sent later than ``recheck_s`` after the last check. Event str
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
-from fastapi import Request
+from fastapi import Request, Response
 from starlette.exceptions import HTTPException
 
 from vectordb.errors import Transient
-from workers.gateway import json_bodies, problems
+from workers.gateway import image_types, json_bodies, problems
 from workers.gateway.access import Access, Caller
 from workers.gateway.body_memory import BodyMemory
 from workers.gateway.openapi import WEBHOOK
@@ -33,10 +33,20 @@ class AccessLost(OSError):
 
 
 class Entry:
-    """The middleware. ``rules``: of the routes, in their order. ``body_s``: maximum seconds for a small JSON body."""
+    """The middleware. ``rules``: of the routes, in their order. ``body_s``: maximum seconds for a small JSON body.
+
+    ``files``: the paths of the pages, which are served with GET.
+    """
 
     def __init__(
-        self, app: Any, access: Access, rules: Iterable[Rule], memory: BodyMemory, body_s: float, recheck_s: float
+        self,
+        app: Any,
+        access: Access,
+        rules: Iterable[Rule],
+        memory: BodyMemory,
+        body_s: float,
+        recheck_s: float,
+        files: Collection[str] = (),
     ) -> None:
         self._app = app
         self._access = access
@@ -44,6 +54,7 @@ class Entry:
         self._memory = memory
         self._body_s = body_s
         self._recheck_s = recheck_s
+        self._files = files
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -52,10 +63,12 @@ class Entry:
         method, path = scope["method"], scope["path"]
         request = Request(scope)
         rule = next((one for one in self._rules if one.matches(method, path)), None)
-        if rule is None and path != WEBHOOK:  # a file of the page, or an error
-            await self._app(scope, receive, send)
+        if rule is None and not (path == WEBHOOK and method == "POST"):  # a file of the page, or an error
+            await (self._no_rule(method, path) or self._app)(scope, receive, send)
             return
         try:
+            if method == "POST" and path != WEBHOOK:
+                image_types.check_encoding(request.headers)
             caller = await self._admitted(request, rule)
         except (Problem, Transient) as exc:
             await _stranger(exc).response()(scope, receive, send)
@@ -73,6 +86,25 @@ class Entry:
                 await self._app(scope, receive, send)
             else:
                 await _Watched(self._access, request, rule, self._recheck_s, send).run(self._app, scope, receive)
+
+    def _no_rule(self, method: str, path: str) -> Response | None:
+        """The response for a path or a method that no route has; ``None`` for a file of the page."""
+        if path == "*" and method == "OPTIONS":
+            return Response(status_code=204, headers={"Allow": "DELETE, GET, HEAD, OPTIONS, POST"})
+        methods = {name for rule in self._rules for name in rule.methods_of(path)}
+        if path == WEBHOOK:
+            methods.add("POST")
+        if path in self._files:
+            methods.add("GET")
+        if not methods:
+            return Problem("not-found", f"there is nothing at {path[:200]!r}; /docs lists the routes").response()
+        if method in methods:
+            return None
+        allow = {"Allow": ", ".join(sorted({*methods, "OPTIONS", *(["HEAD"] if "GET" in methods else [])}))}
+        if method == "OPTIONS":
+            return Response(status_code=204, headers=allow)
+        detail = f"{method[:20]} is not possible here; allowed: {allow['Allow']}"
+        return Problem("method-not-allowed", detail, headers=allow).response()
 
     async def _admitted(self, request: Request, rule: Rule | None) -> Caller | None:
         if rule is None:  # the webhook, which checks its token itself. Its URL may have any query: a server whose

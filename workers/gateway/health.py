@@ -21,6 +21,7 @@ from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.event_streams import Streams
+from workers.gateway.openapi import OPTIONAL_KEY
 from workers.gateway.problems import Problem
 from workers.gateway.services import Options, Services
 from workers.gateway.webhook_metrics import of_receivers
@@ -230,7 +231,8 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
 
     reading = [Depends(access.needing(Scope.READ))]
 
-    @routes.get("/healthz", response_class=Response, responses={200: {"content": {"text/plain": {}}}},
+    @routes.get("/healthz", response_class=Response,
+                responses=responses.public() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
                 operation_id="getHealth", summary="Check that the process is alive")  # fmt: skip
     def alive() -> Response:
         """Always succeeds while the process runs."""
@@ -239,7 +241,8 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     @routes.get(
         "/readyz", response_model=models.Ready,
         operation_id="getReadiness", summary="Check that requests can be served",
-        responses={503: {"model": models.Ready, "description": "Not ready."}},
+        responses=responses.public() | {503: {"model": models.Ready, "description": "Not ready."}},
+        openapi_extra=OPTIONAL_KEY,
     )  # fmt: skip
     async def ready(request: Request) -> Response:
         """Ready means that Redis and the object store answer, and that the disks have room.
@@ -279,7 +282,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
 
     @routes.get(
         "/metrics", response_class=Response, dependencies=reading, operation_id="getMetrics", summary="Get metrics",
-        responses=responses.problems(429) | {200: {"content": {"text/plain": {}}}},
+        responses=responses.problems(429) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     def scraped() -> Response:
         """Metrics in the Prometheus text format."""

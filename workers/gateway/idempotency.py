@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -16,10 +17,24 @@ AT_WORK_S = 60  # lifetime of a claim without renewal
 
 
 class Stored(msgspec.Struct, frozen=True):
-    """The result of an upload: the image's id and the digest of its bytes. Both are empty while it is in progress."""
+    """The result of an upload: the image's id and the digest of its bytes. Both are empty while it is in progress.
+
+    ``further``: the ids of the other images of a form; left out for one image, as earlier versions wrote it.
+    """
 
     id: str = ""
     digest: str = ""
+    further: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+
+    @classmethod
+    def of(cls, ids: Sequence[str], digest: str) -> Stored:
+        """The result of an upload of these images."""
+        return cls(ids[0], digest, tuple(ids[1:]) or msgspec.UNSET)
+
+    @property
+    def ids(self) -> list[str]:
+        """The ids of all images."""
+        return [self.id, *(self.further or ())]
 
 
 class Idempotency:

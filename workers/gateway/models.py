@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, PartialRecord, Record
+from workers.gateway.record_models import Error, PartialRecord, Progress, Record
 from workers.gateway.webhook_models import WebhookReceiver
 
 
@@ -23,6 +23,12 @@ class Problem(BaseModel):
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
     code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
+
+
+class Images(BaseModel):
+    """The images of a form with several files, in their order."""
+
+    images: list[Progress]
 
 
 class DirectUpload(BaseModel):

@@ -16,23 +16,36 @@ from workers.settings.webhook_kinds import BATCH, REMOVED, RESULTS
 WEBHOOK = "/v1/events/minio"
 
 
-def _image_body(*fields: str) -> dict[str, Any]:
-    """The body of a request: an image, or a form with an image and these fields."""
-    image: dict[str, Any] = {"type": "string", "format": "binary"}
-    properties = {**{name: {"type": "string"} for name in fields}, "image": image}
-    form = {"type": "object", "properties": properties, "required": ["image"]}
-    content = {"image/*": {"schema": image}, "multipart/form-data": {"schema": form}}
-    return {"security": [{"HTTPBearer": []}], "requestBody": {"required": True, "content": content}}
+LICENCE = {"name": "Apache-2.0", "identifier": "Apache-2.0"}
+BYTES = "application/octet-stream"  # generators of clients leave out bodies of types such as "image/*"
+BINARY: dict[str, Any] = {"type": "string", "format": "binary"}
+METHODS = frozenset({"get", "post", "delete"})
+OPTIONAL_KEY: dict[str, Any] = {"security": [{}, {"HTTPBearer": []}]}
+
+
+def _image_body(*fields: str, several: bool = False) -> dict[str, Any]:
+    """The body of a request: an image, or a form with an image and these fields. ``several``: or with more images."""
+    properties: dict[str, Any] = {**{name: {"type": "string"} for name in fields}, "image": BINARY}
+    form: dict[str, Any] = {"type": "object", "properties": properties, "required": ["image"]}
+    if several:
+        # not "required": generated clients would send the image first, and fields behind it are refused
+        form = {"type": "object", "properties": properties, "minProperties": 1}
+        properties["images"] = {
+            "type": "array", "items": BINARY, "description": "Several images. All are taken, or none is.",
+        }  # fmt: skip
+    content = {kind: {"schema": BINARY} for kind in (BYTES, "image/*")}
+    form_content = {"multipart/form-data": {"schema": form}}
+    return {"security": [{"HTTPBearer": []}], "requestBody": {"required": True, "content": content | form_content}}
 
 
 QUERY_IMAGE_BODY = _image_body()
 IMAGE_BODY: dict[str, Any] = {
-    **_image_body("file_name", "client_id", "metadata"),
+    **_image_body("file_name", "client_id", "metadata", several=True),
     "parameters": [
         {
             "name": "Idempotency-Key", "in": "header", "required": False,
             "schema": {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!-~]+$"},
-            "description": "For 24 hours, a request with the same key and the same image returns the same id.",
+            "description": "For 24 hours, a request with the same key and the same images returns the same ids.",
         }
     ],
 }  # fmt: skip
@@ -40,7 +53,7 @@ IMAGE_BODY: dict[str, Any] = {
 FORM_BODY: dict[str, Any] = {
     "requestBody": {
         "required": True,
-        "content": {"multipart/form-data": IMAGE_BODY["requestBody"]["content"]["multipart/form-data"]},
+        "content": {"multipart/form-data": QUERY_IMAGE_BODY["requestBody"]["content"]["multipart/form-data"]},
     }
 }
 
@@ -102,7 +115,8 @@ def specification(app: FastAPI) -> dict[str, Any]:
         return app.openapi_schema
     spec = get_openapi(
         title=app.title, version=app.version, description=app.description, routes=app.routes,
-        openapi_version="3.1.0", servers=[{"url": app.state.root_path}] if app.state.root_path else None,
+        openapi_version="3.1.0", license_info=LICENCE,
+        servers=[{"url": app.state.root_path or "/", "description": "The gateway that serves this document."}],
     )  # fmt: skip
     schemas = spec["components"]["schemas"]
     schemas["Problem"] = models.Problem.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -110,5 +124,16 @@ def specification(app: FastAPI) -> dict[str, Any]:
         schemas.pop(name, None)
     spec["paths"][WEBHOOK] = _WEBHOOK_OPERATION
     spec["webhooks"] = _webhooks(schemas)
+    for path, item in spec["paths"].items():
+        for method in METHODS & item.keys():
+            _complete(item[method], encoded="requestBody" in item[method] and path != WEBHOOK)
     app.openapi_schema = spec
     return spec
+
+
+def _complete(operation: dict[str, Any], *, encoded: bool) -> None:
+    """Say that an operation needs no key, if so. ``encoded``: it has a body, which might be compressed."""
+    operation.setdefault("security", [])
+    if encoded:
+        refused = problem("The body has a Content-Encoding.")
+        operation["responses"] = dict(sorted({"415": refused, **operation["responses"]}.items()))

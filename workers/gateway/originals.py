@@ -59,7 +59,7 @@ def router(images: Images, store: ObjectStore, options: Options, access: Access)
     @routes.get(
         "/v1/objects/{bucket}/{key:path}:content", response_class=Response, dependencies=[Depends(place)],
         responses=responses.problems(400, 404, 413, 422, 429, 503)
-        | {200: {"content": {UNSPECIFIED: {}, "image/*": {}}}} | responses.NOT_MODIFIED,
+        | responses.image("image/*") | responses.NOT_MODIFIED,
         operation_id="getContent", summary="Get the original file",
     )  # fmt: skip
     async def content(

@@ -6,6 +6,7 @@ Both load nothing from other hosts; their content security policies forbid it.
 from __future__ import annotations
 
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -39,6 +40,19 @@ def install(app: FastAPI) -> None:
     # only Swagger UI's files of that package are used
     app.mount(f"{DOCS}/files", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs")
     app.mount("/", _Files(packages=[("workers.gateway", "page_files")], html=True), name="page")
+
+
+def paths() -> frozenset[str]:
+    """The paths of the pages and of their files."""
+    swagger = Path(str(resources.files("fastapi_offline") / "static"))
+    folders = {"": Path(str(FILES)), f"{DOCS}/files": swagger}
+    found = {
+        f"{prefix}/{file.relative_to(folder).as_posix()}"
+        for prefix, folder in folders.items()
+        for file in folder.rglob("*")
+        if file.is_file()
+    }
+    return frozenset({"/", DOCS, *found})
 
 
 def policy(path: str) -> str | None:

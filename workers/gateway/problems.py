@@ -16,6 +16,7 @@ expired                 410     the cursor has expired: search again
 too-large               413     the body has too many bytes, or too many values
 uri-too-long            414     the URL has too many bytes
 not-an-image            415     the file is not an image of a supported format
+unsupported-encoding    415     the body is compressed or encoded, so its bytes are not those of the file
 mismatch                422     the Idempotency-Key was used with another body
 bad-image               422     the image cannot be decoded; ``code`` is that of a failed record
 invalid                 422     parameters or fields are invalid; ``errors`` lists them
@@ -54,8 +55,8 @@ MEDIA_TYPE = "application/problem+json"
 _STATUS = {
     "bad-request": 400, "bad-key": 400, "unauthorized": 401, "forbidden": 403, "not-found": 404, "ignored": 404,
     "method-not-allowed": 405, "timeout": 408, "conflict": 409, "expired": 410, "too-large": 413, "uri-too-long": 414,
-    "not-an-image": 415, "mismatch": 422, "bad-image": 422, "invalid": 422, "too-many": 429, "headers-too-large": 431,
-    "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
+    "not-an-image": 415, "unsupported-encoding": 415, "mismatch": 422, "bad-image": 422, "invalid": 422,
+    "too-many": 429, "headers-too-large": 431, "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
     "no-space": 507,
 }  # fmt: skip
 _KINDS: tuple[tuple[type[Exception], str], ...] = (

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import zlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import msgspec
 from fastapi import Response
 
 from tasks.message_parts import UserMetadata
+from workers.gateway import responses
 from workers.lifecycle.progress import Progress
 from workers.lifecycle.record_view import FULL, View, times
 from workers.lifecycle.times import rfc3339, rfc3339_or_none
@@ -54,6 +56,12 @@ def answered(progress: Progress, name: str | None, *, status: int = 200, view: V
     """A response with the progress and its ETag."""
     headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
     return Response(document(progress, name, view), status, headers, "application/json")
+
+
+def answered_together(progress: Sequence[Progress], names: Sequence[str], *, status: int) -> Response:
+    """A response with the progress of several images, as the ``Images`` schema."""
+    found = [msgspec.Raw(document(one, name)) for one, name in zip(progress, names, strict=True)]
+    return responses.json({"images": found}, status, {"Cache-Control": "no-cache"})
 
 
 def answered_again(again: Again, name: str | None, address: str) -> Response:

@@ -26,6 +26,17 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     return {status: problem(_DESCRIPTIONS[status]) for status in sorted({401, 403, 414, *statuses})}
 
 
+def public(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route that needs no key; 414 and 422 are included."""
+    return {status: problem(_DESCRIPTIONS[status]) for status in sorted({414, 422, *statuses})}
+
+
+def image(*kinds: str) -> dict[int | str, dict[str, Any]]:
+    """The response with an image of one of these types. Generators of clients know only bytes without a type."""
+    schema = {"type": "string", "format": "binary"}
+    return {200: {"content": {kind: {"schema": schema} for kind in ("application/octet-stream", *kinds)}}}
+
+
 def problem(description: str) -> dict[str, Any]:
     """A response with a problem document."""
     return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}}

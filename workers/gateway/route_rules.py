@@ -46,6 +46,10 @@ class Rule:
         """Whether this route serves the request."""
         return method in self._methods and self._path.match(path) is not None
 
+    def methods_of(self, path: str) -> frozenset[str]:
+        """The methods with which this route serves a path."""
+        return self._methods if self._path.match(path) is not None else frozenset()
+
     def check_query(self, query: bytes) -> None:
         """Raises ``Problem`` for parameters that the route does not have, and for one that is given twice."""
         if query:

@@ -180,7 +180,7 @@ def router(services: Services, options: Options, images: Images, access: Access)
     ) -> Response:
         """Images that look like the image in the body, nearest first. The image is not kept.
 
-        The body is the image, or a form whose first file is the image. Further pages: `GET` with the `cursor`.
+        The body is the image, or a form with one file, the image. Further pages: `GET` with the `cursor`.
         """
         return await searches.find_like(request, filters.where(), limit, view)
 

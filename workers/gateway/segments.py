@@ -97,7 +97,7 @@ def router(segments: Segments, images: Images, services: Services, options: Opti
         return Response(data, 200, headers, kind)
 
     def artifact(kind: str) -> Any:
-        found = responses.problems(400, 404, 413, 422, 429, 503) | {200: {"content": {kind: {}}}}
+        found = responses.problems(400, 404, 413, 422, 429, 503) | responses.image(kind)
         return {
             "response_class": Response, "dependencies": reading, "responses": found | responses.NOT_MODIFIED,
         }  # fmt: skip

@@ -85,7 +85,7 @@ def router(thumbnails: Thumbnails, images: Images, store: ObjectStore, access: A
     @routes.get(
         "/v1/thumbnails/{bucket}/{key:path}", response_class=Response,
         responses=responses.problems(400, 404, 413, 415, 422, 429, 503)
-        | {200: {"content": {"image/webp": {}}}} | responses.NOT_MODIFIED,
+        | responses.image("image/webp") | responses.NOT_MODIFIED,
         operation_id="getThumbnail", summary="Get a thumbnail",
     )  # fmt: skip
     async def thumbnail(

@@ -9,7 +9,7 @@ import msgspec
 from fastapi import Query
 
 from tasks.message_parts import UserMetadata
-from workers.gateway.bodies import Form
+from workers.gateway.forms import Form
 from workers.gateway.problems import Problem
 from workers.stores.user_metadata import BadMetadata, checked, from_name
 
@@ -39,6 +39,7 @@ class Given:
         self, file_name: str | None = None, client_id: str | None = None, metadata: str | None = None
     ) -> None:
         self._given = {"file_name": file_name, "client_id": client_id, "metadata": metadata}
+        self._named = file_name is not None
 
     def with_form(self, form: Form | None) -> UserMetadata | None:
         """What is stored beside the image, also from the fields of its form. Raises ``Problem``."""
@@ -51,8 +52,21 @@ class Given:
             found = checked(given.get("file_name"), given.get("client_id"), _object(given.get("metadata")))
         except BadMetadata as exc:
             raise _problem(exc.field, str(exc)) from exc
-        called = from_name(form.file_name) if form is not None and "file_name" not in given else None
-        return found if called is None else msgspec.structs.replace(found or UserMetadata(), file_name=called)
+        self._named = "file_name" in given
+        return found if form is None or self._named else named(found, form.file_name)
+
+    def check_one_name(self, files: int) -> None:
+        """Raises ``Problem`` for a name that is given for several files."""
+        if self._named and files > 1:
+            raise _problem("file_name", f"the form has {files} files; give each its own name in the form")
+
+
+def named(user: UserMetadata | None, file_name: str) -> UserMetadata | None:
+    """What is stored beside an image, with the name that its file has in the form."""
+    called = from_name(file_name)
+    if called is None:
+        return user if user is None else msgspec.structs.replace(user, file_name=None)
+    return msgspec.structs.replace(user or UserMetadata(), file_name=called)
 
 
 def _text(name: str, data: bytes) -> str:

@@ -1,7 +1,7 @@
 """Uploads through the gateway: ``POST /v1/images``.
 
-An image is stored first, then its event is written, then the response is sent. After a 202 the image is durable and
-will be tagged.
+Images are stored first, then their events are written, then the response is sent. After a 202 the images are durable
+and will be tagged. All files of a form are taken, or none is.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -23,23 +23,25 @@ from fastapi import APIRouter, Query, Request, Response
 
 from tasks.message_parts import UserMetadata, place_of
 from vectordb.errors import Transient
-from workers.gateway import openapi, record_models, responses
+from workers.gateway import models, openapi, record_models, responses
 from workers.gateway.access import Caller, needs
 from workers.gateway.admission import Admission, Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
+from workers.gateway.body_memory import lease_of
+from workers.gateway.form_files import FormSpace
 from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images
 from workers.gateway.problems import Problem
-from workers.gateway.progress_answers import answered
+from workers.gateway.progress_answers import answered, answered_together
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
-from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata
+from workers.gateway.storing import StoredImage, Storing
+from workers.gateway.upload_metadata import FIELDS, ClientId, FileName, Given, Metadata, named
 from workers.gateway.upload_slots import Slot
-from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.progress import Progress
-from workers.stores.store import ObjectInfo
 
+Complete = Callable[[], Awaitable[None]]
 KEEP_CLAIM_S = AT_WORK_S / 3
 _KEY = re.compile(r"[!-~]{1,200}")
 SUFFIXES = {
@@ -62,35 +64,58 @@ class Uploads:
     """Receives images and stores them. ``images``: looks up their progress."""
 
     def __init__(
-        self, services: Services, options: Options, images: Images, segments: Segments, admission: Admission
+        self,
+        services: Services,
+        options: Options,
+        images: Images,
+        segments: Segments,
+        admission: Admission,
+        charge: Callable[[Caller, int], None],
     ) -> None:
+        """``charge``: counts the further images of a request for the limit on requests per second."""
         self._services = services
         self._options = options
         self._images = images
         self.segments = segments
         self.suffixes = SUFFIXES | VIDEO_SUFFIXES if options.video else SUFFIXES
         self.admission = admission
+        self.storing = Storing(services, segments, options.bucket, images.own_metadata)
+        self._charge = charge
+        self._space = FormSpace(options.max_object_bytes)
         self._places = Places(options.uploads_max, "uploads")
         self._threads = anyio.CapacityLimiter(options.uploads_max)
 
     async def take(
         self, request: Request, caller: Caller, method: SegmentationMethod | None = None, given: Given | None = None
-    ) -> str:
-        """Store the image of a request and write its event. Returns its id.
+    ) -> list[str]:
+        """Store the images of a request and write their events. Returns their ids, in the order of the request.
 
-        ``method``: segment the image with this method. ``given``: what is stored beside it. Raises ``Problem``; then
-        nothing is stored.
+        ``method``: segment the images with this method. ``given``: what is stored beside them. Raises ``Problem``;
+        then nothing is stored.
         """
         given = given or Given()
         given.with_form(None)  # before anything is read
         self.segments.check(method)
-        with self._places.place(caller):
+        limit, video, lease = self._options.max_object_bytes, self._options.video, lease_of(request)
+        with (
+            self._places.place(caller),
+            self._space.files(lease.caller, lease, limit, video=video) as further,
+        ):
             await self.require_space()
             await self.admission.admitted(caller, 1, method)
-            body = await received(request, self._options.max_object_bytes, video=self._options.video, fields=FIELDS)
-            key = request.headers.get("idempotency-key")
+            body = await received(request, limit, video=video, fields=FIELDS, further=further)
             wish = _Wish(method, given.with_form(body.form))
-            return await (self._store(body, wish) if key is None else self._once(body, caller, key, wish))
+
+            async def complete() -> None:
+                given.check_one_name(1 + len(body.further))
+                if body.further:
+                    await self.admission.admitted(caller, len(body.further), method)
+                    self._charge(caller, len(body.further))
+
+            key = request.headers.get("idempotency-key")
+            if key is not None:
+                return await self._once(body, caller, key, wish, complete)
+            return await self._store(body, wish, complete)
 
     async def require_space(self) -> None:
         """Raise ``Problem`` if a disk is full or read-only: nothing more is accepted before it is too late."""
@@ -98,7 +123,7 @@ class Uploads:
             reason = "; ".join(f"{name}: {lack}" for name, lack in lacking.items())
             raise Problem.later("no-space", f"no space for uploads: {reason}", NO_SPACE_S)
 
-    async def _once(self, body: Body, caller: Caller, key: str, wish: _Wish) -> str:
+    async def _once(self, body: Body, caller: Caller, key: str, wish: _Wish, complete: Complete) -> list[str]:
         if not _KEY.fullmatch(key):
             raise Problem("bad-request", "the Idempotency-Key must have 1 to 200 visible ASCII characters")
         memory = self._services.idempotency
@@ -107,17 +132,18 @@ class Uploads:
         if began == "at-work":
             raise Problem.later("conflict", "a request with this Idempotency-Key is in progress", 1)
         if isinstance(began, Stored):
-            if wish.digest(await body.drain()) != began.digest:
+            await body.drain()
+            if wish.digest(body.digests) != began.digest:
                 what = "another image, segmentation method, client_id or metadata"
                 raise Problem("mismatch", f"this Idempotency-Key was used with {what}")
-            return began.id
+            return began.ids
         stored: Stored | None = None
         # not a task group, which would wrap the errors of the upload in a group
         keeping = asyncio.create_task(self._keep_claim(caller, key))
         try:
-            name = await self._store(body, wish)
-            stored = Stored(name, wish.digest(body.digest))
-            return name
+            names = await self._store(body, wish, complete)
+            stored = Stored.of(names, wish.digest(body.digests))
+            return names
         finally:
             keeping.cancel()
             with anyio.CancelScope(shield=True):
@@ -142,37 +168,44 @@ class Uploads:
                 raise Problem("not-an-image", f"the image is {body.content_type}, not {slot.content_type}")
             if not await use_up():
                 raise Problem("not-found", "this form has been used")
-            await anyio.to_thread.run_sync(self._put, slot.id, body, _Wish(None, None), limiter=self._threads)
+            await self._put(body, _Wish(None, None), [slot.id])
 
-    async def _store(self, body: Body, wish: _Wish) -> str:
-        name = new_id(self.suffixes.get(body.content_type, ""))
-        await anyio.to_thread.run_sync(self._put, name, body, wish, limiter=self._threads)
-        return name
+    async def _store(self, body: Body, wish: _Wish, complete: Complete) -> list[str]:
+        if body.whole:
+            await complete()
+        else:  # before the store gets the last byte, so a refusal leaves nothing
+            body.on_complete = complete
+        names: list[str] = []
+        await self._put(body, wish, names)
+        return names
 
-    def _put(self, name: str, body: Body, wish: _Wish) -> None:
-        bucket, key = self._options.bucket, self._images.key(name)
-        store = self._services.store
-        self.segments.request([f"{bucket}/{key}"], wish.method)  # before the watcher can see the object
-        file: Any = body.file()  # has read()
-        info: ObjectInfo = store.put(bucket, key, file, body.content_type, wish.user_metadata)
-        self._images.own_metadata.note(f"{bucket}/{key}", info.ref.etag, info.user_metadata)
-        try:
-            self._services.inbox.append([ObjectEvent.seen(info)])
-        except Transient:
-            store.remove(bucket, key)  # the client gets the error and retries
-            raise
+    async def _put(self, body: Body, wish: _Wish, names: list[str]) -> None:
+        """Store all images of a body. ``names``: their ids; new ones are added."""
+
+        def image(nth: int, file: Callable[[], Any], content_type: str, user: UserMetadata | None) -> StoredImage:
+            if nth == len(names):
+                names.append(new_id(self.suffixes.get(content_type, "")))
+            return StoredImage(self._images.key(names[nth]), file, content_type, user)
+
+        def images() -> Iterator[StoredImage]:
+            yield image(0, body.file, body.content_type, wish.user_metadata)
+            for nth, one in enumerate(body.further, 1):  # known when the first has been read to its end
+                yield image(nth, one.file, one.content_type, named(wish.user_metadata, one.file_name))
+
+        await anyio.to_thread.run_sync(self.storing.put, images(), wish.method, limiter=self._threads)
 
 
 @dataclass(frozen=True)
 class _Wish:
-    """What a client wants of an image besides its tags."""
+    """What a client wants of its images besides their tags. ``user_metadata``: that of the first."""
 
     method: SegmentationMethod | None
     user_metadata: UserMetadata | None
 
-    def digest(self, of_body: str) -> str:
-        """The digest that repeated requests with one Idempotency-Key must share, whatever the file is called."""
-        parts = [of_body] if self.method is None else [of_body, self.method]
+    def digest(self, of_images: Sequence[str]) -> str:
+        """The digest that repeated requests with one Idempotency-Key must share, whatever the files are called."""
+        of_all = of_images[0] if len(of_images) == 1 else hashlib.sha256(" ".join(of_images).encode()).hexdigest()
+        parts = [of_all] if self.method is None else [of_all, self.method]
         if (user := self.user_metadata) is not None and (user.client_id or user.values):
             parts.append(hashlib.sha256(msgspec.json.encode((user.client_id, user.values))).hexdigest())
         return " ".join(parts)
@@ -188,10 +221,10 @@ def router(uploads: Uploads, images: Images) -> APIRouter:
     routes = APIRouter(tags=["images"])
 
     @routes.post(
-        "/v1/images", status_code=202, response_model=record_models.Progress, openapi_extra=openapi.IMAGE_BODY,
-        operation_id="uploadImage", summary="Upload an image",
+        "/v1/images", status_code=202, response_model=record_models.Progress | models.Images,
+        openapi_extra=openapi.IMAGE_BODY, operation_id="uploadImage", summary="Upload an image, or several",
         responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503, 507)
-        | {200: {"model": record_models.Progress, "description": "The image was finished within `wait`."}},
+        | {200: {"model": record_models.Progress | models.Images, "description": "All finished within `wait`."}},
     )  # fmt: skip
     @needs(Scope.WRITE)  # not a dependency, which would double the cost of this route
     async def upload(
@@ -202,22 +235,33 @@ def router(uploads: Uploads, images: Images) -> APIRouter:
         client_id: ClientId = None,
         metadata: Metadata = None,
     ) -> Response:
-        """Store an image and tag it. The body is the image, or a form whose first file is the image.
+        """Store an image and tag it. The body is the image, or a form with one file or several.
 
-        `file_name`, `client_id` and `metadata` may also be fields of the form, before the file.
+        All files of a form are taken, each with an id of its own, or none is. With several the answer lists them in
+        the order of the form. `segment`, `client_id` and `metadata` apply to each. `file_name`, `client_id` and
+        `metadata` may also be fields of the form, before its first file.
         """
         given = Given(file_name, client_id, metadata)
-        name = await uploads.take(request, request.state.caller, segment, given)
-        oid = images.oid(name)
-        bucket, key = place_of(oid)
-        progress = Progress(bucket=bucket, key=key, etag="", state="queued")
-        if wait:
-            progress = await images.settled(oid, wait)
+        names = await uploads.take(request, request.state.caller, segment, given)
+        until = time.monotonic() + wait
+
+        async def progress_of(name: str) -> Progress:
+            oid = images.oid(name)
+            if wait:
+                return await images.settled(oid, max(0.0, until - time.monotonic()))
+            bucket, key = place_of(oid)
+            queued = Progress(bucket=bucket, key=key, etag="", state="queued")
+            return await anyio.to_thread.run_sync(images.own_metadata.described, queued)
+
+        found = [await progress_of(name) for name in names]
+        final = all(progress.final for progress in found)
+        status = 200 if wait and final else 202
+        if len(names) == 1:
+            answer = answered(found[0], names[0], status=status)
+            answer.headers["Location"] = f"/v1/images/{names[0]}"
         else:
-            progress = await anyio.to_thread.run_sync(images.own_metadata.described, progress)
-        answer = answered(progress, name, status=200 if wait and progress.final else 202)
-        answer.headers["Location"] = f"/v1/images/{name}"
-        if not progress.final:
+            answer = answered_together(found, names, status=status)
+        if not final:
             answer.headers["Retry-After"] = "1"
         return answer
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from tests.acceptance.images import one_pixel
 from workers.gateway.bodies import HEAD, Body, received
+from workers.gateway.body_memory import BodyMemory
+from workers.gateway.form_files import FormSpace
 from workers.gateway.problems import Problem
 
 PIXEL = one_pixel()
@@ -60,6 +62,31 @@ def test_any_cutting_of_a_form_gives_the_same_image(places: list[int], tail: byt
     body, data = asyncio.run(whole(list(cut(form(image), places)), "multipart/form-data; boundary=XyZ"))
     assert data == image
     assert body.content_type == "image/png"
+
+
+async def all_files(pieces: list[bytes]) -> list[bytes]:
+    """The files of a form."""
+    asked, memory, space = request(pieces, "multipart/form-data; boundary=XyZ"), BodyMemory(LIMIT), FormSpace(LIMIT)
+    with memory.lease("") as lease, space.files("", lease, LIMIT, video=False) as further:
+        body = await received(asked, LIMIT, further=further)
+        first = body.head
+        while piece := await body.next():
+            first += piece
+        return [first, *(file.file().read() for file in body.further)]
+
+
+@given(
+    places=st.lists(st.integers(min_value=0), max_size=30),
+    sizes=st.lists(st.sampled_from([0, 1, 1000, HEAD + 7]), min_size=1, max_size=4),
+    empty=st.lists(st.integers(min_value=0, max_value=3), max_size=3),
+)
+def test_any_cutting_of_a_form_gives_the_same_files(places: list[int], sizes: list[int], empty: list[int]) -> None:
+    images = [PIXEL + bytes([number]) * size for number, size in enumerate(sizes)]
+    head = b'--XyZ\r\nContent-Disposition: form-data; name="i"; filename="'
+    body = b""
+    for number, image in enumerate(images):
+        body += (head + b'"\r\n\r\n\r\n') * empty.count(number) + head + b'a.png"\r\n\r\n' + image + b"\r\n"
+    assert asyncio.run(all_files(list(cut(body + b"--XyZ--\r\n", places)))) == images
 
 
 @given(places=st.lists(st.integers(min_value=0), max_size=30))

@@ -20,7 +20,7 @@ import structlog
 from workers.notifying.delivery import Delivery
 from workers.notifying.outbox import Load, Outbox
 from workers.notifying.plan import Answer, Plan
-from workers.notifying.source import Source
+from workers.notifying.source import FeedSource
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.settings.webhook_kinds import RESULTS
@@ -58,8 +58,8 @@ class Notifier:
         waiting_most: int = WAITING_MOST,
         waiting_bytes: int = WAITING_BYTES,
     ) -> None:
-        self._feed = Source(client, keys.feed, outbox, kinds, consumer, clock)
-        self._batches = Source(client, keys.batches_finished, outbox, kinds, consumer, clock)
+        self._feed = FeedSource(client, keys.feed, outbox, kinds, consumer, clock)
+        self._batches = FeedSource(client, keys.batches_finished, outbox, kinds, consumer, clock)
         self._batches_due = 0.0
         self._outbox = outbox
         self._post = post

@@ -36,7 +36,7 @@ def group_of(receiver: str) -> str:
     return "notifier" if receiver == DEFAULT_RECEIVER else f"notifier:{receiver}"
 
 
-class Source:
+class FeedSource:
     """Reads a stream for one receiver. Raises ``StoreUnavailable``, and then loses nothing."""
 
     def __init__(

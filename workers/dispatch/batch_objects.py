@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import added_at, fields
+from workers.lifecycle.inbox import fields
 from workers.lifecycle.retag_marks import LOW_PRIORITY, USUAL
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import added_at
 
 LIFETIME_S = 7 * 86_400
 PAGE = 500

@@ -25,12 +25,12 @@ from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, added_at
+from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger, Waiting
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import StoreUnavailable
 from workers.redis.partition_faults import partition_of
-from workers.redis.streams import Leftovers
+from workers.redis.streams import Leftovers, added_at
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.dependencies import BEGUN_WITH, REDIS, STORE

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict
 from typing import Any
 
 import anyio.to_thread
@@ -62,7 +61,7 @@ class _Rest(Collector):
         yield from self._queues()
         yield from self._outages()
         try:
-            counts, beats = self._services.records.counts(), self._services.health.beats()
+            counts, ages = self._services.records.counts(), self._services.health.ages()
             models_in_use = self._services.models_in_use.read()
             sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
             holds, receivers = self._services.holds.active(), self._services.receivers.standing()
@@ -78,8 +77,8 @@ class _Rest(Collector):
             "wildtag_seconds_since_progress", "seconds since the last progress of a stage or process", labels=["name"]
         )
         now = self._services.clock()
-        for name, at in beats.items():
-            ago.add_metric([name], max(0.0, now - at))
+        for name, age in ages.items():
+            ago.add_metric([name], age)
         yield ago
         batch = GaugeMetricFamily(
             "wildtag_model_batch", "images, texts or points that a loaded model takes at once",
@@ -134,7 +133,7 @@ class _Rest(Collector):
 def held_removals(services: Services) -> list[dict[str, Any]]:
     """Held removals in the form of the ``HeldRemovals`` schema."""
     with contextlib.suppress(Transient):  # which is an outage
-        return [{**asdict(hold), "since": rfc3339(hold.since)} for hold in services.holds.active()]
+        return list(public(services.holds.active()))
     return []
 
 
@@ -270,7 +269,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         now = services.clock()
         return responses.json({
             "bucket": options.bucket, "counts": services.records.counts(),
-            "seconds_since_progress": {n: round(now - at, 1) for n, at in services.health.beats().items()},
+            "seconds_since_progress": {n: round(age, 1) for n, age in services.health.ages().items()},
             "captions_version": version, "flower": options.flower, "models": public(services.models_in_use.read()),
             "queues": depths and msgspec.to_builtins(depths),
             "outages": described(standing, now), "held_removals": held_removals(services),

@@ -32,11 +32,6 @@ def decoded(stored: dict[Any, Any]) -> ObjectEvent | None:
         return None
 
 
-def added_at(entry: str) -> float:
-    """When a stream entry was added, in Unix seconds."""
-    return int(entry.partition("-")[0]) / 1000
-
-
 class Inbox:
     """Appends events, reads them with a consumer group and removes them after processing.
 

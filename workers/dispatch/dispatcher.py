@@ -25,7 +25,7 @@ from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox, Inbox
 from workers.lifecycle.ledger import Arrival, Ledger, Waiting
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import StoreUnavailable
@@ -58,8 +58,8 @@ class Dispatcher:
 
     def __init__(
         self,
-        inbox: Inbox,
-        low_priority_inbox: Inbox,
+        inbox: EventInbox,
+        low_priority_inbox: EventInbox,
         segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
@@ -201,7 +201,7 @@ class Dispatcher:
             self._send(arrivals, removals, events, RESENT)
         return None if events is None else len(events)
 
-    def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+    def _process(self, inbox: EventInbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
         """Process events; returns whether some are left because the store did not answer for them."""
         if not events:
             return False

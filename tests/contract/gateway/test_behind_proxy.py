@@ -65,7 +65,7 @@ def test_the_root_path_leads_to_the_page(published: Running) -> None:
 
 
 def test_the_api_document_names_the_path(published: Running, unnamed: Running) -> None:
-    assert published.http.get("/tags/openapi.json").json()["servers"] == [{"url": "/tags"}]
+    assert [one["url"] for one in published.http.get("/tags/openapi.json").json()["servers"]] == ["/tags"]
     assert "servers" not in unnamed.http.get("/openapi.json").json()
 
 

@@ -7,13 +7,13 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.filesize import decimal
-from rich.markup import escape
 from rich.table import Table
 
 from tasks.message_parts import place_of
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import TAG
+from workers.cli.show import named
 
 
 def duplicates(
@@ -27,7 +27,8 @@ def duplicates(
     from workers.wiring.operations import duplicate_finder  # noqa: PLC0415 -- keeps the command line quick
 
     with console.status("comparing images"):
-        groups = duplicate_finder(connected()).find()
+        wiring = connected()
+        groups = duplicate_finder(wiring).find()
     if json:
         for group in groups:
             console.out(msgspec.json.encode(group).decode(), highlight=False)
@@ -38,9 +39,12 @@ def duplicates(
     view = Table(pad_edge=False)
     for name in ("picture", "pixels", "bytes", "compared with the first"):
         view.add_column(name, overflow="fold", justify="right" if name in {"pixels", "bytes"} else "left")
+    oids = [copy.id for group in groups[:limit] for copy in group.copies]
+    records = dict(zip(oids, wiring.records.get(oids), strict=True))
     for group in groups[:limit]:
         for place, copy in enumerate(group.copies):
-            key = escape(clean(place_of(copy.id)[1]))
+            record = records[copy.id]
+            key = named(record) if record else clean(place_of(copy.id)[1])
             why = "same bytes" if copy.exact else f"{copy.transform}, {copy.distance} bits differ"
             name, why = (f"  {key}", why) if place else (f"[bold]{key}[/]", "")
             view.add_row(name, f"{copy.pixels:,}", decimal(copy.bytes), why)

@@ -12,7 +12,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, Field
 
-from tasks.duplicates import Group
+from tasks.duplicates import Copy, Group
 from tasks.message_parts import place_of
 from vectordb.decoders import from_msgpack
 from workers.gateway import paging, responses
@@ -46,6 +46,7 @@ class CopyModel(BaseModel):
     distance: int = Field(description="Bits of 256 in which the perceptual hashes differ.")
     cosine: float | None = Field(description="Cosine similarity of the vectors; null if one is not known.")
     exact: bool = Field(description="The bytes are known to be the same; in a folder they are not compared.")
+    file_name: str | None = Field(description="The name of the uploaded file.")
 
 
 class GroupModel(BaseModel):
@@ -104,7 +105,7 @@ def router(finder: Finder, records: Records, access: Access, walks: paging.Walks
             rows, more = walks.kept(KIND, [], limit, items, present)
         total, wasted = (rows[0].total, rows[0].wasted) if rows else (0, 0)
         return responses.json({
-            "groups": [_shown(row.group) for row in rows], "total": total, "wasted": wasted, "cursor": more,
+            "groups": _shown([row.group for row in rows], records), "total": total, "wasted": wasted, "cursor": more,
         })  # fmt: skip
 
     def present(items: Sequence[bytes]) -> list[_Item | None]:
@@ -125,12 +126,18 @@ def _left(row: _Item, there: Collection[str]) -> _Item | None:
     return None if len(left) < LEAST else _Item(row.total, row.wasted, group)
 
 
-def _shown(group: Group) -> dict[str, object]:
-    copies = []
-    for copy in group.copies:
-        bucket, key = place_of(copy.id)
-        copies.append({
-            "bucket": bucket, "key": key, "pixels": copy.pixels, "bytes": copy.bytes, "transform": copy.transform,
-            "distance": copy.distance, "cosine": copy.cosine, "exact": copy.exact,
-        })  # fmt: skip
-    return {"copies": copies, "wasted": group.wasted}
+def _shown(groups: Sequence[Group], records: Records) -> list[dict[str, object]]:
+    oids = [copy.id for group in groups for copy in group.copies]
+    names = {oid: record.file_name for oid, record in zip(oids, records.get(oids), strict=True) if record}
+    return [
+        {"copies": [_copy(copy, names.get(copy.id) or None) for copy in group.copies], "wasted": group.wasted}
+        for group in groups
+    ]
+
+
+def _copy(copy: Copy, file_name: str | None) -> dict[str, object]:
+    bucket, key = place_of(copy.id)
+    return {
+        "bucket": bucket, "key": key, "pixels": copy.pixels, "bytes": copy.bytes, "transform": copy.transform,
+        "distance": copy.distance, "cosine": copy.cosine, "exact": copy.exact, "file_name": file_name,
+    }  # fmt: skip

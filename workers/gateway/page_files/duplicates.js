@@ -85,13 +85,13 @@ export async function duplicates(_, current) {
     element.querySelector(".unknown")?.remove();
     const box = make("input", { type: "checkbox", onchange: () => choose(box, box.checked) });
     box.copy = copy;
-    const change = copy.transform === "same" ? "resized or compressed" : copy.transform;
+    const change = copy.transform !== "same" ? copy.transform : copy.distance ? "resized or compressed" : "the same picture";
     const differs = copy.exact ? "the same bytes" : `${change}, ${copy.distance} of 256 bits of the hashes differ`;
     const how = place === 0 ? "the largest" : differs;
     element.querySelector(".frame").after(
-      make("p", { class: "name" }, copy.key),
+      make("p", { class: "name" }, copy.file_name ?? copy.key),
       make("p", { class: "note" }, `${(copy.pixels / 1e6).toFixed(2)} megapixels, ${size(copy.bytes)}; ${how}`),
-      make("label", { class: "pick" }, box, " Select", make("span", { class: "unseen" }, ` ${copy.key}`)));
+      make("label", { class: "pick" }, box, " Select", make("span", { class: "unseen" }, ` ${copy.file_name ?? copy.key}`)));
     return { element, box };
   }
 
@@ -111,7 +111,7 @@ export async function duplicates(_, current) {
   async function ask() {
     const rows = [...chosen.values()];
     const whole = [...groups.children].filter((one) => !one.querySelector("[type=checkbox]:not(:checked)"));
-    const names = rows.slice(0, NAMED).map(({ copy }) => copy.key);
+    const names = rows.slice(0, NAMED).map(({ copy }) => copy.file_name ? `${copy.file_name} (${copy.key})` : copy.key);
     if (rows.length > NAMED) names.push(`and ${rows.length - NAMED} more`);
     const sentences = [LOOK, "The files are removed from the bucket. This cannot be undone here."];
     if (whole.length) {

@@ -51,7 +51,7 @@ from workers.gateway.services import Options, Services
 DESCRIPTION = """Tag images without a list of tags. Upload images and poll the results, or tag the images in a bucket.
 
 Errors are problem documents (RFC 9457) with a stable `type`. API keys are sent as `Authorization: Bearer KEY`. Times
-are Unix seconds unless the name says otherwise. HEAD is answered wherever GET is."""
+are RFC 3339 in UTC with milliseconds. HEAD is answered wherever GET is."""
 
 
 def create_app(services: Services, options: Options) -> FastAPI:

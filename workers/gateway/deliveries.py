@@ -38,7 +38,7 @@ def router(dead: DeadLetters, receivers: Receivers, access: Access) -> APIRouter
         receiver: Annotated[str | None, Query(pattern=NAME, description="Only of this receiver.")] = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
-        after = None if cursor is None else paging.opened(cursor, KIND, [], str)
+        after = None if cursor is None else paging.opened(cursor, KIND, [receiver], str)
         if after is not None and not is_id(after):
             raise Problem("bad-request", INVALID_CURSOR)
         found = dead.list(limit + 1, after, receiver)

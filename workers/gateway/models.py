@@ -103,7 +103,11 @@ class Batch(BaseModel):
 
 
 class Failure(BaseModel):
-    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter."""
+    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter.
+
+    `state` and `error` are those of now: they differ from those at the end of the batch once the object was tagged
+    again or removed.
+    """
 
     bucket: str
     key: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -48,6 +49,7 @@ class LifecycleWiring:
         """``clock``: Unix seconds; that of Redis when not given, since hosts' clocks may be wrong."""
         self.settings = settings
         self.clock = clock or clock_of(settings.redis_url, settings.key_prefix)
+        self.file_clock = clock or time.time  # files have the time of this host, or that of its file server
 
     @cached_property
     def host(self) -> str:

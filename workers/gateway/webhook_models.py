@@ -14,7 +14,9 @@ class RecordEvent(BaseModel):
     """An object was tagged, or ended without tags: the record as it was then."""
 
     type: Literal["object.done", "object.failed", "object.dead", "object.skipped"]
-    timestamp: datetime = Field(description="When it happened, RFC 3339 in UTC.", examples=["2025-06-01T12:00:00.250Z"])
+    timestamp: datetime = Field(
+        description="When it happened, RFC 3339 in UTC.", examples=["2025-06-01T12:00:00.250Z"]
+    )
     data: Record
 
 

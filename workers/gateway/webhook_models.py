@@ -7,16 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, Record
+from workers.gateway.record_models import Failure, Record
 
 
 class RecordEvent(BaseModel):
     """An object was tagged, or ended without tags: the record as it was then."""
 
     type: Literal["object.done", "object.failed", "object.dead", "object.skipped"]
-    timestamp: datetime = Field(
-        description="When it happened, RFC 3339 in UTC.", examples=["2025-06-01T12:00:00.250Z"]
-    )
+    timestamp: datetime = Field(description="When it happened.")
     data: Record
 
 
@@ -37,31 +35,24 @@ class RemovedEvent(BaseModel):
     """An object was removed."""
 
     type: Literal["object.removed"]
-    timestamp: datetime = Field(description="When it was noticed, RFC 3339 in UTC.")
+    timestamp: datetime = Field(description="When it was noticed.")
     data: RemovedObject
-
-
-class FailedObject(BaseModel):
-    """An object of a finished batch without tags, and the reason."""
-
-    bucket: str
-    key: str
-    state: str
-    error: Error | None
 
 
 class FinishedBatch(BaseModel):
     """A batch all of whose objects have a final state or are gone."""
 
     id: str
-    created_at: datetime = Field(description="RFC 3339 in UTC.")
-    finished_at: datetime = Field(description="When the end was noticed, RFC 3339 in UTC.")
+    created_at: datetime
+    finished_at: datetime = Field(description="When the end was noticed.")
     prefix: str | None = Field(description="If the batch is over a prefix.")
     total: int
     counts: dict[str, int] = Field(
         description="Number of objects by state. `gone`: not in the bucket, or excluded by the filter."
     )
-    failures: list[FailedObject] = Field(description="At most 100; `GET /v1/batches/{id}` lists all.")
+    failures: list[Failure] = Field(
+        description="At most 100, without those that are gone; `GET /v1/batches/{id}` lists all."
+    )
     gone: list[str] = Field(description="Keys of objects that are gone, at most 100.")
 
 
@@ -74,7 +65,7 @@ class BatchEvent(BaseModel):
 
 
 class WebhookReceiver(BaseModel):
-    """A receiver of webhooks, and how it stands. Times are RFC 3339 in UTC."""
+    """A receiver of webhooks, and how it stands."""
 
     name: str
     place: str = Field(description="Its address without the path, which may be a secret.")

@@ -15,7 +15,7 @@ from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
-from workers.lifecycle.inbox import Inbox, LowPriorityInbox
+from workers.lifecycle.inbox import EventInbox, Inbox, LowPriorityInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
@@ -174,7 +174,7 @@ class LifecycleWiring:
         return RecordVersions(self.redis, self.keys, space_id)
 
     @cached_property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> EventInbox:
         alone = Inbox(self.redis, self.keys.inbox, RetagMarks(self.redis, self.keys))
         if not self.partitioned:
             return alone
@@ -192,7 +192,7 @@ class LifecycleWiring:
         )
 
     @cached_property
-    def low_priority_inbox(self) -> Inbox:
+    def low_priority_inbox(self) -> EventInbox:
         """Objects to tag again when no new ones wait."""
         if not self.partitioned:
             return LowPriorityInbox(self.redis, self.keys)

@@ -25,12 +25,12 @@ from workers.client.answers import (
     TaughtObject,
 )
 from workers.client.body import opened, parameters
-from workers.client.errors import Away, NotFinished, Refused
+from workers.client.errors import Away, NotFinished, Refused, StrangeAnswer
 from workers.client.reading import feed_entry, read
 from workers.client.request_values import image_path, time_of, view
 from workers.client.search_results import SearchResults
 from workers.client.server_events import server_events
-from workers.client.strangers import TEXT
+from workers.client.strangers import TEXT, named
 from workers.client.transport import Transport
 from workers.client.waiting import Waiting
 from workers.stores.user_metadata import checked
@@ -217,11 +217,13 @@ class Client:
     def delete(self, id: str) -> bool:  # noqa: A002 -- as above
         """Delete an image and its record. Whether it existed."""
         try:
-            self._transport.ask("DELETE", image_path(id))
+            answer = self._transport.ask("DELETE", image_path(id))
         except Refused as exc:
             if exc.status != httpx.codes.NOT_FOUND or not exc.of_gateway:
                 raise
             return False
+        if answer.status_code != httpx.codes.NO_CONTENT:
+            raise StrangeAnswer(named(answer))
         return True
 
     def retag(self, id: str) -> Image:  # noqa: A002 -- as above

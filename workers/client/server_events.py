@@ -27,9 +27,9 @@ def server_events(pieces: Iterable[bytes]) -> Iterator[ServerEvent]:
         value = value.removeprefix(b" ")
         match field:
             case b"id":
-                last = value.decode()
+                last = value.decode(errors="replace")
             case b"event":
-                name = value.decode()
+                name = value.decode(errors="replace")
             case b"data":
                 data.append(value)
             case b"" if not line:

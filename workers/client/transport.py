@@ -13,7 +13,7 @@ from vectordb.errors import Permanent
 from vectordb.proxies import httpx_options
 from workers.client.body import Body
 from workers.client.errors import Away, StrangeAnswer, problem_of
-from workers.client.strangers import EVENTS, JSON, unlike
+from workers.client.strangers import EVENTS, JSON, named, unlike
 from workers.client.waiting import Waiting, attempts
 
 SILENCE_S = 60.0  # read timeout of a stream; the gateway sends a keep-alive at least every 15 s
@@ -91,7 +91,10 @@ class Transport:
             if answer.status_code == httpx.codes.NOT_MODIFIED:
                 return answer
             if answer.is_success:
-                if (fault := unlike(answer, {expected})) is None:
+                fault = unlike(answer, {expected})
+                if fault is None and stream and answer.status_code != httpx.codes.OK:  # it would never have an event
+                    fault = named(answer)
+                if fault is None:
                     return answer
                 answer.close()
                 raise StrangeAnswer(fault)

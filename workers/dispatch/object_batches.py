@@ -22,7 +22,7 @@ import structlog
 
 from tasks.message_parts import place_of
 from vectordb.errors import Permanent, WildtagError
-from workers.dispatch.batch_objects import GONE, LIFETIME_S, PAGE, BatchObjects, Page, nothing
+from workers.dispatch.batch_objects import FAILED, GONE, LIFETIME_S, PAGE, BatchObjects, Page, nothing
 from workers.dispatch.batch_reports import IS_GONE, NAMED, BatchReports, BatchStatus, Failure
 from workers.dispatch.batch_room import UNFINISHED, BatchRoom
 from workers.lifecycle.event import ObjectEvent
@@ -43,7 +43,7 @@ REST_SHARE, LONGEST_REST_S = 0.02, 10.0  # between two looks at a batch: of its 
 SETTLE_S, SETTLE_SOON_S = 600.0, 20.0  # between two counts of all that has finished; soon: if there are many batches
 KEPT_S = 30 * 86_400.0  # age up to which the lifetime of an unfinished batch is renewed
 ABANDONED_S = 600.0  # after which a batch of keys that is still being made was left so by a killed process
-MOST_LOOKED_AT = 1000  # objects that are gone, among which a report looks for those that failed
+MOST_LOOKED_AT = 50_000  # objects that are gone, among which a report looks for those that failed
 LISTING_S = 30  # seconds after which a process that lists a batch is considered dead
 
 
@@ -180,13 +180,24 @@ class Batches:
         )  # fmt: skip
 
     def _report(self, batch: str, about: Mapping[str, bytes], ended: Counter[str]) -> None:
-        among = NAMED + min(ended[GONE], MOST_LOOKED_AT)
-        _, failed, _ = self._objects.ended(batch, None, among)
         prefix = text(about["prefix"]) if "prefix" in about else None
-        failures = [one for one in self._failures(list(map(text, failed))) if one.state != GONE][:NAMED]
+        failures = self._named_failures(batch, min(NAMED, sum(ended[state] for state in FAILED if state != GONE)))
         gone = [place_of(text(oid))[1] for oid in self._objects.gone(batch, NAMED)]
         self._reports.finished(batch, float(about["created_at"]), prefix, ended, failures, gone)
         self._ended(batch)
+
+    def _named_failures(self, batch: str, count: int) -> list[Failure]:
+        """``count`` objects that failed, as they ended, without those that are gone."""
+        found: list[Failure] = []
+        starts: Sequence[int] | None = None
+        for _ in range(0, NAMED + MOST_LOOKED_AT, PAGE):
+            if len(found) >= count:
+                break
+            _, failed, starts = self._objects.ended(batch, starts, PAGE)
+            found += (one for one in self._failures(list(map(text, failed))) if one.state != GONE)
+            if starts is None:
+                break
+        return found[:count]
 
     def _ended(self, batch: str) -> None:
         self.room.ended(batch)

@@ -229,7 +229,11 @@ class Progress(BaseModel):
 
 
 class Failure(BaseModel):
-    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter."""
+    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter.
+
+    `state` and `error` are those of the moment of the answer. They differ from the end of the batch once the object
+    was tagged again or removed, which the counts of the batch do not follow.
+    """
 
     bucket: str
     key: str

@@ -2,7 +2,8 @@
 
 After a fault the images that were stored already are removed again. While the store is unavailable that is not
 possible, so it is tried again until it succeeds. If the gateway is killed before that, the sweep finds these images,
-as it finds one whose upload was cut off between the store and its event.
+as it finds one whose upload was cut off between the store and its event. An image whose key may be used again is left
+to the sweep, too: a later removal might hit the next attempt, which may be at another gateway.
 """
 
 from __future__ import annotations
@@ -49,10 +50,13 @@ class Storing:
         self._own_metadata = own_metadata
         self._left: set[str] = set()  # keys that are still to be removed
 
-    def put(self, images: Iterable[StoredImage], method: SegmentationMethod | None) -> None:
+    def put(
+        self, images: Iterable[StoredImage], method: SegmentationMethod | None, *, remove_later: bool = True
+    ) -> None:
         """Store images and write their events. Blocks. Raises the errors of the store and of reading an image.
 
         ``images`` is read on when the image before has been read to its end. Nothing is stored after an error.
+        ``remove_later``: false if another attempt may store images with the same keys.
         """
         events, begun = [], []
         try:
@@ -68,18 +72,22 @@ class Storing:
         except BaseException as exc:
             stored = len(events)
             # whether the one after these was stored is not known if the response of the store was lost
-            self._withdraw(begun[:stored], begun[stored:] if isinstance(exc, Transient) else [])
+            left = self._withdraw(begun[:stored])
+            if remove_later:
+                left += begun[stored:] if isinstance(exc, Transient) else []
+                self._left.update(left[: MOST - len(self._left)])
             raise
 
-    def _withdraw(self, stored: Iterable[str], uncertain: Iterable[str]) -> None:
+    def _withdraw(self, stored: Iterable[str]) -> list[str]:
+        """Remove images now. Returns those that could not be removed."""
         left = list(stored)
         try:
             while left:
                 self._services.store.remove(self._bucket, left[0])
                 del left[0]
         except WildtagError as exc:
-            log.warning("images of a failed upload are still stored and are removed later", reason=str(exc))
-        self._left.update([*left, *uncertain][: MOST - len(self._left)])
+            log.warning("images of a failed upload are still stored", images=len(left), reason=str(exc))
+        return left
 
     async def removing(self) -> None:
         """Remove what could not be removed after a fault, until cancelled."""

@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import anyio
@@ -132,7 +133,7 @@ class Uploads:
         if isinstance(began, Stored):
             await body.drain()
             if wish.digest(body.digests) != began.digest:
-                what = "another image, segmentation method, client_id or metadata"
+                what = "other images, another order of them, another segmentation method, client_id or metadata"
                 raise Problem("mismatch", f"this Idempotency-Key was used with {what}")
             return began.ids
         stored: Stored | None = None
@@ -166,7 +167,7 @@ class Uploads:
                 raise Problem("not-an-image", f"the image is {body.content_type}, not {slot.content_type}")
             if not await use_up():
                 raise Problem("not-found", "this form has been used")
-            await self._put(body, _Wish(None, None), [slot.id])
+            await self._put(body, _Wish(None, None), [slot.id], remove_later=False)  # the form may be sent again
 
     async def _store(self, body: Body, wish: _Wish, complete: Complete) -> list[str]:
         if body.whole:
@@ -177,8 +178,8 @@ class Uploads:
         await self._put(body, wish, names)
         return names
 
-    async def _put(self, body: Body, wish: _Wish, names: list[str]) -> None:
-        """Store all images of a body. ``names``: their ids; new ones are added."""
+    async def _put(self, body: Body, wish: _Wish, names: list[str], *, remove_later: bool = True) -> None:
+        """Store all images of a body. ``names``: their ids; new ones are added. ``remove_later``: see ``Storing``."""
 
         def image(nth: int, file: Callable[[], Any], content_type: str, user: UserMetadata | None) -> StoredImage:
             if nth == len(names):
@@ -190,7 +191,8 @@ class Uploads:
             for nth, one in enumerate(body.further, 1):  # known when the first has been read to its end
                 yield image(nth, one.file, one.content_type, named(wish.user_metadata, one.file_name))
 
-        await anyio.to_thread.run_sync(self.storing.put, images(), wish.method, limiter=self._threads)
+        put = partial(self.storing.put, images(), wish.method, remove_later=remove_later)
+        await anyio.to_thread.run_sync(put, limiter=self._threads)
 
 
 @dataclass(frozen=True)

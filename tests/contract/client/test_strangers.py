@@ -90,7 +90,8 @@ def test_a_redirect_to_https_says_which_url_to_use(gateway: MadeUpGateway, clien
 
 def test_nothing_is_taken_for_done_that_a_login_page_answered(gateway: MadeUpGateway, client: Client) -> None:
     image = client.upload(CAT)
-    for answer in (Answer(200, PAGE, HTML), Answer(404, PAGE, HTML)):
+    json_ = {"Content-Type": "application/json"}
+    for answer in (Answer(200, PAGE, HTML), Answer(404, PAGE, HTML), Answer(200, b"{}", json_), Answer(200, b"")):
         gateway.prepare(f"{IMAGES}/{image.id}", answer)
         with pytest.raises(WildtagError, match=NOT_OURS):
             client.delete(image.id)
@@ -100,6 +101,12 @@ def test_nothing_is_taken_for_done_that_a_login_page_answered(gateway: MadeUpGat
 def test_a_page_is_no_stream_of_events(gateway: MadeUpGateway, client: Client) -> None:
     gateway.prepare("/v1/feed", Answer(200, PAGE, HTML))
     with pytest.raises(StrangeAnswer, match="login page"):
+        next(client.feed())
+
+
+def test_a_feed_without_content_is_not_waited_for(gateway: MadeUpGateway, client: Client) -> None:
+    gateway.prepare("/v1/feed", Answer(204))
+    with pytest.raises(StrangeAnswer, match="204 No Content"):
         next(client.feed())
 
 

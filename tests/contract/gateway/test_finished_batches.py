@@ -12,6 +12,7 @@ from typing import Any
 from tests.contract.gateway.running import Json, Running, running, wired
 from tests.contract.gateway.test_batches import begun, dispatch, finish, stands
 from tests.eventually import eventually
+from workers.dispatch.batch_reports import NAMED
 from workers.dispatch.object_batches import ABANDONED_S, KEPT_S, SETTLE_S, Batches
 from workers.redis.connection import Client
 from workers.wiring.gateway import services
@@ -49,6 +50,19 @@ def test_a_batch_of_keys_is_reported_with_what_became_of_its_objects(gateway: Ru
                       "error": {"code": "unreadable", "reason": "made up"}}],
         "gone": ["never.png"],
     }  # fmt: skip
+
+
+def test_failures_behind_many_that_are_gone_are_reported(gateway: Running) -> None:
+    gateway.put("z.png")
+    begun(gateway, keys=[*(f"{number:04}.png" for number in range(1500)), "z.png"])
+    eventually(lambda: gateway.wiring.low_priority_inbox.length() == 0)
+    while dispatch(gateway, gateway.wiring.inbox):
+        pass
+    finish(gateway, "z.png", error="unreadable")
+    (told,) = eventually(lambda: reports(gateway.wiring))
+    assert told["counts"] == {"gone": 1500, "failed": 1}
+    assert [one["key"] for one in told["failures"]] == ["z.png"]
+    assert len(told["gone"]) == NAMED
 
 
 def test_one_that_stays_open_in_the_middle_is_waited_for(gateway: Running) -> None:

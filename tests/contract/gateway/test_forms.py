@@ -284,3 +284,20 @@ def test_events_that_cannot_be_written_leave_nothing(redis_url: str, tmp_path: P
         assert sent(gateway, form(*LARGE)).status_code == 503
         assert isinstance(wiring.inbox, Inbox)
         nothing_left(gateway, client)
+
+
+def test_a_presigned_form_that_is_sent_again_after_a_fault_keeps_its_image(redis_url: str, tmp_path: Path) -> None:
+    """Both attempts have one key, so what the first may have left must not be removed later."""
+    wiring, away = wired(tmp_path, redis_url), [True]
+    once: Any = Failing(wiring.store, "put", 1, StoreAway("gone"))
+    store: Any = Failing(once, "put", 4, StoreAway("gone"), lambda: away[0])
+    with running(wiring, replaced={"store": store}) as gateway:
+        emptied(gateway)
+        slot = gateway.http.post("/v1/uploads", json={"content_type": "image/png"}).json()
+        assert gateway.http.post(slot["url"], files={"file": SMALL[0]}).status_code == 503
+        assert gateway.http.post(slot["url"], files={"file": SMALL[0]}).status_code == 204
+        assert sent(gateway, form(*SMALL)).status_code == 503
+        assert len(gateway.stored()) == 2  # one of the form, which is removed later
+        away[0] = False
+        eventually(lambda: len(gateway.stored()) < 2)
+        assert gateway.http.get(f"/v1/images/{slot['id']}").json()["state"] == "queued"

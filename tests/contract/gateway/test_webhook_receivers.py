@@ -73,6 +73,26 @@ def test_dead_letters_of_one_receiver(gateway: Running) -> None:
     assert Outbox(gateway.wiring.redis, gateway.wiring.keys, "crm").waiting() == 1
 
 
+@pytest.mark.parametrize("receiver", [None, "shop", "default"])
+def test_pages_of_dead_letters_have_each_once(gateway: Running, receiver: str | None) -> None:
+    gateway.wiring.receivers.report([("shop", "https://shop.example", KINDS), ("crm", "http://crm", [BATCH])])
+    for _ in range(3):
+        for name in ("shop", "crm", "default"):
+            failed(gateway, name, "dead")
+    headers, params = admin(gateway), {} if receiver is None else {"receiver": receiver}
+    whole = gateway.http.get("/v1/webhooks/dead", headers=headers, params=params).json()["deliveries"]
+    assert len(whole) == (9 if receiver is None else 3)
+    found, cursor = [], {}
+    while True:
+        answer = gateway.http.get("/v1/webhooks/dead", headers=headers, params={**params, "limit": 2, **cursor})
+        page = answer.json()
+        found += page["deliveries"]
+        if page["cursor"] is None:
+            break
+        cursor = {"cursor": page["cursor"]}
+    assert found == whole
+
+
 @pytest.mark.parametrize(
     ("model", "fields"),
     [

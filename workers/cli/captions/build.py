@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from vectordb.errors import Transient
+from workers.cli.captions.manifest_json import manifest_json
 from workers.cli.captions.thresholds import note_missing, table_of
 from workers.cli.connection import home_settings, stack_settings
 from workers.cli.console import console, messages
@@ -89,7 +90,7 @@ def import_(
         messages.print("Interrupted. To resume, run the same command again.")
         raise typer.Exit(130) from None
     if json:
-        console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
+        console.out(msgspec.json.encode({"manifest": manifest_json(made)}).decode(), highlight=False)
     else:
         _print(made, settings, wiring.space)
     warn_of_skipped(made)

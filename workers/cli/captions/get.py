@@ -13,6 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from workers.cli.captions.build import import_, put_in_use
+from workers.cli.captions.manifest_json import manifest_json
 from workers.cli.connection import home_settings, stack_settings
 from workers.cli.console import console, messages
 from workers.settings.settings import Settings
@@ -86,7 +87,7 @@ def _there_already(settings: Settings, dataset: Dataset, folder: Path, *, use: b
     if use:
         put_in_use(wiring, made)
     if json:
-        console.out(msgspec.json.encode({"manifest": made}).decode(), highlight=False)
+        console.out(msgspec.json.encode({"manifest": manifest_json(made)}).decode(), highlight=False)
     return True
 
 

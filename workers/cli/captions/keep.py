@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from workers.cli.captions.manifest_json import manifest_json
 from workers.cli.captions.thresholds import note_missing
 from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
@@ -43,7 +44,7 @@ def list_(json: Json = False) -> None:
     for manifest in library.manifests():
         active = in_use.get(manifest.space_id) == manifest.captions_version
         if json:
-            row = {**msgspec.to_builtins(manifest), "captions_version": manifest.captions_version, "active": active}
+            row = {**manifest_json(manifest), "captions_version": manifest.captions_version, "active": active}
             console.out(msgspec.json.encode(row).decode(), highlight=False)
             continue
         style = "" if manifest.space_id == here else "dim"

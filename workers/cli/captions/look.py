@@ -14,6 +14,7 @@ from rich.table import Table
 
 from vectordb.captions import CANDIDATES, SOURCE
 from vectordb.errors import Permanent
+from workers.cli.captions.manifest_json import manifest_json
 from workers.cli.captions.thresholds import as_json, table_of
 from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
@@ -114,7 +115,7 @@ def stats(
         sampled, common = _common(here.index, sample)
     library, space_id = wiring.library, wiring.space.id
     manifest = library.find(space_id, version)
-    details |= msgspec.to_builtins(manifest) | {"count": details["count"]} if manifest else {}
+    details |= manifest_json(manifest) | {"count": details["count"]} if manifest else {}
     found = thresholds_in_force(settings, wiring.space, manifest)
     details |= {
         "thresholds": as_json(found),

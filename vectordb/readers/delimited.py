@@ -18,7 +18,7 @@ from vectordb.readers.choice import Column, choose, column_of, texts_in
 from vectordb.readers.content import CAPTIONS, kind_of, words
 from vectordb.readers.dialect import Undecided, shown
 from vectordb.readers.lines import Block, blocks, split, unreadable
-from vectordb.readers.names import is_header, may_be_header
+from vectordb.readers.names import all_known, is_header, may_be_header
 from vectordb.readers.options import TextOptions
 from vectordb.readers.records import Record, records
 from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, name_of, packed, skip
@@ -167,6 +167,7 @@ class _Table:
             self._tally.finish()
             return
         header, width = self._shape(good)
+        above = good[: next(i for i, row in enumerate(good) if row is header)] if header else []
         at, written = self._chosen(good, width, header)
         if self._plain or self._dialect.delimiter not in {None, ","}:
             self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
@@ -174,8 +175,11 @@ class _Table:
         for number, row in every:
             if isinstance(row, Skipped):
                 yield self._tally.skipped(row)
-            elif row is header:
+            elif row is header or (row == header and len(row) > 1):  # again where files were joined
                 continue
+            elif above and row is above[0]:
+                above.pop(0)
+                yield self._tally.skipped(skip(RAGGED, "it stands above the names of the columns", f"line {number}"))
             elif bad := self._readable(row, number) or self._length(row, width, number):
                 yield self._tally.skipped(bad)
             elif row:
@@ -220,8 +224,10 @@ class _Table:
     def _shape(self, good: list[list[str]]) -> tuple[list[str] | None, int]:
         """The header, if there is one, and the number of fields of the rows.
 
-        The header is the first row, or the first one below lines of another kind, such as a title.
+        The header is the first row, or the first one below lines of another kind, such as a title. Rows above it
+        are no rows of the table.
         """
+        good = good[_titles(good) :]
         first = good[0]
         widths = Counter(map(len, good[1:])) or Counter([len(first)])
         usual, _ = widths.most_common(1)[0]
@@ -269,6 +275,19 @@ class _Table:
         if note:
             self._notes.append(note)
         return at, columns[at[0]].written
+
+
+def _titles(good: list[list[str]]) -> int:
+    """The number of rows above a header whose names are known: those of a title, which have no values elsewhere."""
+    if len(good) < 3 or is_header(good[0]):
+        return 0
+    usual = Counter(map(len, good[1:])).most_common(1)[0][0]
+    for count, row in enumerate(good[1 : _TITLES + 1], 1):
+        if len(row) == usual > 1 and is_header(row):
+            above = good[:count]
+            odd = any(len(one) != usual or not all(one) or one[0].startswith("#") for one in above)
+            return count if odd or all_known(row) else 0
+    return 0
 
 
 def _none(fault: BadSource) -> Iterator[Record]:

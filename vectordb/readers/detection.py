@@ -155,7 +155,11 @@ def _of_file(path: Path) -> str:
     if named in {TEXT, CSV, TSV}:
         return str(named)
     start = _as_text(path, raw)
-    text = start.decode("utf-8-sig", errors="replace").lstrip()
+    return _of_text(path, named, start.decode("utf-8-sig", errors="replace").lstrip())
+
+
+def _of_text(path: Path, named: str | None, text: str) -> str:
+    """The format of a file that begins with this text."""
     if named == JSONL:
         return COCO if _ONE_VALUE.match(text) else JSONL
     if text.startswith(("{", "[")):
@@ -180,7 +184,8 @@ def _as_text(path: Path, start: bytes) -> bytes:
 _MAGIC = {
     b"PK\3\4": "a ZIP archive, or a document of an office program: unpack it, or save the table as CSV",
     b"%PDF-": "a PDF document", b"\xff\xd8\xff": "a picture", b"\x89PNG": "a picture", b"GIF8": "a picture",
-    b"\xd0\xcf\x11\xe0": "a document of an office program: save the table as CSV", b"7z\xbc\xaf": "a 7z archive: unpack it",
+    b"\xd0\xcf\x11\xe0": "a document of an office program: save the table as CSV",
+    b"7z\xbc\xaf": "a 7z archive: unpack it",
     b"Rar!": "a RAR archive: unpack it", b"SQLite format 3": "an SQLite database: export a table as CSV",
     b"\x89HDF": "an HDF5 file", b"PAR1": "a Parquet file: run with --format parquet",
     b"ARROW1": "an Arrow file: run with --format arrow", b"\x93NUMPY": "a NumPy array",
@@ -220,7 +225,8 @@ def _is_lines(path: Path, text: str) -> bool:
     if not isinstance(row, dict) or rest.strip():
         return isinstance(row, dict)
     if any(
-        isinstance(value, dict | list) and any(isinstance(one, dict | list) for one in value) for value in row.values()
+        isinstance(value, dict | list) and any(isinstance(one, dict | list) for one in value)
+        for value in row.values()
     ):
         return False  # lists of objects, such as COCO's annotations, or of rows
     try:

@@ -177,8 +177,8 @@ def _check_lines(texts: Sequence[str]) -> None:
     if not leads_with_other(texts):
         if leads_with_id(texts):
             raise Undecided(
-                f"most lines begin with a number or an id, such as {example(texts)!r}, so they are no captions. Remove"
-                " it from the lines, or, if it belongs to the captions, run with --format text"
+                f"most lines begin with a number or an id, such as {example(texts)!r}, so they are no captions."
+                " Remove it from the lines, or, if it belongs to the captions, run with --format text"
             )
         return
     marks = Counter(char for line in texts for char in set(line) if not (char.isalnum() or char.isspace()))

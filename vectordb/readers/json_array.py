@@ -206,7 +206,9 @@ class _File:
         if key is not None and key.lower() in _ABOUT_FILES and self._column is None and not self._by_place:
             there = [columns[i] for i in at]
             usual = numbered_captions([column.name for column in there])
-            if not usual and not any(column.kind == LISTS or column.name.lower() in CAPTION_NAMES for column in there):
+            if not usual and not any(
+                column.kind == LISTS or column.name.lower() in CAPTION_NAMES for column in there
+            ):
                 why = "no field has the name of captions; choose one of"
                 self._doubts.append(ChooseColumn(self._path, described(columns), why, "item 1"))
                 return None

@@ -1,9 +1,9 @@
 """What an event says of an object, with the store's answer where it was asked.
 
 The encoding of a key is not always certain (``ObjectEvent.other_keys``). Then the store is asked for the certain
-reading first. Another one counts if nothing has the first, or if it is the one with the ETag of the event. Without an ETag an
-event concerns all objects that it may mean: what is known of them is not tagged again. So does a removal, because the
-store confirms each.
+reading first. Another one counts if nothing has the first, or if it is the one with the ETag of the event. Without an
+ETag an event concerns all objects that it may mean: what is known of them is not tagged again. So does a removal,
+because the store confirms each.
 """
 
 from __future__ import annotations

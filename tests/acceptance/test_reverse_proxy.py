@@ -113,7 +113,7 @@ def test_an_image_is_uploaded_followed_and_reported_through_nginx(published: Pub
 
 def test_documentation_and_redirects_have_the_path(published: Published) -> None:
     with published.client(published.documented) as http:
-        assert http.get("/openapi.json").json()["servers"] == [{"url": "/tags"}]
+        assert [one["url"] for one in http.get("/openapi.json").json()["servers"]] == ["/tags"]
         docs = http.get("/docs")
         assert docs.status_code == 200
         for name in ("docs.js", "docs/files/swagger-ui.css", "favicon.svg"):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -11,6 +10,7 @@ from rich.table import Table
 
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
+from workers.cli.local_time import local_time
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.lifecycle.times import rfc3339
@@ -48,7 +48,7 @@ def list_(json: Json = False) -> None:
         return
     view = Table("id", "name", "scope", "created", pad_edge=False, box=None)
     for key in found:
-        created = datetime.fromtimestamp(key.created, UTC).astimezone().isoformat(" ", "seconds")
+        created = local_time(key.created)
         view.add_row(key.id, clean(key.name), key.scope.label, created)
     console.print(view)
 

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 
 from vectordb.errors import WildtagError
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions
 from workers.cli.panels import TAG
@@ -49,7 +50,7 @@ def calibrate(
     """
     if root and len(root) != len(sources):
         raise typer.BadParameter(f"{len(sources)} sources, but {len(root)} --root; give none, or one for each")
-    settings = Settings()
+    settings = home_settings()
     try:
         found = _calibrated(sources, root or [], settings, precision, threshold, limit)
     except WildtagError as exc:

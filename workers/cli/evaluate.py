@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from vectordb.errors import WildtagError
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.cli.evaluate_segmentation import evaluate_segmentation, source_of
 from workers.cli.first_start import prepare_captions
@@ -101,7 +102,7 @@ def evaluate(
         "encoder": encoder, "captions": captions, "retrieval_limit": k, "alpha": alpha, "profile": profile,
         "test_time_augmentation": test_time_augmentation, "proposals": proposals, "clipseg_model": clipseg,
     }  # fmt: skip
-    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    settings = home_settings(Settings(**{name: value for name, value in given.items() if value is not None}))
     segments = {
         "baseline": baseline or None, "layout": layout, "split": split, "compositions": compositions,
         "seed": seed, "keep": keep, "proposals": proposals, "clipseg": clipseg,

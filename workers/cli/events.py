@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -12,6 +11,7 @@ from rich.table import Table
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.console import Footnotes, clean, console, messages
+from workers.cli.local_time import local_time
 from workers.cli.panels import BUCKET
 from workers.cli.results import Json
 from workers.lifecycle.times import rfc3339
@@ -44,7 +44,7 @@ def rejected(
     notes = Footnotes((aside.rejected.reason for aside in found), "notifications")
     for aside in found:
         begins = aside.rejected.body[:60].decode("utf-8", "replace")
-        when = datetime.fromtimestamp(aside.at, UTC).astimezone().isoformat(" ", "seconds")
+        when = local_time(aside.at)
         view.add_row(
             when, aside.rejected.source, f"{aside.rejected.size:,}", notes.cell(aside.rejected.reason), clean(begins)
         )

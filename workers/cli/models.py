@@ -8,9 +8,9 @@ import msgspec
 import typer
 from rich.markup import escape
 
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.cli.panels import OPERATE
-from workers.settings.settings import Settings
 
 
 def models(
@@ -20,7 +20,7 @@ def models(
     from tasks.encoders import BUNDLED  # noqa: PLC0415 -- as above
     from tasks.encoders.known import is_cached, known_models  # noqa: PLC0415 -- keeps the command line quick
 
-    chosen, listed = Settings().encoder, known_models()
+    chosen, listed = home_settings().encoder, known_models()
     if json:
         entries = [
             {

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import track
 
+from workers.cli.connection import home_settings
 from workers.cli.console import messages
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
@@ -16,7 +17,6 @@ from workers.cli.own_metadata import ClientId, Metadata, described
 from workers.cli.panels import TAG
 from workers.cli.show import print_json, print_table
 from workers.lifecycle.record import Record
-from workers.settings.settings import Settings
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")]
 
@@ -31,7 +31,7 @@ def tag(
     from workers.embedded.one_process import tagging  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- keeps the command line quick
 
-    settings = Settings()
+    settings = home_settings()
     paths, named = list(expanded(files)), {str(file) for file in files}
     user = described(client_id, metadata, len(paths))
     if not prepared(settings):

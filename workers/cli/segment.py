@@ -13,7 +13,7 @@ from msgspec import structs
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
 from rich.table import Table
 
-from workers.cli.connection import connected
+from workers.cli.connection import connected, home_settings
 from workers.cli.console import clean, console, messages
 from workers.cli.files import expanded
 from workers.cli.first_start import prepare_captions
@@ -48,7 +48,7 @@ def segment(
     Files are segmented in this process; only the label map and the overlay are stored. Any other name is a key in the
     bucket of the running stack: its workers segment the object and store the segmentation in its record.
     """
-    settings = Settings()
+    settings = home_settings()
     if (reason := settings.lacks(method)) is not None:
         raise typer.BadParameter(reason)
     paths = list(expanded(Path(one) for one in what if Path(one).exists()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -14,6 +13,7 @@ from rich.table import Table
 from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
+from workers.cli.local_time import local_time
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import state_of
@@ -53,7 +53,7 @@ def status(json: Json = False) -> None:
         _show_outages(standing, now)
         raise typer.Exit(1)
     counts = wiring.records.counts()
-    beats = {name: round(now - at, 1) for name, at in sorted(wiring.health.beats().items())}
+    ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
     common = wiring.records.tag_index.common(10)
     sources, held = wiring.sources.conditions(), wiring.holds.active()
     damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
@@ -62,7 +62,7 @@ def status(json: Json = False) -> None:
     processes = wiring.health.processes()
     models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
     if json:
-        body = {"counts": counts, "queues": depths, "seconds_since_progress": beats, "tags": dict(common),
+        body = {"counts": counts, "queues": depths, "seconds_since_progress": ages, "tags": dict(common),
                 "outages": public(standing), "processes": public(processes), "models": public(models),
                 "words_ahead": words, "sources": public(sources), "held_removals": public(held),
                 "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
@@ -76,7 +76,7 @@ def status(json: Json = False) -> None:
         view.add_row(name.replace("_", " "), f"{count:,}")
     view.add_row("queues", queue_line(depths))
     view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
-    view.add_row("last progress", progress_line(beats))
+    view.add_row("last progress", progress_line(ages))
     _add_index(view, found, images, now)
     for name, described in model_rows(models):
         view.add_row(name, escape(described))
@@ -149,7 +149,7 @@ def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
     """Rows of the event sources that do not work."""
     for source, condition in sources.items():
         if condition.state != "working":
-            since = datetime.fromtimestamp(condition.since, UTC).astimezone().isoformat(" ", "seconds")
+            since = local_time(condition.since)
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
 
 
@@ -165,8 +165,8 @@ def model_rows(models: Iterable[ModelInUse]) -> list[tuple[str, str]]:
 
 
 def progress_line(ages: Mapping[str, float]) -> str:
-    """How many seconds ago each process made progress. Clocks differ a little: no age is below zero."""
-    return ", ".join(f"{name} {max(0.0, ago):.0f} s ago" for name, ago in ages.items()) or "–"
+    """How many seconds ago each process made progress."""
+    return ", ".join(f"{name} {ago:.0f} s ago" for name, ago in ages.items()) or "–"
 
 
 def _show_incomplete(found: Coverage) -> None:
@@ -185,7 +185,7 @@ def _show_clocks(offsets: Iterable[tuple[str, float]]) -> None:
 def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:
     """Print what the last loss of all keys has cost, and whether records are being made again."""
     if lost is not None:
-        when = datetime.fromtimestamp(lost.at, UTC).astimezone().isoformat(" ", "seconds")
+        when = local_time(lost.at)
         messages.print(f"[yellow]{clean(str(lost))}[/] ({when})", soft_wrap=True)
     if refilling is not None:
         messages.print(

@@ -10,6 +10,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from workers.cli.connection import home_settings
 from workers.cli.console import console, messages
 from workers.cli.panels import OPERATE
 from workers.settings.settings import Settings
@@ -33,7 +34,7 @@ def tune(
     """
     from workers.wiring import tuning as wired  # noqa: PLC0415 -- keeps the command line quick
 
-    settings = Settings() if encoder is None else Settings(encoder=encoder)
+    settings = home_settings(None if encoder is None else Settings(encoder=encoder))
     if not wired.on_cpu(settings) and _accelerated(settings):
         _show_device(settings, json=json)
         return

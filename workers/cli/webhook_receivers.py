@@ -11,11 +11,12 @@ import typer
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
+from workers.cli.local_time import local_time
 from workers.cli.results import Json
-from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
     from workers.notifying.receivers import Standing
+    from workers.settings.settings import Settings
     from workers.settings.webhook_receivers import Receiver
 
 Name = Annotated[str, typer.Argument(help="Name of the receiver, as `wildtag webhooks list` shows it.")]
@@ -28,9 +29,10 @@ def listed(json: Json = False) -> None:
     """
     from workers.notifying.receivers import not_served  # noqa: PLC0415 -- keeps the command line quick
 
-    standing = connected().receivers.standing()
+    wiring = connected()
+    standing = wiring.receivers.standing()
     known = {one.name for one in standing}
-    configured = {one.name: one for one in _configured()}
+    configured = {one.name: one for one in _configured(wiring.settings)}
     standing += [not_served(one.name, one.place, one.kinds) for name, one in configured.items() if name not in known]
     if json:
         for one in standing:
@@ -58,8 +60,8 @@ def _lines(one: Standing) -> Iterator[str]:
     """What is shown of a receiver, below its name."""
     yield state_of(one)
     if one.last_at is not None:
-        held = f"; waits until {one.held_until}, as it asked" if one.held_until else ""
-        yield f"last answer {one.last_at}: {one.last_answer}{held}"
+        held = f"; waits until {local_time(one.held_until)}, as it asked" if one.held_until else ""
+        yield f"last answer {local_time(one.last_at)}: {one.last_answer}{held}"
     unread = f", {one.unread:,} to be read" if one.unread else ""
     yield (
         f"{one.waiting:,} waiting{unread}, {one.delivered:,} delivered, {one.dead_letters:,} dead letters,"
@@ -71,20 +73,20 @@ def _lines(one: Standing) -> Iterator[str]:
 def state_of(one: Standing) -> str:
     """What a receiver does, in words."""
     if one.paused_since is not None:
-        return f"paused since {one.paused_since}"
+        return f"paused since {local_time(one.paused_since)}"
     if not one.served:
         return "no notifier runs"
     if one.failing_since is not None:
-        return f"failing since {one.failing_since}"
+        return f"failing since {local_time(one.failing_since)}"
     return "working"
 
 
-def _configured() -> Iterable[Receiver]:
-    """The receivers of this environment. That of the notifier may be another one."""
+def _configured(settings: Settings) -> Iterable[Receiver]:
+    """The receivers of the stack and of this environment. That of the notifier may be another one."""
     from workers.settings.webhook_receivers import receivers_of  # noqa: PLC0415 -- keeps the command line quick
 
     try:
-        return receivers_of(Settings())
+        return receivers_of(settings)
     except Permanent as exc:
         messages.print(f"[yellow]{clean(str(exc))}[/]", soft_wrap=True)
         return []

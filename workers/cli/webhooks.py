@@ -6,7 +6,6 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from rich.table import Table
 
 from workers.cli.connection import connected, home_settings, process_settings
 from workers.cli.console import Footnotes, clean, console, messages
+from workers.cli.local_time import local_time
 from workers.cli.panels import OPERATE, RUN
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import add_receiver_commands
@@ -58,7 +58,7 @@ def dead(
         if json:
             console.out(msgspec.json.encode(public(letter)).decode(), highlight=False)
             continue
-        when = datetime.fromtimestamp(letter.died_at, UTC).astimezone().isoformat(" ", "seconds")
+        when = local_time(letter.died_at)
         view.add_row(
             letter.id, when, clean(letter.receiver), letter.type, clean(letter.subject), str(letter.attempts),
             notes.cell(letter.reason),

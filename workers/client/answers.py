@@ -175,7 +175,7 @@ class FeedEntry(msgspec.Struct, frozen=True):
     """An event of the feed. ``id``: pass it to ``Client.feed`` to resume after this event.
 
     ``state``: the state of a record; ``removed`` if the object was deleted; ``gap`` if earlier events are no longer
-    stored. ``file_name``, ``client_id``: of an object that was deleted, if they are known.
+    stored. ``file_name``, ``client_id``, ``metadata``: of an object that was deleted, if they are known.
     """
 
     id: str = ""
@@ -185,3 +185,4 @@ class FeedEntry(msgspec.Struct, frozen=True):
     record: Record | None = None
     file_name: str | None = None
     client_id: str | None = None
+    metadata: dict[str, str] = {}

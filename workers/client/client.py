@@ -26,7 +26,7 @@ from workers.client.answers import (
 )
 from workers.client.body import opened, parameters
 from workers.client.errors import Away, NotFinished, Refused
-from workers.client.reading import news, read
+from workers.client.reading import feed_entry, read
 from workers.client.request_values import image_path, time_of, view
 from workers.client.search_results import SearchResults
 from workers.client.server_events import server_events
@@ -208,7 +208,7 @@ class Client:
                     for event in server_events(pieces):
                         after = event.id or after  # the first event has only the current position
                         if event.data:
-                            yield news(event)
+                            yield feed_entry(event)
             except Away:
                 if not listening:  # the transport has retried already
                     raise

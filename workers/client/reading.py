@@ -19,7 +19,7 @@ T = TypeVar("T")
 NO_EVENT = "an event of the feed is not of a wildtag gateway"
 
 
-def news(event: ServerEvent) -> FeedEntry:
+def feed_entry(event: ServerEvent) -> FeedEntry:
     """An event of the feed. Raises ``StrangeAnswer``."""
     if event.name in STATES:
         record = _decoded(event.data, Record, NO_EVENT)

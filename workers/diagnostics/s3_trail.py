@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from workers.diagnostics.check import Check
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Pending, Records
 from workers.redis.heartbeats import Health
@@ -24,7 +24,7 @@ class Stack:
     """The parts of a stack that know where an object is. ``wait_s``: timeout for its event, and for its record."""
 
     records: Records
-    inbox: Inbox
+    inbox: EventInbox
     health: Health
     wait_s: float = 30.0
     clock: Callable[[], float] = time.time

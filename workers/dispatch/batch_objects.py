@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import added_at, fields
+from workers.lifecycle.inbox import fields
 from workers.lifecycle.retag_marks import LOW_PRIORITY, USUAL
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import added_at
 
 LIFETIME_S = 7 * 86_400
 PAGE = 500
@@ -121,18 +122,14 @@ class BatchObjects:
         ``starts``: the positions of the first ones, as the call before has returned them; that of the last page
         returns ``None``.
         """
-        counts, failed = self.ended_from(batch, starts[0] if starts else 0, limit + 1)
-        further = [(starts[0] if starts else 0) + limit] if len(failed) > limit else None
-        return counts, failed[:limit], further
-
-    def ended_from(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
-        """The same for one position."""
+        start = starts[0] if starts else 0
         with translated():
             pipe = self._redis.pipeline()
             pipe.hgetall(self._keys.batch(batch, "counts"))
-            pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit - 1)
+            pipe.zrange(self._keys.batch(batch, "failed"), start, start + limit)  # one more, to know of a next page
             counts, failed = pipe.execute()
-        return Counter({text(state): int(n) for state, n in counts.items()}), list(failed)
+        further = [start + limit] if len(failed) > limit else None
+        return Counter({text(state): int(n) for state, n in counts.items()}), failed[:limit], further
 
     def gone(self, batch: str, limit: int) -> list[bytes]:
         """Some of the objects that are not in the bucket, in order."""

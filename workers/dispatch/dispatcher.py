@@ -25,12 +25,12 @@ from workers.dispatch.removals import RemovalGuard
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.events.sink import EventSink
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox, added_at
+from workers.lifecycle.inbox import EventInbox, Inbox
 from workers.lifecycle.ledger import Arrival, Ledger, Waiting
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import StoreUnavailable
 from workers.redis.partition_faults import partition_of
-from workers.redis.streams import Leftovers
+from workers.redis.streams import Leftovers, added_at
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.dependencies import BEGUN_WITH, REDIS, STORE
@@ -58,8 +58,8 @@ class Dispatcher:
 
     def __init__(
         self,
-        inbox: Inbox,
-        low_priority_inbox: Inbox,
+        inbox: EventInbox,
+        low_priority_inbox: EventInbox,
         segments: SegmentQueue,
         ledger: Ledger,
         store: ObjectStore,
@@ -201,7 +201,7 @@ class Dispatcher:
             self._send(arrivals, removals, events, RESENT)
         return None if events is None else len(events)
 
-    def _process(self, inbox: Inbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
+    def _process(self, inbox: EventInbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:
         """Process events; returns whether some are left because the store did not answer for them."""
         if not events:
             return False

@@ -19,7 +19,7 @@ from tasks.messages import Submitted
 from vectordb.errors import WildtagError
 from workers.broker.publisher import Sender
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger, Overdue
 from workers.lifecycle.outcomes import Acceptance, failed
 from workers.lifecycle.policy import Dead, Wait, after_deadline
@@ -39,7 +39,7 @@ class Keeper:
     def __init__(
         self,
         ledger: Ledger,
-        inbox: Inbox,
+        inbox: EventInbox,
         health: Health,
         publisher: Sender,
         revision: Callable[[], Revision],

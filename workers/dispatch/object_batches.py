@@ -26,7 +26,7 @@ from workers.dispatch.batch_objects import GONE, LIFETIME_S, PAGE, BatchObjects,
 from workers.dispatch.batch_reports import IS_GONE, NAMED, BatchReports, BatchStatus, Failure
 from workers.dispatch.batch_room import UNFINISHED, BatchRoom
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.progress import ProgressReader
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -56,7 +56,7 @@ class Batches:
         keys: Keys,
         reader: ProgressReader,
         store: ObjectStore,
-        low_priority_inbox: Inbox,
+        low_priority_inbox: EventInbox,
         bucket: str,
         followed: Callable[[str], bool],
         clock: Callable[[], float] = time.time,

@@ -76,13 +76,13 @@ class PartitionedBatchObjects(BatchObjects):
         total: Counter[str] = Counter()
         found: list[bytes] = []
         parts = self._parts.some(
-            range(count), lambda part, partition: part.ended_from(batch, positions[partition], limit + 1)
+            range(count), lambda part, partition: part.ended(batch, [positions[partition]], limit)
         )
         more = False
-        for partition, (counts, failed) in enumerate(parts):
+        for partition, (counts, failed, further) in enumerate(parts):
             total.update(counts)
             taken = failed[: limit - len(found)]
-            more = more or len(failed) > len(taken)
+            more = more or further is not None or len(failed) > len(taken)
             positions[partition] += len(taken)
             found += taken
         return total, found, positions if more else None
@@ -90,7 +90,3 @@ class PartitionedBatchObjects(BatchObjects):
     def gone(self, batch: str, limit: int) -> list[bytes]:
         """See ``BatchObjects``."""
         return list(heapq.merge(*self._parts.each(lambda part: part.gone(batch, limit))))[:limit]
-
-    def ended_from(self, batch: str, start: int, limit: int) -> tuple[Counter[str], list[bytes]]:
-        """Not for several partitions: each has positions of its own."""
-        raise NotImplementedError

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from workers.dispatch.missing_objects import Missing
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
 from workers.stores.store import ObjectInfo, ObjectStore
 
@@ -40,7 +40,7 @@ def reconcile(
     store: ObjectStore,
     bucket: str,
     records: Records,
-    inbox: Inbox,
+    inbox: EventInbox,
     missing: Missing,
     *,
     prefix: str = "",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from tasks.labels.index_form import index_form
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.record import State
 from workers.lifecycle.record_reader import PAGE, Records, in_pages
 
@@ -55,7 +55,9 @@ def _keys(records: Records, which: Selection) -> Iterator[str]:
     return (oid.removeprefix(f"{which.bucket}/") for oid in oids)
 
 
-def retag(pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: Inbox, wait: Callable[[int], None]) -> int:
+def retag(
+    pages: Iterator[Sequence[str]], bucket: str, low_priority_inbox: EventInbox, wait: Callable[[int], None]
+) -> int:
     """Queue objects with low priority and wait until all have been dispatched; returns their number.
 
     ``wait`` is called repeatedly with the number of dispatched objects. If interrupted, objects that were already

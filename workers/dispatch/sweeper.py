@@ -18,7 +18,7 @@ from workers.dispatch.reconcile import Sweep, reconcile
 from workers.dispatch.removals import DEFAULT_LIMITS, Holds, Limits
 from workers.dispatch.same_versions import Adopt, nothing
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client, text, translated
 from workers.redis.data_loss import Refill
@@ -44,7 +44,7 @@ class Sweeper:
         store: ObjectStore,
         bucket: str,
         records: Records,
-        inbox: Inbox,
+        inbox: EventInbox,
         client: Client,
         keys: Keys,
         holds: Holds,

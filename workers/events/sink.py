@@ -19,6 +19,7 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import fields
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import added_at
 
 log = structlog.get_logger()
 
@@ -140,7 +141,7 @@ class EventSink:
             entries = self._redis.xrevrange(self._keys.rejected_events, count=limit)
         return [
             StoredRejection(
-                int(text(entry).partition("-")[0]) / 1000,
+                added_at(text(entry)),
                 RejectedNotification(text(f[b"source"]), text(f[b"reason"]), int(f[b"size"]), f[b"body"]),
             )
             for entry, f in entries

@@ -10,6 +10,7 @@ import msgspec
 from vectordb.decoders import from_json
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import added_at
 
 State = Literal["working", "deaf", "away", "refused"]
 """``deaf``: the server accepts the request but sends nothing. ``refused``: not supported, or not permitted."""
@@ -54,7 +55,7 @@ class EventProbes:
         with translated():
             entries = self._redis.xrevrange(self._key)
         return {
-            text(fields[b"source"]): int(text(entry).partition("-")[0]) / 1000
+            text(fields[b"source"]): added_at(text(entry))
             for entry, fields in entries if text(fields[b"oid"]) == oid
         }  # fmt: skip
 

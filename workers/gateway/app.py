@@ -22,6 +22,7 @@ from workers.gateway import (
     feed,
     health,
     images,
+    metrics,
     object_list,
     openapi,
     originals,
@@ -51,7 +52,7 @@ from workers.gateway.services import Options, Services
 DESCRIPTION = """Tag images without a list of tags. Upload images and poll the results, or tag the images in a bucket.
 
 Errors are problem documents (RFC 9457) with a stable `type`. API keys are sent as `Authorization: Bearer KEY`. Times
-are Unix seconds unless the name says otherwise. HEAD is answered wherever GET is."""
+are RFC 3339 in UTC. HEAD is answered wherever GET is."""
 
 
 def create_app(services: Services, options: Options) -> FastAPI:
@@ -65,7 +66,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     drawing = segments.Segments(services, options)
     taking = uploads.Uploads(services, options, where, drawing, admission, doors.charge)
     walks = paging.Walks(services.kept_lists)
-    metrics = health.Metrics(services, streams)
+    measured = metrics.Metrics(services, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -109,7 +110,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         captions.router(services.captions, doors),
         deliveries.router(services.dead_letters, services.receivers, doors),
         sign_in.router(doors),
-        health.router(services, options, doors, metrics),
+        health.router(services, options, doors, measured),
     )
     for router in routers:
         app.include_router(router)
@@ -125,7 +126,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         patience_s=options.body_patience_s,
     )
     app.add_middleware(Head)
-    app.add_middleware(health.Measuring, metrics=metrics)
+    app.add_middleware(metrics.Measuring, metrics=measured)
     if options.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],

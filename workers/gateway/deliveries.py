@@ -13,7 +13,8 @@ from workers.gateway.problems import Problem
 from workers.images.kept_lists import INVALID_CURSOR
 from workers.lifecycle.times import public
 from workers.notifying.dead_letters import DeadLetters, is_id
-from workers.notifying.receivers import NAME, Receivers
+from workers.notifying.receivers import Receivers
+from workers.settings.webhook_kinds import NAME
 
 KIND = "dead letters"
 
@@ -35,10 +36,10 @@ def router(dead: DeadLetters, receivers: Receivers, access: Access) -> APIRouter
     def listed(
         limit: paging.Limit = 50,
         cursor: paging.Cursor = None,
-        receiver: Annotated[str | None, Query(pattern=NAME, description="Only of this receiver.")] = None,
+        receiver: Annotated[str | None, Query(pattern=f"^{NAME}$", description="Only of this receiver.")] = None,
     ) -> Response:
         """Webhook deliveries that failed all attempts, newest first."""
-        after = None if cursor is None else paging.opened(cursor, KIND, [], str)
+        after = None if cursor is None else paging.opened(cursor, KIND, [receiver], str)
         if after is not None and not is_id(after):
             raise Problem("bad-request", INVALID_CURSOR)
         found = dead.list(limit + 1, after, receiver)

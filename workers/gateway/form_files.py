@@ -7,6 +7,7 @@ a name, so nothing is left of it when the request or the process ends. All reque
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import os
@@ -20,13 +21,13 @@ import anyio.to_thread
 from tasks.images import HEAD as RECOGNISED
 from workers.gateway.body_memory import Lease
 from workers.gateway.forms import FileBegins
+from workers.gateway.free_space import FULL, NO_SPACE_S, least_free
 from workers.gateway.image_types import named_type
 from workers.gateway.problems import Problem
 from workers.gateway.shares import Shares
 
 IN_MEMORY = 2**18  # bytes of a file that is kept in memory
 WRITTEN = 2**20  # bytes that are written at a time
-MARGIN = 64 * 2**20  # bytes of the disk that stay free
 FORM = 4  # a form may be as large as that many images of the largest size
 ALL = 16  # and so may the temporary files of all requests be
 RETRY_S = 5
@@ -158,7 +159,8 @@ class FormFiles:
             await anyio.to_thread.run_sync(_write, file)
         except OSError as exc:
             reason = f"the gateway cannot keep the files of the form: {exc.strerror}; send them one by one"
-            raise Problem.later("unavailable", reason, RETRY_S) from exc
+            name, seconds = ("no-space", NO_SPACE_S) if exc.errno in FULL else ("unavailable", RETRY_S)
+            raise Problem.later(name, reason, seconds) from exc
         file.kept = bytearray()
         self._lease.shrink(size)
 
@@ -168,7 +170,8 @@ def _write(file: FormFile) -> None:
         file.disk = tempfile.TemporaryFile()  # noqa: SIM115 -- closed with the form
     with contextlib.suppress(AttributeError):  # not on every system
         disk = os.fstatvfs(file.disk.fileno())
-        if disk.f_bavail * disk.f_frsize < len(file.kept) + MARGIN:
-            raise OSError(28, f"less than {MARGIN // 2**20} MB are free in {tempfile.gettempdir()}")
+        least = least_free(disk.f_blocks * disk.f_frsize)
+        if disk.f_bavail * disk.f_frsize < len(file.kept) + least:
+            raise OSError(errno.ENOSPC, f"less than {least / 1e6:.0f} MB are free in {tempfile.gettempdir()}")
     file.disk.write(file.kept)
     file.disk.flush()

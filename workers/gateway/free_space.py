@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 import time
@@ -15,6 +16,9 @@ LEAST_INODES = 1_000
 SHARE = 0.02  # … namely this one
 AGAIN = 2.0  # times as much must be free again: the state must not change with every upload
 FRESH_S = 1.0
+NO_SPACE_S = 30  # until somebody may have made room
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Faults of a write to a file system without space, or that is read-only."""
 
 
 class FreeSpace:
@@ -69,16 +73,17 @@ class FreeSpace:
             return "the file system is read-only" if name in self._writable else None
         before = name in self._lacking
         whole, free = found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
-        if _low(free, LEAST_BYTES, whole, before=before):
+        if free < least_free(whole) * (AGAIN if before else 1.0):
             return f"the disk is full ({_megabytes(free)} of {_megabytes(whole)} free)"
-        if found.f_files and _low(found.f_favail, LEAST_INODES, found.f_files, before=before):
+        least = min(LEAST_INODES, SHARE * found.f_files) * (AGAIN if before else 1.0)
+        if found.f_files and found.f_favail < least:
             return f"the file system has no inodes left ({found.f_favail:,} of {found.f_files:,} free): remove files"
         return None
 
 
-def _low(free: int, least: int, whole: int, *, before: bool) -> bool:
-    """Whether too little is free. ``before``: whether it was; then more is needed."""
-    return free < min(least, SHARE * whole) * (AGAIN if before else 1.0)
+def least_free(whole: int) -> float:
+    """Bytes that stay free on a file system with ``whole`` bytes."""
+    return min(LEAST_BYTES, SHARE * whole)
 
 
 def _megabytes(count: int) -> str:

@@ -10,7 +10,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, PartialRecord, Progress, Record
+from workers.gateway.record_models import Failure, PartialRecord, Progress, Record
 from workers.gateway.webhook_models import WebhookReceiver
 
 
@@ -100,15 +100,6 @@ class Batch(BaseModel):
     )
     failures: list[Failure] = Field(description="In the order in which they ended.")
     cursor: str | None = Field(description="Pass it to get more failures; null on the last page.")
-
-
-class Failure(BaseModel):
-    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter."""
-
-    bucket: str
-    key: str
-    state: str
-    error: Error | None
 
 
 class Caption(BaseModel):
@@ -266,6 +257,3 @@ class Ready(BaseModel):
     missing: dict[str, str]
     outages: list[Outage]
     held_removals: list[HeldRemovals]
-
-
-Batch.model_rebuild()

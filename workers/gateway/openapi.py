@@ -59,8 +59,9 @@ FORM_BODY: dict[str, Any] = {
 
 _WEBHOOK_OPERATION = {
     "post": {
-        "tags": ["events"], "summary": "Receive events from MinIO", "operationId": "receiveMinioEvents",
-        "description": "The webhook target for MinIO's bucket notifications.",
+        "tags": ["events"], "summary": "Receive events of an S3 server",
+        "operationId": "receiveMinioEvents",
+        "description": "The target of bucket notifications. The token may be the password of Basic authentication.",
         "requestBody": {"required": True, "content": {"application/json": {"schema": {}}}},
         "responses": {
             "200": {"description": "The events are stored."},

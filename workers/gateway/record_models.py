@@ -226,3 +226,12 @@ class Progress(BaseModel):
     previous: Record | PartialRecord | None = Field(
         description="The last record of this version, while it is tagged again."
     )
+
+
+class Failure(BaseModel):
+    """An object of a batch without tags, and the reason. `gone`: not in the bucket, or excluded by the filter."""
+
+    bucket: str
+    key: str
+    state: str
+    error: Error | None

@@ -26,7 +26,7 @@ from workers.images.finding import Finder
 from workers.images.findings import StoredStanding
 from workers.images.kept_lists import KeptLists
 from workers.images.teacher import Teacher
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
@@ -98,7 +98,7 @@ class Services:
     progress: ProgressReader
     forget: Callable[[Sequence[str]], object]
     kept_lists: KeptLists
-    inbox: Inbox
+    inbox: EventInbox
     store: ObjectStore
     health: Health
     models_in_use: ModelBoard

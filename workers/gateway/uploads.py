@@ -30,6 +30,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
 from workers.gateway.body_memory import lease_of
 from workers.gateway.form_files import FormSpace
+from workers.gateway.free_space import NO_SPACE_S
 from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images
 from workers.gateway.problems import Problem
@@ -55,9 +56,6 @@ VIDEO_SUFFIXES = {
     "video/webm": ".webm", "video/mpeg": ".mpg", "video/mp2t": ".m2ts", "video/x-flv": ".flv",
     "video/x-ms-asf": ".wmv",
 }  # fmt: skip
-
-
-NO_SPACE_S = 30  # until somebody may have made room
 
 
 class Uploads:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 
+from workers.lifecycle.times import unix_seconds
 from workers.notifying.receivers import Standing
 
 
@@ -29,8 +29,8 @@ def of_receivers(standing: Sequence[Standing], now: float) -> Iterable[Metric]:
         name = [one.name]
         waiting.add_metric(name, one.waiting)
         dead.add_metric(name, one.dead_letters)
-        since = one.failing_since and datetime.fromisoformat(one.failing_since).timestamp()
-        failing.add_metric(name, max(0.0, now - since) if since else 0.0)
+        since = now if one.failing_since is None else unix_seconds(one.failing_since)
+        failing.add_metric(name, max(0.0, now - since))
         served.add_metric(name, float(one.served))
         paused.add_metric(name, float(one.paused_since is not None))
         for outcome in ("delivered", "retried", "dead"):

@@ -7,14 +7,14 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from workers.gateway.record_models import Error, Record
+from workers.gateway.record_models import Failure, Record
 
 
 class RecordEvent(BaseModel):
     """An object was tagged, or ended without tags: the record as it was then."""
 
     type: Literal["object.done", "object.failed", "object.dead", "object.skipped"]
-    timestamp: str = Field(description="When it happened, RFC 3339 in UTC.", examples=["2025-06-01T12:00:00.25Z"])
+    timestamp: datetime = Field(description="When it happened.")
     data: Record
 
 
@@ -35,31 +35,24 @@ class RemovedEvent(BaseModel):
     """An object was removed."""
 
     type: Literal["object.removed"]
-    timestamp: str = Field(description="When it was noticed, RFC 3339 in UTC.")
+    timestamp: datetime = Field(description="When it was noticed.")
     data: RemovedObject
-
-
-class FailedObject(BaseModel):
-    """An object of a finished batch without tags, and the reason."""
-
-    bucket: str
-    key: str
-    state: str
-    error: Error | None
 
 
 class FinishedBatch(BaseModel):
     """A batch all of whose objects have a final state or are gone."""
 
     id: str
-    created_at: str = Field(description="RFC 3339 in UTC.")
-    finished_at: str = Field(description="When the end was noticed, RFC 3339 in UTC.")
+    created_at: datetime
+    finished_at: datetime = Field(description="When the end was noticed.")
     prefix: str | None = Field(description="If the batch is over a prefix.")
     total: int
     counts: dict[str, int] = Field(
         description="Number of objects by state. `gone`: not in the bucket, or excluded by the filter."
     )
-    failures: list[FailedObject] = Field(description="At most 100; `GET /v1/batches/{id}` lists all.")
+    failures: list[Failure] = Field(
+        description="At most 100, without those that are gone; `GET /v1/batches/{id}` lists all."
+    )
     gone: list[str] = Field(description="Keys of objects that are gone, at most 100.")
 
 
@@ -67,18 +60,18 @@ class BatchEvent(BaseModel):
     """A batch is finished."""
 
     type: Literal["batch.finished"]
-    timestamp: str
+    timestamp: datetime
     data: FinishedBatch
 
 
 class WebhookReceiver(BaseModel):
-    """A receiver of webhooks, and how it stands. Times are RFC 3339 in UTC."""
+    """A receiver of webhooks, and how it stands."""
 
     name: str
     place: str = Field(description="Its address without the path, which may be a secret.")
     events: list[str] = Field(description="The kinds of events that it gets.")
     served: bool = Field(description="A notifier runs for it.")
-    paused_since: str | None = Field(description="An operator has paused it.")
+    paused_since: datetime | None = Field(description="An operator has paused it.")
     waiting: int = Field(description="Number of deliveries that wait.")
     waiting_bytes: int
     delivered: int
@@ -87,9 +80,9 @@ class WebhookReceiver(BaseModel):
     dead_letters: int = Field(description="Number of these that are stored.")
     lost: int = Field(description="Number of events that were trimmed from the feed before they were read.")
     unread: int | None = Field(description="Number of entries of the feed to be read; null if it is not known.")
-    failing_since: str | None = Field(description="Every attempt has failed since.")
-    held_until: str | None = Field(description="The receiver has asked for a pause until then.")
-    last_at: str | None
+    failing_since: datetime | None = Field(description="Every attempt has failed since.")
+    held_until: datetime | None = Field(description="The receiver has asked for a pause until then.")
+    last_at: datetime | None
     last_answer: str | None = Field(description="The last answer, or why there was none.")
 
 

@@ -15,7 +15,7 @@ import msgspec
 
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
@@ -37,7 +37,7 @@ def unpacked(page: bytes) -> list[str]:
 class Backlog:
     """The waiting objects, in Redis. Raises ``StoreUnavailable``."""
 
-    def __init__(self, client: Client, keys: Keys, low_priority_inbox: Inbox) -> None:
+    def __init__(self, client: Client, keys: Keys, low_priority_inbox: EventInbox) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._inbox = low_priority_inbox

@@ -42,7 +42,7 @@ class KeptLists:
         self._kept_bytes = kept_bytes
 
     def keep(self, header: bytes, rows: Sequence[bytes]) -> str:
-        """Keep a list. Returns a name for ``open``. ``header``: says of what it is a list."""
+        """Keep a list. Returns its name. ``header``: says of what it is a list."""
         name = secrets.token_hex(16)
         key, all_rows = self._keys.search(name), (header, *rows)
         with translated():

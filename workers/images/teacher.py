@@ -23,7 +23,7 @@ from workers.images.label_check import BadLabel, checked
 from workers.images.remote_images import OWNER
 from workers.images.statement_journal import LABELS_MAX, Entry, StatementJournal
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
@@ -74,7 +74,7 @@ class Teacher:
         ledger: Ledger,
         statements: Statements,
         journal: StatementJournal,
-        low_priority_inbox: Inbox,
+        low_priority_inbox: EventInbox,
         backlog: Backlog,
         rpc: RpcClient,
         clock: Callable[[], float],

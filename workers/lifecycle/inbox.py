@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -17,6 +17,9 @@ from workers.redis.keys import Keys
 from workers.redis.streams import claim_idle, create_group, read_again, read_group
 
 GROUP = "dispatcher"
+
+Read = list[tuple[str, ObjectEvent]]
+"""Events with the ids of their entries."""
 
 
 def fields(event: ObjectEvent) -> dict[Any, Any]:
@@ -32,13 +35,49 @@ def decoded(stored: dict[Any, Any]) -> ObjectEvent | None:
         return None
 
 
-def added_at(entry: str) -> float:
-    """When a stream entry was added, in Unix seconds."""
-    return int(entry.partition("-")[0]) / 1000
+class EventInbox(Protocol):
+    """Events that wait to be dispatched: in one stream, or in those of several partitions.
+
+    What was read and not finished is read again from each of ``parts``. Raises ``StoreUnavailable``.
+    """
+
+    @property
+    def parts(self) -> Sequence[Inbox]:
+        """The streams: one, or those of the partitions."""
+
+    def parts_of(self, ids: Collection[str]) -> set[Inbox]:
+        """Those of them that have these entries."""
+
+    def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
+        """Store events in order; they are in Redis when this returns.
+
+        ``mark``: a client wants to wait for what becomes of them, so their objects count as queued from now on.
+        """
+
+    def length(self) -> int:
+        """Number of events that are not processed yet."""
+
+    def prepare(self) -> None:
+        """Create the streams and their consumer groups if they do not exist."""
+
+    def read(self, consumer: str, count: int, block_ms: int | None) -> Read:
+        """Read new events; wait up to ``block_ms`` for the first one, or not at all if it is ``None``."""
+
+    def done(self, ids: Sequence[str]) -> None:
+        """Remove events that were processed."""
+
+    def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
+        """The commands of ``done`` that can be run in another transaction, before ``finish``."""
+
+    def finish(self, ids: Sequence[str]) -> None:
+        """Do what no command of ``finishing`` does."""
+
+    def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
+        """Forget the marks of forced events that were processed and removed."""
 
 
 class Inbox:
-    """Appends events, reads them with a consumer group and removes them after processing.
+    """One stream. Appends events, reads them with a consumer group and removes them after processing.
 
     An event that was read and never acknowledged is read again by ``recover``. Raises ``StoreUnavailable``.
     """
@@ -53,7 +92,7 @@ class Inbox:
 
     @property
     def parts(self) -> Sequence[Inbox]:
-        """The inboxes that ``again`` and ``recover`` are called for: this one, or those of the partitions."""
+        """See ``EventInbox``."""
         return (self,)
 
     @property
@@ -66,14 +105,11 @@ class Inbox:
         return nullcontext()
 
     def parts_of(self, ids: Collection[str]) -> set[Inbox]:
-        """Those of them that have these entries."""
+        """See ``EventInbox``."""
         return {self} if ids else set()
 
     def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
-        """Store events in order; they are in Redis when this returns.
-
-        ``mark``: a client wants to wait for what becomes of them, so their objects count as queued from now on.
-        """
+        """See ``EventInbox``."""
         with translated():
             if len(events) == 1 and not mark:  # a third of the cost of a pipeline
                 self._redis.xadd(self._key, fields(events[0]))
@@ -87,28 +123,28 @@ class Inbox:
             pipe.execute()
 
     def length(self) -> int:
-        """Number of events that are not processed yet."""
+        """See ``EventInbox``."""
         with translated():
             return int(self._redis.xlen(self._key))
 
     def prepare(self) -> None:
-        """Create the stream and its consumer group if they do not exist."""
+        """See ``EventInbox``."""
         create_group(self._redis, self._key, GROUP)
 
-    def read(self, consumer: str, count: int, block_ms: int | None) -> list[tuple[str, ObjectEvent]]:
-        """Read new events; wait up to ``block_ms`` for the first one, or not at all if it is ``None``."""
+    def read(self, consumer: str, count: int, block_ms: int | None) -> Read:
+        """See ``EventInbox``."""
         return self._decoded(read_group(self._redis, self._key, GROUP, consumer, count, block_ms))
 
-    def again(self, consumer: str, count: int, after: str) -> list[tuple[str, ObjectEvent]]:
+    def again(self, consumer: str, count: int, after: str) -> Read:
         """Events that this consumer has read and not finished, starting after an entry id; ``0``: from the start."""
         return self._decoded(read_again(self._redis, self._key, GROUP, consumer, count, after))
 
-    def recover(self, consumer: str, idle_ms: int, count: int) -> list[tuple[str, ObjectEvent]]:
+    def recover(self, consumer: str, idle_ms: int, count: int) -> Read:
         """Claim events that any consumer read at least ``idle_ms`` ago and did not finish."""
         return self._decoded(claim_idle(self._redis, self._key, GROUP, consumer, idle_ms, count))
 
     def done(self, ids: Sequence[str]) -> None:
-        """Remove events that were processed."""
+        """See ``EventInbox``."""
         if not ids:
             return
         with translated():
@@ -118,18 +154,18 @@ class Inbox:
             pipe.execute()
 
     def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:
-        """The commands of ``done``, to be run in another transaction, before ``finish``."""
+        """See ``EventInbox``: all of them."""
         return [("XACK", self._key, GROUP, *ids), ("XDEL", self._key, *ids)] if ids else []
 
     def finish(self, ids: Sequence[str]) -> None:
-        """Do what no command of ``finishing`` does: nothing, if the stream is on the same server."""
+        """See ``EventInbox``: nothing is left."""
 
     def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
-        """Forget the marks of forced events that were processed and removed."""
+        """See ``EventInbox``."""
         if self._marks is not None:
             self._marks.clear(self.which, [(event.id, entry) for entry, event in events if event.force])
 
-    def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
+    def _decoded(self, entries: list[Any]) -> Read:
         events, unreadable = [], []
         for entry, fields in entries:
             event = decoded(fields)
@@ -168,7 +204,7 @@ class LowPriorityInbox(Inbox):
                     pipe.xadd(self._key, fields(event))
             pipe.execute()
 
-    def _decoded(self, entries: list[Any]) -> list[tuple[str, ObjectEvent]]:
+    def _decoded(self, entries: list[Any]) -> Read:
         events = super()._decoded(entries)
         if events:  # before they are processed: from now on the same object may be added again
             with translated():

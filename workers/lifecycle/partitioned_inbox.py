@@ -12,13 +12,11 @@ from contextlib import AbstractContextManager
 from itertools import chain
 
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox, Inbox, Read
 from workers.redis.connection import StoreUnavailable
 from workers.redis.partition_faults import PartitionFaults, of_partition
 from workers.redis.partitions import Partitions
 from workers.redis.scatter import Scatter
-
-Read = list[tuple[str, ObjectEvent]]
 
 LOOK_S = 0.02  # between two looks, if nothing reports new entries
 LOOK_AT_ALL_S = 0.5  # the same where something does, in case a report was missed
@@ -118,7 +116,7 @@ class InboxSignal:
             return self._changed.wait_for(lambda: bool(self._partitions), seconds)
 
 
-class PartitionedInbox(Inbox):
+class PartitionedInbox(EventInbox):
     """The inboxes of all partitions, as one. ``held``: stores events of a partition that is away, see ``HeldEvents``.
 
     Readers take from each in turn, and from none that is away. ``signal``: set it if something reports which to
@@ -143,11 +141,11 @@ class PartitionedInbox(Inbox):
 
     @property
     def parts(self) -> tuple[Inbox, ...]:
-        """See ``Inbox``."""
+        """See ``EventInbox``."""
         return self._parts
 
     def parts_of(self, ids: Collection[str]) -> set[Inbox]:
-        """See ``Inbox``."""
+        """See ``EventInbox``."""
         return {self._parts[_partition(entry)] for entry in ids}
 
     def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
@@ -183,7 +181,7 @@ class PartitionedInbox(Inbox):
                 self._parts[partition].prepare()
 
     def read(self, consumer: str, count: int, block_ms: int | None) -> Read:
-        """See ``Inbox``. All partitions get the same share of ``count``; those with more events get what is left."""
+        """See ``EventInbox``. All partitions get the same share of ``count``; those with more events get the rest."""
         until = time.monotonic() + (block_ms or 0) / 1000
         while True:
             events = self._read(consumer, count, self._candidates())
@@ -195,31 +193,23 @@ class PartitionedInbox(Inbox):
             elif not self.signal.wait(left):
                 self._look_at_all = 0.0
 
-    def again(self, consumer: str, count: int, after: str) -> Read:
-        """Not for all at once: call it for each of ``parts``."""
-        raise NotImplementedError
-
-    def recover(self, consumer: str, idle_ms: int, count: int) -> Read:
-        """Not for all at once: call it for each of ``parts``."""
-        raise NotImplementedError
-
     def done(self, ids: Sequence[str]) -> None:
-        """See ``Inbox``. All that can be removed are, before a fault is raised."""
+        """See ``EventInbox``. All that can be removed are, before a fault is raised."""
         divided: dict[int, list[str]] = {}
         for entry in ids:
             divided.setdefault(_partition(entry), []).append(entry)
         self._scatter.some(list(divided), lambda part, partition: part.done(divided[partition]))
 
-    def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:  # noqa: ARG002 -- as in ``Inbox``
+    def finishing(self, ids: Sequence[str]) -> list[tuple[str, ...]]:  # noqa: ARG002 -- as in ``EventInbox``
         """Nothing: a transaction of other keys cannot hold the commands."""
         return []
 
     def finish(self, ids: Sequence[str]) -> None:
-        """See ``Inbox``."""
+        """See ``EventInbox``."""
         self.done(ids)
 
     def unmark(self, events: Sequence[tuple[str, ObjectEvent]]) -> None:
-        """See ``Inbox``."""
+        """See ``EventInbox``."""
         divided: dict[int, Read] = {}
         for entry, event in events:
             if event.force:

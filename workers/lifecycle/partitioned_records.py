@@ -12,7 +12,7 @@ from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
 from workers.lifecycle.record import Record, State
 from workers.lifecycle.record_reader import PAGE, Pending, Records, ranges
 from workers.lifecycle.record_times import RecordPlace, RecordTimes, merged
-from workers.lifecycle.stored_heads import Heads, StoredHeads
+from workers.lifecycle.stored_heads import Heads
 from workers.lifecycle.tag_hints import TagHints
 from workers.redis.connection import Client
 from workers.redis.partitions import Partitions
@@ -106,20 +106,12 @@ class PartitionedDamagedRecords(DamagedRecords):
         return sorted(oid for part in self._parts.each(lambda part: part.damaged.list()) for oid in part)
 
 
-class PartitionedHeads(StoredHeads):
-    """See ``StoredHeads``."""
+class PartitionedHeads:
+    """See ``HeadReader``."""
 
     def __init__(self, parts: Scatter[Records]) -> None:
         self._parts = parts
 
     def of(self, oids: Sequence[str]) -> Heads:
-        """See ``StoredHeads``."""
+        """See ``HeadReader``."""
         return self._parts.gather(oids, lambda part, places: part.heads.of([oids[place] for place in places]))
-
-    def ask(self, pipe: object, oids: Sequence[str]) -> None:
-        """Not for several partitions: no pipeline reaches all of them."""
-        raise NotImplementedError
-
-    def answered(self, oids: Sequence[str], answers: Sequence[bytes]) -> Heads:
-        """As ``ask``."""
-        raise NotImplementedError

@@ -12,7 +12,7 @@ from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.record import STATES, Record, State
 from workers.lifecycle.record_times import RecordPlace, RecordTimes
 from workers.lifecycle.removed import NOTHING, Removed, read_removed, removal
-from workers.lifecycle.stored_heads import StoredHeads
+from workers.lifecycle.stored_heads import HeadReader, StoredHeads
 from workers.lifecycle.stored_record import PLACES, readable, state_range
 from workers.lifecycle.tag_entries import forms
 from workers.lifecycle.tag_hints import TagHints
@@ -62,7 +62,8 @@ class Records:
         self._keys = keys
         self.damaged = DamagedRecords(client, keys)
         self.numbers = ObjectNumbers(client, keys)
-        self.heads = StoredHeads(client, keys)
+        self._heads = StoredHeads(client, keys)
+        self.heads: HeadReader = self._heads
         self.tag_index = TagIndex(client, keys, self.damaged, self.numbers)
         self.tag_hints = TagHints(self.tag_index)
         self.record_times = RecordTimes(client, keys)
@@ -117,9 +118,9 @@ class Records:
             pipe = self._redis.pipeline(transaction=False)
             for oid in oids:
                 pipe.hget(self._keys.entry(oid), "etag")
-            self.heads.ask(pipe, oids)
+            self._heads.ask(pipe, oids)
             answers = pipe.execute()
-        heads = self.heads.answered(oids, answers[len(oids) :])
+        heads = self._heads.answered(oids, answers[len(oids) :])
         return [
             ("" if head is None else head.etag, text(etag or b""))
             for head, etag in zip(heads, answers[: len(oids)], strict=True)

@@ -14,20 +14,12 @@ from contextlib import suppress
 from itertools import islice
 from typing import Literal
 
-import msgspec
-
 from workers.lifecycle.record_reader import Records
 from workers.stores.store import ObjectError, ObjectStore
 
 FORMS: tuple[Literal["NFC", "NFD"], ...] = ("NFC", "NFD")
 MOST = 10_000  # keys compared with one that was not found
 SHOWN = 3
-
-
-class _Named(msgspec.Struct):
-    bucket: str = ""
-    key: str = ""
-    file_name: str = ""
 
 
 class Spellings:

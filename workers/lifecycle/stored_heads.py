@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from workers.lifecycle.record import DamagedRecord
 from workers.lifecycle.stored_record import HEAD_BYTES, Head, Incomplete, head_of
@@ -11,6 +11,13 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 Heads = list[Head | None]
+
+
+class HeadReader(Protocol):
+    """Reads heads, wherever they are. Raises ``StoreUnavailable``."""
+
+    def of(self, oids: Sequence[str]) -> Heads:
+        """The head of each object's record, ``None`` if there is none."""
 
 
 class StoredHeads:

@@ -12,15 +12,15 @@ from typing import Any
 import msgspec
 
 from vectordb.decoders import from_msgpack
-from workers.notifying.delivery import Delivery
+from workers.notifying.delivery import Delivery, subject_of
 from workers.notifying.receivers import Receivers
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
-from workers.redis.streams import entry_order
-from workers.settings.webhook_kinds import DEFAULT_RECEIVER
+from workers.redis.streams import added_at, entry_order
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER, NAME
 
-_ID = re.compile(r"(?:(?P<receiver>[a-z0-9][a-z0-9_-]{0,39}):)?(?P<entry>[0-9]{1,19}-[0-9]{1,19})")
+_ID = re.compile(rf"(?:{NAME}:)?(?P<entry>[0-9]{{1,19}}-[0-9]{{1,19}})")
 """One digit less than the largest id in Redis. Those of the receiver of the variables have no name."""
 
 
@@ -51,7 +51,7 @@ class DeadLetter(msgspec.Struct, frozen=True):
     @property
     def subject(self) -> str:
         """What it is about, for people."""
-        return f"batch {self.batch}" if self.batch else f"{self.bucket}/{self.key}"
+        return subject_of(self.batch, self.bucket, self.key)
 
 
 class DeadLetters:
@@ -128,8 +128,7 @@ def _delivery(fields: Any) -> Delivery:
 
 
 def _letter(receiver: str, entry: str, d: Delivery) -> DeadLetter:
-    died = int(entry.partition("-")[0]) / 1000
     name = entry if receiver == DEFAULT_RECEIVER else f"{receiver}:{entry}"
     return DeadLetter(
-        name, d.id, d.type, d.bucket, d.key, d.since, died, d.attempts, d.reason, receiver, d.batch
+        name, d.id, d.type, d.bucket, d.key, d.since, added_at(entry), d.attempts, d.reason, receiver, d.batch
     )  # fmt: skip

@@ -12,6 +12,7 @@ from workers.lifecycle.record_view import public_json
 from workers.lifecycle.removed import read_removed, removal
 from workers.lifecycle.times import rfc3339
 from workers.redis.connection import text
+from workers.redis.streams import added_at
 from workers.settings.webhook_kinds import BATCH, REMOVED
 
 
@@ -35,7 +36,12 @@ class Delivery(msgspec.Struct, frozen=True):
     @property
     def subject(self) -> str:
         """What it is about, for people."""
-        return f"batch {self.batch}" if self.batch else f"{self.bucket}/{self.key}"
+        return subject_of(self.batch, self.bucket, self.key)
+
+
+def subject_of(batch: str, bucket: str, key: str) -> str:
+    """A finished batch, or else an object, in words."""
+    return f"batch {batch}" if batch else f"{bucket}/{key}"
 
 
 class _Event(msgspec.Struct):
@@ -67,7 +73,7 @@ def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
     """
     read = record_in_feed(oid, body)
     kind = f"object.{read.state}"
-    at = _time(entry)
+    at = added_at(entry)
     # of what is stored: another version of wildtag may write the same record in other words
     digested = _body(kind, at, body) if body.startswith(b"{") else body
     return Delivery(_id(entry, digested), kind, read.bucket, read.key, _body(kind, at, public_json(read)), now)
@@ -76,7 +82,7 @@ def delivery_of(entry: str, oid: str, body: bytes, now: float) -> Delivery:
 def removal_delivery(entry: str, oid: str, about: bytes, now: float) -> Delivery:
     """The delivery of a feed entry about an object that was removed."""
     told = removal(oid, read_removed(about))
-    body = _body(REMOVED, _time(entry), msgspec.json.encode(told))
+    body = _body(REMOVED, added_at(entry), msgspec.json.encode(told))
     return Delivery(
         _id(entry, oid.encode("utf-8", "surrogateescape") + about), REMOVED, str(told["bucket"]), str(told["key"]),
         body, now,
@@ -85,7 +91,7 @@ def removal_delivery(entry: str, oid: str, about: bytes, now: float) -> Delivery
 
 def batch_delivery(entry: str, batch: str, data: bytes, now: float) -> Delivery:
     """The delivery of a finished batch, whose id no other has, in any wildtag."""
-    return Delivery(f"msg_batch_{batch}", BATCH, "", "", _body(BATCH, _time(entry), data), now, batch=batch)
+    return Delivery(f"msg_batch_{batch}", BATCH, "", "", _body(BATCH, added_at(entry), data), now, batch=batch)
 
 
 def trial(entry: str, now: float) -> Delivery:
@@ -95,11 +101,6 @@ def trial(entry: str, now: float) -> Delivery:
 
 def _id(entry: str, digested: bytes) -> str:
     return f"msg_{entry.replace('-', '_')}_{hashlib.sha256(digested).hexdigest()[:16]}"
-
-
-def _time(entry: str) -> float:
-    """Unix seconds."""
-    return int(entry.partition("-")[0]) / 1000
 
 
 def _body(kind: str, at: float, data: bytes) -> bytes:

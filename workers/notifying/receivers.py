@@ -20,11 +20,10 @@ from workers.notifying.source import group_of
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.redis.streams import entry_order
-from workers.settings.webhook_kinds import DEFAULT_RECEIVER, RESULTS
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER, NAME, RESULTS
 
 SERVED_S = 15.0  # after its last report a notifier counts as stopped; it reports every two seconds
 PARTS = ("waiting", "due", "dead", "counts")
-NAME = "^[a-z0-9][a-z0-9_-]{0,39}$"
 
 
 class Served(msgspec.Struct, frozen=True):

@@ -69,9 +69,8 @@ def lengths_of(wiring: Wiring) -> Sequence[tuple[str, int]]:
             ("inbox: to tag again", wiring.low_priority_inbox.length()),
         ]
         if wiring.partitioned:
-            for number, keys in enumerate(wiring.partitions.all):
-                client: Any = wiring.partition_clients[number]
-                found.append((f"inbox: events, partition {number}", int(client.xlen(keys.inbox))))
+            for number, part in enumerate(wiring.inbox.parts):
+                found.append((f"inbox: events, partition {number}", part.length()))
         found.append(("waiting for segmentation", counts["segments"]))
         found += [(name, depth.ready) for name, depth in depths.queues.items()]
         if depths.unacknowledged is not None:

@@ -95,6 +95,11 @@ class Health:
         with translated():
             return {text(name): float(at) for name, at in self._redis.hgetall(self._key).items()}
 
+    def ages(self) -> dict[str, float]:
+        """Seconds since the last progress of each name. Clocks differ a little: none is below zero."""
+        beats, now = self.beats(), self._clock()
+        return {name: max(0.0, now - at) for name, at in beats.items()}
+
     def _field(self, name: str) -> bytes:
         return raw(f"{name} {self._process}")
 

@@ -184,12 +184,13 @@ from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
 from workers.redis.notify_keys import NotifyKeys
+from workers.redis.process_keys import ProcessKeys
 from workers.redis.record_keys import RecordKeys
 from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, NotifyKeys, RecordKeys, RecoveryKeys):
+class Keys(ImageKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -203,6 +204,17 @@ class Keys(ImageKeys, NotifyKeys, RecordKeys, RecoveryKeys):
     @property
     def low_priority_inbox(self) -> str:
         return f"{self.prefix}inbox:low-priority"
+
+    @property
+    def low_priority_once(self) -> str:
+        return f"{self.prefix}inbox:low-priority:once"
+
+    @property
+    def retag_marks(self) -> str:
+        return f"{self.prefix}retag-marks"
+
+    def forgotten(self, oid: str) -> str:
+        return f"{self.prefix}forgotten:{oid}"
 
     @property
     def segmentation_queue(self) -> str:
@@ -239,10 +251,6 @@ class Keys(ImageKeys, NotifyKeys, RecordKeys, RecoveryKeys):
         return f"{self.prefix}events:recent"
 
     @property
-    def sources(self) -> str:
-        return f"{self.prefix}sources"
-
-    @property
     def event_probes(self) -> str:
         return f"{self.prefix}events:probes"
 
@@ -253,22 +261,6 @@ class Keys(ImageKeys, NotifyKeys, RecordKeys, RecoveryKeys):
     @property
     def feed(self) -> str:
         return f"{self.prefix}feed"
-
-    @property
-    def heartbeats(self) -> str:
-        return f"{self.prefix}heartbeats"
-
-    @property
-    def models(self) -> str:
-        return f"{self.prefix}models"
-
-    @property
-    def words_ahead(self) -> str:
-        return f"{self.prefix}words"
-
-    @property
-    def outages(self) -> str:
-        return f"{self.prefix}outages"
 
     @property
     def probe(self) -> str:

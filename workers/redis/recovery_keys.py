@@ -43,21 +43,6 @@ class RecoveryKeys:
         return f"{self.prefix}feed:positions"
 
     @property
-    def low_priority_once(self) -> str:
-        return f"{self.prefix}inbox:low-priority:once"
-
-    @property
-    def processes(self) -> str:
-        return f"{self.prefix}processes"
-
-    @property
-    def retag_marks(self) -> str:
-        return f"{self.prefix}retag-marks"
-
-    def forgotten(self, oid: str) -> str:
-        return f"{self.prefix}forgotten:{oid}"
-
-    @property
     def holds(self) -> str:
         return f"{self.prefix}holds"
 

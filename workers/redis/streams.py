@@ -169,6 +169,11 @@ def skip_lost(client: Any, key: str, group: str) -> int:
         return int(client.register_script(_skip_lost())(keys=[key], args=[group]))
 
 
+def added_at(entry: str) -> float:
+    """When an entry was added, in Unix seconds by the clock of its server. ``entry``: its id."""
+    return int(entry.partition("-")[0]) / 1000
+
+
 def entry_order(entry: Any) -> tuple[int, ...]:
     """The sort key of an entry's id: milliseconds and sequence number."""
     return tuple(map(int, text(entry).split("-")))

@@ -14,6 +14,8 @@ KINDS = (*RESULTS, REMOVED, BATCH)
 
 DEFAULT_RECEIVER = "default"
 """The receiver that variables configure."""
+NAME = "[a-z0-9][a-z0-9_-]{0,39}"
+"""The pattern of the names of receivers."""
 
 
 def kinds_of(events: Iterable[str]) -> frozenset[str]:

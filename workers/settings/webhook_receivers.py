@@ -24,11 +24,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloa
 
 from vectordb.errors import Permanent
 from workers.settings.settings import Settings
-from workers.settings.webhook_kinds import DEFAULT_RECEIVER, kinds_of, receiver_url
+from workers.settings.webhook_kinds import DEFAULT_RECEIVER, NAME, kinds_of, receiver_url
 from workers.settings.webhook_secrets import secrets_of
 
 MOST = 100  # receivers; each has a thread and connections
-_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
 NONE = (
     "there is no receiver: set WILDTAG_NOTIFY_URL and WILDTAG_NOTIFY_SECRET, or name a file of receivers in"
     " WILDTAG_NOTIFY_FILE"
@@ -151,7 +150,7 @@ def _tables(path: Path) -> Mapping[str, Any]:
 
 
 def _receiver(name: str, table: object, folder: Path, settings: Settings) -> Receiver:
-    if not _NAME.fullmatch(name):
+    if not re.fullmatch(NAME, name):
         raise ValueError("a name has 1 to 40 of the characters a-z, 0-9, _ and -, and begins with a letter or number")
     if not isinstance(table, dict):
         raise ValueError(f'not a table: write [{name}] and below it url = "https://…"')  # noqa: TRY004 -- as others

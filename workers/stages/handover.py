@@ -11,7 +11,7 @@ from tasks.message_parts import Fault, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Scored, Submitted
 from workers.broker.publisher import Publisher
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
@@ -34,7 +34,7 @@ class Handover:
         self,
         ledger: Ledger,
         publisher: Publisher,
-        inbox: Inbox,
+        inbox: EventInbox,
         late: Callable[[ObjectRef], None],
         deadline_s: float,
         clock: Callable[[], float],

@@ -15,7 +15,7 @@ from tasks.segmentation.run import SegmentationMethod, segment
 from vectordb.index import IndexMissing
 from workers.captions.versions import CaptionsDropped
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
@@ -47,7 +47,7 @@ class Segmenter:
         artifacts: Artifacts,
         records: Records,
         segmentation_requests: SegmentationRequests,
-        inbox: Inbox,
+        inbox: EventInbox,
         max_pixels: int,
         *,
         video: bool = False,

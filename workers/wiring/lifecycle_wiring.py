@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
@@ -14,7 +15,7 @@ from workers.dispatch.partitioned_interrupted import PartitionedInterrupted
 from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
-from workers.lifecycle.inbox import Inbox, LowPriorityInbox
+from workers.lifecycle.inbox import EventInbox, Inbox, LowPriorityInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
@@ -48,6 +49,7 @@ class LifecycleWiring:
         """``clock``: Unix seconds; that of Redis when not given, since hosts' clocks may be wrong."""
         self.settings = settings
         self.clock = clock or clock_of(settings.redis_url, settings.key_prefix)
+        self.file_clock = clock or time.time  # files have the time of this host, or that of its file server
 
     @cached_property
     def host(self) -> str:
@@ -172,7 +174,7 @@ class LifecycleWiring:
         return RecordVersions(self.redis, self.keys, space_id)
 
     @cached_property
-    def inbox(self) -> Inbox:
+    def inbox(self) -> EventInbox:
         alone = Inbox(self.redis, self.keys.inbox, RetagMarks(self.redis, self.keys))
         if not self.partitioned:
             return alone
@@ -190,7 +192,7 @@ class LifecycleWiring:
         )
 
     @cached_property
-    def low_priority_inbox(self) -> Inbox:
+    def low_priority_inbox(self) -> EventInbox:
         """Objects to tag again when no new ones wait."""
         if not self.partitioned:
             return LowPriorityInbox(self.redis, self.keys)

@@ -35,9 +35,7 @@ def worker_liveness(
 
 def ages_at(settings: Settings, redis_url: str) -> Mapping[str, float]:
     """Seconds since the last heartbeats in this Redis, by name. Raises ``StoreUnavailable``."""
-    health = health_at(settings, redis_url)
-    beats, now = health.beats(), health.now()
-    return {name: max(0.0, now - at) for name, at in beats.items()}
+    return health_at(settings, redis_url).ages()
 
 
 def offsets_at(settings: Settings, redis_url: str) -> list[tuple[str, float]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
@@ -103,8 +102,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         processes, group, at_once = decoded_ahead(w.image_encoder, cores())
         decode = w.decoders if processes == DECODERS else decoders(s, processes)
         overlap = Ahead(ThreadPoolExecutor(processes, "decode"), ThreadPoolExecutor(at_once, "embed"), group, at_once)
-        # files have the time of this host, or that of its file server
-        triage = Triage(w.store, s.grace_s, w.clock if s.s3_endpoint else time.time, video=s.video)
+        triage = Triage(w.store, s.grace_s, w.clock if s.s3_endpoint else w.file_clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
             decoding_s=DECODING * s.task_time_limit_s, overlap=overlap, release=messages.release,

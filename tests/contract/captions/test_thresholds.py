@@ -29,7 +29,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def imported(home: Path, kind: str) -> Path:
     save_model(home / "model", kind)
-    (home / "captions.txt").write_text("".join(f"a photo of a red cup, {number}\n" for number in range(300)))
+    (home / "captions.txt").write_text("".join(f"a photo of {number} red cups\n" for number in range(300)))
     told = run(home, "captions", "import", str(home / "captions.txt"), "--name", "mine", "--use")
     assert "unknown_similarity" in told
     return home

@@ -150,7 +150,7 @@ def test_the_feed_goes_on_where_it_broke(gateway: MadeUpGateway, client: Client)
         text = "".join(f": ping\n\nid: {i}\nevent: {name}\ndata: {json.dumps(data)}\n\n" for i, name, data in events)
         return Answer(200, text.encode(), {"Content-Type": "text/event-stream"})
 
-    gone = {"bucket": "inbox", "key": "b", "state": "removed"}
+    gone = {"bucket": "inbox", "key": "b", "state": "removed", "client_id": "7", "metadata": {"title": "Paris"}}
     away = problem(503, "unavailable", Retry_After="0")
     first, second = stream(("1-0", "done", record("a", "cat"))), stream(("2-0", "removed", gone), ("3-0", "gap", {}))
     gateway.prepare("/v1/feed", first, away, second)
@@ -159,4 +159,5 @@ def test_the_feed_goes_on_where_it_broke(gateway: MadeUpGateway, client: Client)
                                                               ("3-0", "gap", "")]  # fmt: skip
     assert news[0].record is not None
     assert news[0].record.tags[0].label == "cat"
+    assert (news[1].client_id, news[1].metadata) == ("7", {"title": "Paris"})
     assert [asked.headers.get("last-event-id") for asked in gateway.asked] == [None, "1-0", "1-0"]

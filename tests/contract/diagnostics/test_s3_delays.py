@@ -21,7 +21,7 @@ from workers.events.notification import Notification
 from workers.events.sink import PROBE, EventSink, received_events
 from workers.events.sources import EventProbes, Sources, State
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox, Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
@@ -58,7 +58,7 @@ def sources(client: Client, keys: Keys) -> Sources:
 
 
 @contextmanager
-def tagging(client: Client, keys: Keys, inbox: Inbox) -> Iterator[None]:
+def tagging(client: Client, keys: Keys, inbox: EventInbox) -> Iterator[None]:
     """Stands for dispatcher and stages: whatever the inbox holds has its record at once."""
     ledger, over = Ledger(client, keys, 100), threading.Event()
 

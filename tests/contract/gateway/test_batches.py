@@ -8,7 +8,7 @@ import pytest
 
 from tests.contract.gateway.running import Json, Running, problem, running, wired
 from tests.eventually import eventually
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 from workers.redis.connection import Client
 
 PARTITIONS = (1, 3)
@@ -29,7 +29,7 @@ def stands(gateway: Running, batch: Json, **params: object) -> Json:
     return body
 
 
-def dispatch(gateway: Running, inbox: Inbox, *, count: int = 10_000) -> list[str]:
+def dispatch(gateway: Running, inbox: EventInbox, *, count: int = 10_000) -> list[str]:
     """Play the dispatcher: read the events and accept existing objects. Returns their keys."""
     inbox.prepare()
     read = inbox.read("test", count, None)

@@ -6,12 +6,12 @@ import pytest
 
 from tests.contract.gateway.running import Running, problem
 from workers.dispatch.retag import retag
-from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.inbox import EventInbox
 
 OBJECT = "/v1/objects/inbox/a.png"
 
 
-def handled(inbox: Inbox) -> None:
+def handled(inbox: EventInbox) -> None:
     """Read all events and finish with them, as a dispatcher does."""
     inbox.prepare()
     events = inbox.read("test", 100, None)

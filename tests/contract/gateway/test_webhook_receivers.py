@@ -66,6 +66,8 @@ def test_dead_letters_of_one_receiver(gateway: Running) -> None:
         "/v1/webhooks/dead", headers=headers, params={"limit": 1, "cursor": pages["cursor"]}
     ).json()
     assert pages["deliveries"] + rest["deliveries"] == everything["deliveries"]
+    other = {"limit": 1, "cursor": pages["cursor"], "receiver": "crm"}
+    assert gateway.http.get("/v1/webhooks/dead", headers=headers, params=other).status_code == 400
     assert gateway.http.post(f"/v1/webhooks/dead/{one['id']}:replay", headers=headers).status_code == 202
     assert gateway.http.post(f"/v1/webhooks/dead/{one['id']}:replay", headers=headers).status_code == 404
     assert Outbox(gateway.wiring.redis, gateway.wiring.keys, "crm").waiting() == 1

@@ -18,7 +18,7 @@ from workers.lifecycle.record import Record
 
 def comparable(record: Record) -> Record:
     """All of a record but the times."""
-    return msgspec.structs.replace(record, timings_ms={}, finished_at=0.0)
+    return msgspec.structs.replace(record, timings_ms={}, finished_at=0.0, entered_ms=msgspec.UNSET)
 
 
 def tagged_again(world: ImagesWorld, keys: list[str]) -> int:

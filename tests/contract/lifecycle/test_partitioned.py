@@ -78,6 +78,7 @@ def test_readers_say_the_same(stores: Stores, happens: list[tuple[int, Any, list
     clients = (stores.client,) * stores.partitions.count
     spread = PartitionedVersions(stores.partitions, stores.client, clients, "space")
     assert list(versions.pages(size)) == list(spread.pages(size))
+    assert versions.page(None, size) == spread.page(None, size)
     assert versions.of(every) == spread.of(every)
     assert (versions.count(), versions.busy()) == (spread.count(), spread.busy())
 

@@ -76,3 +76,15 @@ def test_times_in_messages_are_those_of_redis(ahead: float) -> None:
     assert made.expires is not None
     assert made.eta.timestamp() == pytest.approx(time.time() + 2, abs=1)
     assert made.expires.timestamp() == pytest.approx(time.time() + 60, abs=1)
+
+
+def test_no_progress_is_in_the_future(client: Client) -> None:
+    """Clocks differ a little between two readings."""
+    now = [1000.4]
+    health = Health(client, KEYS, lambda: now[0])
+    health.beat("watcher")
+    now[0] = 1000.0
+    health.beat("dispatcher")
+    assert health.ages() == {"watcher": 0.0, "dispatcher": 0.0}
+    now[0] = 1002.0
+    assert health.ages()["dispatcher"] == 2.0

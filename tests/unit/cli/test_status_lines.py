@@ -31,8 +31,8 @@ def test_it_says_what_waits(found: Depths | None, line: str) -> None:
     assert queue_line(found) == line
 
 
-def test_no_progress_is_in_the_future() -> None:
-    assert progress_line({"dispatcher": 1.4, "watcher": -0.1}) == "dispatcher 1 s ago, watcher 0 s ago"
+def test_progress_is_told_in_whole_seconds() -> None:
+    assert progress_line({"dispatcher": 1.4, "watcher": 0.04}) == "dispatcher 1 s ago, watcher 0 s ago"
 
 
 def test_a_model_of_a_worker_of_several_stages_is_listed_once() -> None:

@@ -38,6 +38,14 @@ def test_what_the_stack_was_given_holds_unless_this_shell_says_otherwise(tmp_pat
     assert up.home == tmp_path
 
 
+def test_commands_that_need_no_stack_take_over_its_encoder(tmp_path: Path) -> None:
+    stack(tmp_path, Settings(home=tmp_path, encoder="openai/clip-vit-base-patch16"))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("WILDTAG_")}
+    done = wildtag("models", "--json", env=environment | {"WILDTAG_HOME": str(tmp_path)}, timeout=60)
+    listed = json.loads(done.stdout)["models"]
+    assert [one["name"] for one in listed if one["chosen"]] == ["openai/clip-vit-base-patch16"]
+
+
 def test_no_secret_is_published_and_settings_of_another_release_are_ignored(tmp_path: Path) -> None:
     given = Settings(home=tmp_path, admin_key="k" * 40, qdrant_api_key="secret", webhook_token="t" * 40)
     assert not {"admin_key", "qdrant_api_key", "webhook_token"} & published(given).keys()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.gateway.free_space import LEAST_BYTES, LEAST_INODES, FreeSpace
+from workers.gateway.free_space import LEAST_BYTES, LEAST_INODES, FreeSpace, least_free
 
 PLACE = Path("/place")
 TB = 10**12
@@ -87,3 +87,9 @@ def test_it_looks_at_most_once_a_second_and_a_missing_folder_is_left_to_others(d
     reason: Callable[[], str | None] = FreeSpace({"uploads": PLACE}, ask=ask, clock=lambda: disk.now).reason
     assert [reason(), reason()] == [None, None]
     assert len(asked) == 1
+
+
+def test_a_small_file_system_keeps_a_share_free() -> None:
+    """As that of a container, whose folder for temporary files may have 64 MB in all."""
+    assert least_free(64 * 2**20) < 2 * 2**20
+    assert least_free(10**12) == LEAST_BYTES

@@ -16,7 +16,7 @@ from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.partitioned_inbox import InboxPart, PartitionedInbox
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_progress import PartitionedProgress
-from workers.lifecycle.partitioned_records import PartitionedDamagedRecords, PartitionedHeads, PartitionedRecords
+from workers.lifecycle.partitioned_records import PartitionedDamagedRecords, PartitionedRecords
 from workers.lifecycle.partitioned_statements import PartitionedStatements
 from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
 from workers.lifecycle.partitioned_versions import PartitionedVersions
@@ -24,7 +24,6 @@ from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.record_versions import RecordVersions
 from workers.lifecycle.statements import Statements
-from workers.lifecycle.stored_heads import StoredHeads
 from workers.lifecycle.tag_index import TagIndex
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.partitioned_artifacts import PartitionedArtifacts
@@ -41,7 +40,6 @@ ADAPTERS: list[tuple[type, type]] = [
     (Ledger, PartitionedLedger),
     (Records, PartitionedRecords),
     (DamagedRecords, PartitionedDamagedRecords),
-    (StoredHeads, PartitionedHeads),
     (TagIndex, PartitionedTagIndex),
     (Statements, PartitionedStatements),
     (RecordVersions, PartitionedVersions),
@@ -72,5 +70,4 @@ def test_no_method_that_uses_redis_is_inherited(one: type, all_: type) -> None:
 PRIVATE = {
     "Ledger": {"_claim", "_removed", "_script"},
     "BatchObjects": {"_told_until"},
-    "StoredHeads": {"_head"},
 }

@@ -15,6 +15,7 @@ from tests.unit.stages.made_up import SPACE, MadeUpText, extracted, random_units
 from workers.cli.show import line
 from workers.client import answers
 from workers.lifecycle.outcomes import done
+from workers.lifecycle.record_view import public_json
 
 MODEL = ConfidenceModel(
     space_id=SPACE.id, features=FEATURES, centres=(0.0,) * 5, scales=(1.0,) * 5, weights=(1.0,) * 5, intercept=-1.0,
@@ -84,7 +85,7 @@ def test_a_part_of_a_batch_keeps_its_reasons() -> None:
 
 def test_a_client_reads_the_reasons_of_a_newer_gateway() -> None:
     (record,) = done(msgspec.structs.replace(scored(batch()), tags=((),), unknown=(Unknown("too-dark"),)), 0.0, {})
-    body = msgspec.to_builtins(record)
+    body = msgspec.json.decode(public_json(record))
     body["unknown_because"]["more"] = 1
     found = msgspec.convert(body, answers.Record)
     assert found.unknown_because is not None

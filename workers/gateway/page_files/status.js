@@ -47,7 +47,7 @@ function banner() {
 
 function described({ name, reason, since, waiting }) {
   if (!SERVICES[name]) return ended(`${name}: ${reason}`);
-  const at = new Date(since * 1000).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  const at = new Date(since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const what = `${SERVICES[name]} has been unavailable since ${at}.`;
   return waiting ? `${what} ${plural(waiting, "image is", "images are")} waiting for it. No data is lost.` : what;
 }

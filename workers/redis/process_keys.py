@@ -1,0 +1,39 @@
+"""The names of the keys in which processes say how they are.
+
+They are part of the layout in ``workers.redis.keys``, which documents them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ProcessKeys:
+    """The names under one prefix."""
+
+    prefix: str
+
+    @property
+    def heartbeats(self) -> str:
+        return f"{self.prefix}heartbeats"
+
+    @property
+    def processes(self) -> str:
+        return f"{self.prefix}processes"
+
+    @property
+    def models(self) -> str:
+        return f"{self.prefix}models"
+
+    @property
+    def words_ahead(self) -> str:
+        return f"{self.prefix}words"
+
+    @property
+    def outages(self) -> str:
+        return f"{self.prefix}outages"
+
+    @property
+    def sources(self) -> str:
+        return f"{self.prefix}sources"

@@ -62,13 +62,13 @@ def test_lines_that_begin_with_numbers_are_refused(tmp_path: Path, start: str) -
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 def test_lists_of_names_and_captions_are_rows(tmp_path: Path, name: str) -> None:
     """Not several captions each; a null moves no value to another place."""
-    rows = [[f"{i}.jpg", text] for i, text in enumerate(TEXTS)]
+    rows: list[list[str | None]] = [[f"{i}.jpg", text] for i, text in enumerate(TEXTS)]
     data = json.dumps(rows) if name == "a.json" else "\n".join(map(json.dumps, rows))
     assert read(written(tmp_path / name, data)) == TEXTS
     rows = [[f"{i}.jpg", text if i != 2 else None, f"http://x/{i}"] for i, text in enumerate(TEXTS)]
     data = json.dumps(rows) if name == "a.json" else "\n".join(map(json.dumps, rows))
     assert read(written(tmp_path / name, data)) == [text if i != 2 else "" for i, text in enumerate(TEXTS)]
-    rows = [[f"{i}.jpg", text][: 2 - i % 2] for i, text in enumerate(TEXTS)]
+    rows = [[f"{i}.jpg", text, None][: 2 - i % 2] for i, text in enumerate(TEXTS)]
     data = json.dumps(rows) if name == "a.json" else "\n".join(map(json.dumps, rows))
     assert not broken(written(tmp_path / name, data))[0]
 

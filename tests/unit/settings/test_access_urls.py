@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -101,7 +102,7 @@ def test_settings_that_are_accepted_keep_the_password() -> None:
 def test_parameters_that_a_client_of_redis_does_not_take_are_refused(name: str, value: str) -> None:
     """Before a client raises an error of its own; no part of the URL is shown."""
     with pytest.raises(ValidationError) as caught:
-        Settings(**{name.lower(): value})
+        Settings(**dict[str, Any]({name.lower(): value}))
     (error,) = caught.value.errors()
     assert "secret" not in error["msg"]
 
@@ -115,6 +116,6 @@ def test_parameters_that_a_client_of_redis_does_not_take_are_refused(name: str, 
         {"redis_url": "redis://h", "broker_url": "redis+socket:///x.sock?virtual_host=3"},
     ],
 )
-def test_parameters_that_both_clients_take_are_accepted(given: dict[str, str]) -> None:
+def test_parameters_that_both_clients_take_are_accepted(given: dict[str, Any]) -> None:
     """Celery's takes fewer than Redis's."""
     assert Settings(**given).redis_url == given["redis_url"]

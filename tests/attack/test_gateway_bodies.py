@@ -163,6 +163,18 @@ def test_the_rest_of_a_refused_body_is_waited_for_some_time(impatient: Running) 
             answer += connection.recv(65_536)
 
 
+def test_a_refusal_reaches_who_keeps_no_connection_and_is_still_sending(impatient: Running) -> None:
+    """As nginx does, which answers 502 by itself if the connection is closed before it has sent the body."""
+    head = b"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nContent-Length: 3000000\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", impatient.port), timeout=20) as connection:
+        connection.sendall(head + b" " * 1_000_000)
+        answer = connection.recv(65_536)
+        assert (status_of(answer), b"\r\nconnection: close\r\n" in answer) == (413, True)
+        connection.sendall(b" " * 2_000_000)
+        while connection.recv(65_536):  # it is closed, not reset
+            pass
+
+
 def test_a_json_body_in_drops_is_given_up(impatient: Running) -> None:
     """Each byte comes in time; all of them together do not."""
     head = b"POST /v1/uploads HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99\r\n\r\n"

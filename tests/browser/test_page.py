@@ -102,7 +102,7 @@ def test_thirty_images_at_once_all_get_their_tags(visit: Visit) -> None:
             b"no image at all, whatever its name says",
             "This file is not an image in a supported format.",
         ),
-        ("empty.png", b"", "The request has no image."),
+        ("empty.png", b"", "The file is empty: the request has no image."),
         ("huge.png", one_pixel() + bytes(3 * LARGEST), "This file is too large"),
     ],
 )

@@ -171,6 +171,9 @@ class _Table:
         at, written = self._chosen(good, width, header)
         if self._plain or self._dialect.delimiter not in {None, ","}:
             self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
+        if header and self._column is None:
+            taken = ", ".join(repr(header[place].strip()) for place in at if place < len(header))
+            self._notes.append(f"{name_of(self._path)}: captions are in the column {taken}")
         every = chain(sample, _none(fault) if fault else rows)
         for number, row in every:
             if isinstance(row, Skipped):

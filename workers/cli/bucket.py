@@ -37,7 +37,9 @@ def reconcile(
     rate: Annotated[
         float | None, typer.Option(min=0.1, help="Maximum objects per second; default: WILDTAG_RECONCILE_RATE.")
     ] = None,
-    resume: Annotated[bool, typer.Option(" /--no-resume", help="Do not go on where a pass was interrupted.")] = True,
+    resume: Annotated[
+        bool, typer.Option(" /--no-resume", help="Do not go on where a pass was interrupted.", show_default=False)
+    ] = True,
     confirm_removals: Annotated[
         bool,
         typer.Option(

@@ -65,6 +65,9 @@ def counts(json: Json = False) -> None:
     if json:
         console.out(msgspec.json.encode(found).decode(), highlight=False)
         return
+    if not found:
+        messages.print("No notification has come yet. What happens in a folder is not counted.")
+        return
     view = Table(show_header=False, pad_edge=False, box=None)
     for name, count in found.items():
         view.add_row(clean(name.replace(":", " ")), f"{count:,}")

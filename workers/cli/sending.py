@@ -9,7 +9,7 @@ from pathlib import Path
 from queue import Empty, SimpleQueue
 
 from vectordb.errors import WildtagError
-from workers.client import ApiError, Away, Image, StrangeAnswer
+from workers.client import ApiError, Away, Image, NotFinished, StrangeAnswer
 from workers.lifecycle.record import Error
 from workers.lifecycle.skipping import NOT_AN_IMAGE, reason_to_skip
 
@@ -23,6 +23,7 @@ class Sent:
     """The outcome of one file. ``image`` with an ``error``: it is stored, but was not finished.
 
     ``hopeless``: uploading the other files would fail in the same way. ``skipped``: it was not meant to be an image.
+    ``late``: it was uploaded, and will be tagged after the time that was waited.
     """
 
     path: Path
@@ -30,6 +31,7 @@ class Sent:
     error: Error | None = None
     hopeless: bool = False
     skipped: bool = False
+    late: bool = False
 
     @property
     def fine(self) -> bool:
@@ -101,6 +103,8 @@ def _failed(path: Path, image: Image | None, exc: Exception, *, video: bool) -> 
         case ApiError():
             hopeless = exc.status in {401, 403} or not (exc.of_gateway or exc.status in OF_ONE_FILE)
             return Sent(path, image, Error(exc.type, exc.detail), hopeless=hopeless)
+        case NotFinished():
+            return Sent(path, image, Error("not-finished", str(exc)), late=True)
         case WildtagError():
             hopeless = isinstance(exc, Away | StrangeAnswer)
             return Sent(path, image, Error(getattr(exc, "code", "refused"), str(exc)), hopeless=hopeless)

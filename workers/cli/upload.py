@@ -111,11 +111,14 @@ def _count(paths: Sequence[Path], done: Mapping[Path, Sent], reasons: Counter[st
     skipped = [path for path, sent in done.items() if sent.skipped]
     if skipped:
         messages.print(f"{len(skipped)} of {len(paths)} files skipped")
-    failed = len(paths) - len(skipped) - sum(sent.fine for sent in done.values())
+    late = sum(sent.late for sent in done.values())
+    if late:
+        messages.print(f"{late} of {len(paths)} files uploaded, but not finished; they are tagged all the same")
+    failed = len(paths) - len(skipped) - late - sum(sent.fine for sent in done.values())
     if failed:
         messages.print(f"[red]{failed} of {len(paths)} files failed[/]")
     # as with ``wildtag tag``: who names a file wants its tags; a folder may contain anything
-    if failed or not named.isdisjoint(skipped):
+    if failed or late or not named.isdisjoint(skipped):
         raise typer.Exit(1)
 
 
@@ -149,7 +152,7 @@ def _say(sent: Sent, reasons: Counter[str], *, json: bool) -> None:
     """Print a line for an error, with its reason unless ``reasons`` has it; with ``json`` one object a file."""
     if sent.error is not None:
         reasons[sent.error.reason] += 1
-        state = "[dim]skipped[/]" if sent.skipped else "[red]failed[/]"
+        state = "[dim]skipped[/]" if sent.skipped else "[yellow]uploaded[/]" if sent.late else "[red]failed[/]"
         reason = f": {clean(sent.error.reason)}" if reasons[sent.error.reason] == 1 else ""
         messages.print(f"{_name(sent.path)}: {state}{reason}", soft_wrap=True)
     if json:

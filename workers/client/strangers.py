@@ -14,6 +14,7 @@ TEXT = "text/plain"
 SHOWN = 200  # maximum characters of an address that a response names
 
 _HINTS = {
+    400: "if it expects HTTPS, use a URL that begins with https://",
     401: "it asks for a sign-in of its own",
     403: "it refuses the request",
     404: "there is no gateway at this URL: check its host, port and path",

@@ -168,7 +168,7 @@ async def received(
         head += piece
         ended = not piece
     if not head:
-        raise Problem("bad-request", "the request has no image")
+        raise Problem("bad-request", "the file is empty: the request has no image")
     if len(head) > limit:
         raise too_large(limit)
     content_type = _recognised(bytes(head), kind, parts, video=video)

@@ -125,7 +125,7 @@ def of_invalid(exc: RequestValidationError) -> Problem:
 def _reason(error: Mapping[str, Any], body: object) -> str:
     if error["loc"] == ("body",) and isinstance(body, bytes):  # the framework parses no other type
         return "a JSON body needs the header Content-Type: application/json"
-    return "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"])
+    return "unknown field" if error["type"] == "extra_forbidden" else str(error["msg"]).removeprefix("Value error, ")
 
 
 def install(app: FastAPI) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import structlog
 import uvicorn
@@ -80,6 +80,8 @@ class Protocol(HttpToolsProtocol):
         self._headers_came()
         if not self._refused:
             super().on_headers_complete()
+            if self.cycle is not None and not self.cycle.keep_alive:
+                self.cycle.transport = cast("asyncio.Transport", _Closing(self))
 
     def on_body(self, body: bytes) -> None:
         if not self._refused:
@@ -92,6 +94,9 @@ class Protocol(HttpToolsProtocol):
         super().on_message_complete()
         if self._drain_timer is not None and self.cycle.response_complete:  # the rest of a refused body has come
             self._stop_draining()
+            if not self.cycle.keep_alive:
+                self.transport.close()
+                return
             self._unset_keepalive_if_required()
             self.timeout_keep_alive_task = self.loop.call_later(
                 self.timeout_keep_alive, self.timeout_keep_alive_handler
@@ -101,6 +106,14 @@ class Protocol(HttpToolsProtocol):
         super().on_response_complete()
         if not self._whole and self._drain_timer is None:
             self._drain_timer = self.loop.call_later(self.drain_s, self._give_up_draining)
+
+    def close_after_response(self) -> None:
+        """Close the connection, but after an early response only once the rest of the body has come.
+
+        If it is closed while the client sends, the client's system drops the response, and nginx answers 502 instead.
+        """
+        if self._whole or self.pipeline or self.cycle is None or not self.cycle.response_complete:
+            self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_came()
@@ -132,6 +145,22 @@ class Protocol(HttpToolsProtocol):
             self.transport.write(_bytes_of(problem.response()))
             self.transport.close()
         self._refused = True
+
+
+class _Closing:
+    """What a response is written to after which the connection is closed: as a proxy asks that keeps none open."""
+
+    def __init__(self, protocol: Protocol) -> None:
+        self._protocol = protocol
+
+    def write(self, data: bytes) -> None:
+        self._protocol.transport.write(data)
+
+    def is_closing(self) -> bool:
+        return self._protocol.transport.is_closing()
+
+    def close(self) -> None:
+        self._protocol.close_after_response()
 
 
 _TIMEOUT = Problem("timeout", f"the headers took longer than {HEADERS_S:g} s")

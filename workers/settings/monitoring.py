@@ -23,7 +23,6 @@ class MonitoringSettings(Topic):
     flower_auth: str | None = Field(
         None,
         repr=False,
-        pattern=r"^[^:,]+:[^,]+$",
         description="USER:PASSWORD that Flower requires; the password has at least 6 characters."
         " Default: made by `wildtag up` and stored in the file flower.auth of the home folder.",
     )
@@ -31,6 +30,8 @@ class MonitoringSettings(Topic):
     @field_validator("flower_auth")
     @classmethod
     def _can_be_hidden(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"[^:,]+:[^,]+", value):
+            raise ValueError("must be USER:PASSWORD, without a comma")
         if value is not None and len(value.partition(":")[2]) < HIDDEN_FROM:
             raise ValueError(
                 f"the password has fewer than {HIDDEN_FROM} characters, and Flower could not hide it on its pages:"

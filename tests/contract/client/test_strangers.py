@@ -24,6 +24,7 @@ PAGE = b"<!doctype html><html><title>Sign in</title>\n</html>"
 NOT_OURS = "not of a wildtag gateway"
 
 ERRORS = [
+    (Answer(400, PAGE, HTML), Refused, "400 Bad Request", "https://"),
     (Answer(413, PAGE, HTML), Refused, "413 Request Entity Too Large", "client_max_body_size"),
     (Answer(404, PAGE, HTML), Refused, "404 Not Found", "check its host, port and path"),
     (Answer(404, b'{"detail":"Not Found"}', {"Content-Type": "application/json"}), Refused, "404 Not Found", "path"),

@@ -124,6 +124,9 @@ def test_what_is_not_finished_is_told_with_its_id(gateway: MadeUpGateway, wildta
     (line,) = lines(run).values()
     assert (line["id"] in gateway.stored, line["error"]["code"]) == (True, "not-finished")
     assert "the state is scoring" in run.stderr
+    assert "uploaded: not finished after 0.3 s" in run.stderr
+    assert "1 of 1 files uploaded, but not finished" in run.stderr
+    assert "failed" not in run.stderr
 
 
 def test_a_gateway_that_is_busy_is_waited_for(gateway: MadeUpGateway, wildtag: Wildtag, photos: Path) -> None:

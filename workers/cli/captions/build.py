@@ -58,7 +58,9 @@ def import_(
     vectors: Annotated[bool, typer.Option(help="Use vectors contained in the files, or encode again.")] = True,
     workers: Annotated[int, typer.Option(min=1, help="Number of local processes that encode.")] = 1,
     queue: Annotated[bool, typer.Option("--queue", help="Encode on the workers of the queue ingestion.")] = False,
-    resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted import did.")] = True,
+    resume: Annotated[
+        bool, typer.Option(" /--no-resume", help="Throw away what an interrupted import did.", show_default=False)
+    ] = True,
     use: Annotated[bool, typer.Option("--use", help="Tag new images with this version once it is built.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the manifest as JSON.")] = False,
 ) -> None:

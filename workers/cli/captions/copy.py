@@ -33,7 +33,9 @@ def copy(
     taught: Annotated[
         bool, typer.Option("--taught", help="If the target has the version, copy the captions taught since.")
     ] = False,
-    resume: Annotated[bool, typer.Option(" /--no-resume", help="Throw away what an interrupted copy did.")] = True,
+    resume: Annotated[
+        bool, typer.Option(" /--no-resume", help="Throw away what an interrupted copy did.", show_default=False)
+    ] = True,
     json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
 ) -> None:
     """Copy a version to a Qdrant server, or back, with its vectors and taught captions.

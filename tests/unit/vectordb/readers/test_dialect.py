@@ -126,6 +126,13 @@ def test_a_column_of_other_things_is_not_taken_for_captions(tmp_path: Path) -> N
     assert read(path, column="right")[0] == "a cat on a table again"
 
 
+def test_the_column_that_was_chosen_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id;caption;lang\n1;a dog runs on grass;en\n2;a red car in the snow;en\n")
+    (rows,) = source_of([tmp_path / "a.csv"]).read()
+    assert rows.texts == ["a dog runs on grass", "a red car in the snow"]
+    assert "a.csv: captions are in the column 'caption'" in rows.notes
+
+
 def test_a_requested_column_of_other_things_is_noted(tmp_path: Path) -> None:
     """It is read, because it was asked for."""
     (rows,) = source_of([written(tmp_path / "a.csv", made(";", PLAIN))], column="file").read()

@@ -53,6 +53,7 @@ _NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
         ("file names", r"(?:.*[ _-])?(?:file|path|file[ _-]?names?|filepath|image[ _-]?(?:file|path|name))"),
         ("dates", r"(?:.*[ _-])?(?:date|time|timestamp|datetime|created|modified|updated)"),
         ("parts of a data set", r"split|subset|fold|partition"),
+        ("messages of errors", r"(?:.*[ _-])?(?:errors?|exception|traceback)(?:[ _-](?:message|msg|text|code))?"),
         ("names of people", r"author|creator|photographer|credit|user(?:[ _-]?name)?|owner|artist|uploader"),
     )
 )
@@ -60,6 +61,8 @@ _NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
 _LEADS = re.compile(
     rf"\s*[\"']?(?:\S*\.(?:{_PICTURE})(?:#\d+)?|(?:https?|s3|gs|ftp)://\S+)[\"']?\s*[\W_]?\s*\S", re.IGNORECASE
 )
+# a line that begins with a number or an id
+_NUMBERED = re.compile(r"\s*[\W_]?(?P<id>[A-Za-z]{0,12}(?:[-_:#.]?\d[\w.:#-]*))[.):,]*\s+\S")
 LOOKED_AT = 200  # characters of a value
 
 
@@ -90,6 +93,12 @@ def kind_of(values: Sequence[str], name: str = "") -> str:
     return said or CAPTIONS
 
 
+def are_captions(values: Sequence[str]) -> bool:
+    """Whether nearly all values are captions: where several are in one list, none may be a file name."""
+    kinds = [kind for value in values if (kind := kind_of_value(value)) != EMPTY]
+    return bool(kinds) and kinds.count(CAPTIONS) * 10 >= len(kinds) * 9
+
+
 def words(values: Sequence[str]) -> float:
     """The mean number of words of the values that are not empty. A script without spaces counts its letters."""
     there = [value for value in values if value.strip()]
@@ -110,6 +119,13 @@ def leads_with_other(values: Sequence[str]) -> bool:
     """Whether most values begin with a file name or an address: they are whole rows, not captions."""
     there = [value for value in values if value.strip()]
     return bool(there) and sum(bool(_LEADS.match(value[:LOOKED_AT])) for value in there) * 2 > len(there)
+
+
+def leads_with_id(values: Sequence[str]) -> bool:
+    """Whether nearly all values begin with a number or an id, each with another one: they are whole rows, too."""
+    there = [value for value in values if value.strip()]
+    ids = {found["id"] for value in there if (found := _NUMBERED.match(value[:LOOKED_AT]))}
+    return len(there) > 4 and len(ids) * 10 >= len(there) * 9
 
 
 def example(values: Sequence[str], longest: int = 40) -> str:

@@ -15,10 +15,10 @@ from pathlib import Path
 
 from vectordb.readers import dialect as dialects
 from vectordb.readers.choice import Column, choose, column_of, texts_in
-from vectordb.readers.content import CAPTIONS, kind_of, words
 from vectordb.readers.dialect import Undecided, shown
+from vectordb.readers.headers import TITLES, differs, titles_above
 from vectordb.readers.lines import Block, blocks, split, unreadable
-from vectordb.readers.names import is_header, may_be_header
+from vectordb.readers.names import is_header
 from vectordb.readers.options import TextOptions
 from vectordb.readers.records import Record, records
 from vectordb.readers.rows import RAGGED, BadSource, OnProgress, Rows, Skipped, Tally, name_of, packed, skip
@@ -27,7 +27,6 @@ from vectordb.readers.table_format import FIELDS_MAX, Dialect
 # lines to detect the dialect by, and rows to choose the column by
 _LINES, _ROWS = 1000, 500
 _LENGTH = 1 << 20  # characters of these lines
-_TITLES = 5  # lines in which a header is looked for
 _SHARE, _FEW = 0.5, 3  # of the first rows that may be left out; with fewer rows, as long as one is left
 _JSON_STARTS = ('{"', "{ ", '["', "[{", "[ ")
 
@@ -167,18 +166,18 @@ class _Table:
             self._tally.finish()
             return
         header, width = self._shape(good)
+        above = good[: next(i for i, row in enumerate(good) if row is header)] if header else []
         at, written = self._chosen(good, width, header)
-        if self._plain or self._dialect.delimiter not in {None, ","}:
-            self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
-        if header and self._column is None:
-            taken = ", ".join(repr(header[place].strip()) for place in at if place < len(header))
-            self._notes.append(f"{name_of(self._path)}: captions are in the column {taken}")
+        self._note(header, at)
         every = chain(sample, _none(fault) if fault else rows)
         for number, row in every:
             if isinstance(row, Skipped):
                 yield self._tally.skipped(row)
-            elif row is header:
+            elif row is header or (row == header and len(row) > 1):  # again where files were joined
                 continue
+            elif above and row is above[0]:
+                above.pop(0)
+                yield self._tally.skipped(skip(RAGGED, "it stands above the names of the columns", f"line {number}"))
             elif bad := self._readable(row, number) or self._length(row, width, number):
                 yield self._tally.skipped(bad)
             elif row:
@@ -186,6 +185,14 @@ class _Table:
                 for place in at:
                     yield from texts_in(row[place], f"line {number}", written=written)
         self._tally.finish()
+
+    def _note(self, header: list[str] | None, at: list[int]) -> None:
+        """Tell users what was detected."""
+        if self._plain or self._dialect.delimiter not in {None, ","}:
+            self._notes.append(f"{name_of(self._path)}: a table with the delimiter {self._delimiter}")
+        if header and self._column is None:
+            taken = ", ".join(repr(header[place].strip()) for place in at if place < len(header))
+            self._notes.append(f"{name_of(self._path)}: captions are in the column {taken}")
 
     def _sample(self, rows: Iterator[Record]) -> tuple[list[Record], BadSource | None]:
         """The first rows that are not blank, and the fault after them. Raises it if there are none."""
@@ -223,16 +230,18 @@ class _Table:
     def _shape(self, good: list[list[str]]) -> tuple[list[str] | None, int]:
         """The header, if there is one, and the number of fields of the rows.
 
-        The header is the first row, or the first one below lines of another kind, such as a title.
+        The header is the first row, or the first one below lines of another kind, such as a title. Rows above it
+        are no rows of the table.
         """
+        good = good[titles_above(good) :]
         first = good[0]
         widths = Counter(map(len, good[1:])) or Counter([len(first)])
         usual, _ = widths.most_common(1)[0]
         if len(first) == 1 < usual:
-            first = next((row for row in good[:_TITLES] if len(row) == usual), first)
+            first = next((row for row in good[:TITLES] if len(row) == usual), first)
         body = [row for row in good if len(row) == len(first) and row is not first]
         wanted = self._column is not None and self._column in [name.strip() for name in first]
-        header = wanted or is_header(first) or (len(first) == usual and _differs(first, body))
+        header = wanted or is_header(first) or (len(first) == usual and differs(first, body))
         width = len(first) if header else usual
         if header and len(first) == usual - 1 and not any(row[-1].strip() for row in good[1:] if len(row) == usual):
             width = usual  # a delimiter at the end of each row
@@ -277,22 +286,3 @@ class _Table:
 def _none(fault: BadSource) -> Iterator[Record]:
     raise fault
     yield  # as above
-
-
-def _differs(first: list[str], body: list[list[str]]) -> bool:
-    """Whether a row of names stands above values of other kinds: it is a header in words that are not known."""
-    if len(body) < 2 or len(first) < 2 or not may_be_header(first):
-        return False
-    for i, name in enumerate(first):
-        values = [row[i] for row in body]
-        kind = kind_of(values)
-        if kind != CAPTIONS and kind_of([name]) != kind:
-            return True
-        if (
-            kind == CAPTIONS
-            and words(values) >= 3
-            and len(name.split()) == 1
-            and not any(v.strip() == name for v in values)
-        ):
-            return all(len(other.split()) == 1 for other in first)
-    return False

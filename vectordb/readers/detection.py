@@ -47,6 +47,10 @@ _ONE_VALUE = re.compile(r"[\[{]\s*\n|\[\s*\{")
 _DIGITS = re.compile(r"(\d+)")
 
 
+# files of Hugging Face's datasets that describe the others
+_ABOUT = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+
+
 def expanded(path: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  # noqa: A002 -- the callers' word for it
     """The format of a path and its files in order. Raises ``BadSource``."""
     if is_stdin(path):
@@ -82,7 +86,9 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         return layout, (folder / wordnet.DATA,)
     if layout is not None:
         return layout, _LAYOUTS[layout](folder)
-    there = sorted((p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._"), key=natural)
+    there = sorted(
+        (p for p in folder.iterdir() if p.is_file() and p.name[0] not in "._" and p.name not in _ABOUT), key=natural
+    )
     by_format: dict[str | None, list[Path]] = {}
     for file in there:
         by_format.setdefault(_by_suffix(file), []).append(file)
@@ -99,6 +105,8 @@ def _folder(folder: Path, format: str | None) -> tuple[str, tuple[Path, ...]]:  
         inside = "only files of unknown formats; choose one with --format" if there else "no files"
         raise BadSource(folder, f"there are {inside}")
     files = by_format[known[0]]
+    if known[0] in {TEXT, CSV, TSV}:
+        _of_file(files[0])
     return (_of_file(files[0]) if known[0] == COCO else known[0]), tuple(files)
 
 
@@ -137,12 +145,21 @@ def _by_suffix(path: Path) -> str | None:
 def _of_file(path: Path) -> str:
     """The format of one file. Raises ``BadSource`` if it cannot be detected."""
     named = _by_suffix(path)
-    if named not in {None, COCO, JSONL}:
+    if named not in {None, COCO, JSONL, TEXT, CSV, TSV}:
         return str(named)
-    start = _as_text(path, head(path, _HEAD))
-    if not named and (found := _by_magic(start)):
+    raw = head(path, _HEAD)
+    if not named and (found := _by_magic(raw)):
         return found
-    text = start.decode("utf-8-sig", errors="replace").lstrip()
+    if what := _no_captions(raw):
+        raise BadSource(path, what, "byte 0")
+    if named in {TEXT, CSV, TSV}:
+        return str(named)
+    start = _as_text(path, raw)
+    return _of_text(path, named, start.decode("utf-8-sig", errors="replace").lstrip())
+
+
+def _of_text(path: Path, named: str | None, text: str) -> str:
+    """The format of a file that begins with this text."""
     if named == JSONL:
         return COCO if _ONE_VALUE.match(text) else JSONL
     if text.startswith(("{", "[")):
@@ -162,6 +179,27 @@ def _as_text(path: Path, start: bytes) -> bytes:
     if encoding == UTF8:
         return start
     return start[mark:].decode(encoding, "ignore").encode("utf-8", "replace")
+
+
+_MAGIC = {
+    b"PK\3\4": "a ZIP archive, or a document of an office program: unpack it, or save the table as CSV",
+    b"%PDF-": "a PDF document", b"\xff\xd8\xff": "a picture", b"\x89PNG": "a picture", b"GIF8": "a picture",
+    b"\xd0\xcf\x11\xe0": "a document of an office program: save the table as CSV",
+    b"7z\xbc\xaf": "a 7z archive: unpack it",
+    b"Rar!": "a RAR archive: unpack it", b"SQLite format 3": "an SQLite database: export a table as CSV",
+    b"\x89HDF": "an HDF5 file", b"PAR1": "a Parquet file: run with --format parquet",
+    b"ARROW1": "an Arrow file: run with --format arrow", b"\x93NUMPY": "a NumPy array",
+    b"version https://git-lfs": "a pointer of Git LFS, not the file itself: run git lfs pull",
+}  # fmt: skip
+_HTML = re.compile(rb"\s*(?:<!doctype html|<html[\s>]|<\?xml)", re.IGNORECASE)
+
+
+def _no_captions(start: bytes) -> str | None:
+    """What a file is that begins with these bytes, if it is neither text nor an archive of samples."""
+    found = next((what for magic, what in _MAGIC.items() if start.startswith(magic)), None)
+    if found is None and _HTML.match(start.removeprefix(b"\xef\xbb\xbf")):
+        found = "a page of HTML, or XML, often in place of a download that failed"
+    return found and f"it is {found}"
 
 
 def _by_magic(start: bytes) -> str | None:
@@ -186,8 +224,11 @@ def _is_lines(path: Path, text: str) -> bool:
         return bool(rest.strip())
     if not isinstance(row, dict) or rest.strip():
         return isinstance(row, dict)
-    if any(isinstance(value, dict | list) and any(isinstance(one, dict) for one in value) for value in row.values()):
-        return False  # lists of objects, such as COCO's annotations
+    if any(
+        isinstance(value, dict | list) and any(isinstance(one, dict | list) for one in value)
+        for value in row.values()
+    ):
+        return False  # lists of objects, such as COCO's annotations, or of rows
     try:
         choose(path, columns_of([row]), None)
     except BadSource:

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from vectordb.readers.content import CAPTIONS, example, kind_of, leads_with_other
+from vectordb.readers.content import CAPTIONS, example, kind_of, leads_with_id, leads_with_other
 from vectordb.readers.names import CAPTION_NAMES, is_header
 from vectordb.readers.records import records
 from vectordb.readers.rows import Skipped
@@ -175,6 +175,11 @@ def _check_lines(texts: Sequence[str]) -> None:
             " with --format text"
         )
     if not leads_with_other(texts):
+        if leads_with_id(texts):
+            raise Undecided(
+                f"most lines begin with a number or an id, such as {example(texts)!r}, so they are no captions."
+                " Remove it from the lines, or, if it belongs to the captions, run with --format text"
+            )
         return
     marks = Counter(char for line in texts for char in set(line) if not (char.isalnum() or char.isspace()))
     for mark in ".'\"_-/":

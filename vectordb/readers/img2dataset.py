@@ -87,6 +87,6 @@ def _sidecar_rows(paths: Sequence[Path], column: str | None) -> Iterator[Rows]:
             if path.stat().st_size > LONGEST:
                 raise BadSource(path, f"it is longer than {LONGEST:,} bytes: this is not a caption")
             assert sample is not None  # noqa: S101 -- there are paths
-            yield from sample.captions(path.name, path.read_bytes(), []) or [""]
+            yield from sample.texts([(path.name, path.read_bytes())]) or [""]
 
     yield from packed(texts())

@@ -16,12 +16,12 @@ from typing import Any
 
 import ijson  # type: ignore[import-untyped]  # has no annotations
 
-from vectordb.readers.choice import ChooseColumn, choose, texts_in
-from vectordb.readers.content import CAPTIONS, EMPTY, kind_of
-from vectordb.readers.json_lines import columns_of
+from vectordb.readers.choice import LISTS, ChooseColumn, Column, choose, described, texts_in
+from vectordb.readers.content import CAPTIONS, EMPTY, are_captions, kind_of
+from vectordb.readers.json_lines import columns_of, field_of, fields_of
 from vectordb.readers.json_values import Depth, built, items
 from vectordb.readers.listed import NotListed, texts_of
-from vectordb.readers.names import CAPTION_NAMES
+from vectordb.readers.names import CAPTION_NAMES, numbered_captions
 from vectordb.readers.rows import LONGEST, BadSource, OnProgress, Rows, Skipped, packed
 from vectordb.readers.stream import Stream, opened
 
@@ -34,6 +34,8 @@ _LISTS = {
     "annotations", "data", "rows", "items", "images", "samples", "examples", "results", "dataset", "records",
     "entries", "train", "val", "validation", "test", *CAPTION_NAMES,
 }  # fmt: skip
+# keys of lists of pictures, whose fields describe files: captions are in another list, or have a usual name
+_ABOUT_FILES = {"images", "videos", "files", "categories", "licenses"}
 # a quote that starts or ends a string, not one behind a backslash
 _QUOTE = re.compile(rb'(?<!\\)"')
 
@@ -54,6 +56,7 @@ class _File:
         self._count = 0
         self._where = "item"
         self._doubts: list[ChooseColumn] = []
+        self._by_place = False  # items are lists of values of several kinds
 
     def texts(self, on_progress: OnProgress) -> Iterator[str | Skipped]:
         with opened(self._path) as stream:
@@ -115,7 +118,7 @@ class _File:
         if self._doubts:
             raise self._doubts[0]
         keys = [key for key, _ in begin]
-        if not keys or kind_of(keys) in {CAPTIONS, EMPTY}:
+        if not keys or kind_of(keys) in {CAPTIONS, EMPTY, "truth values"}:  # such as "error"
             raise BadSource(
                 self._path,
                 'no list of captions was found in this object (such as COCO\'s "annotations"); for one object per'
@@ -173,19 +176,26 @@ class _File:
         if not begin:
             return ([], False) if key is None else None
         objects = [row for row in begin if isinstance(row, dict)]
+        if (rows := fields_of(begin)) is not None and (key is None or key.lower() in _LISTS):
+            self._by_place = True
+            return self._chosen(columns_of(rows), key)
         if not isinstance(begin[0], dict):
             self._count = 1
             texts = [text for one in begin for text in texts_of(one)]
-            if kind_of(texts) == CAPTIONS and (key is None or key.lower() in _LISTS):
+            if are_captions(texts) and (key is None or key.lower() in _LISTS):
                 return [], False
             if key is None:
-                raise NotListed(f"{kind_of(texts)}, not captions")
+                raise NotListed(f"{kind_of(texts)}, not only captions")
             return None
         columns = columns_of(objects)
         if key is not None and key.lower() not in _LISTS and self._column is None:
             known = {column.name.lower() for column in columns if column.usable} & set(CAPTION_NAMES)
             if not known - {"title", "description"}:
                 return None
+        return self._chosen(columns, key)
+
+    def _chosen(self, columns: Sequence[Column], key: str | None) -> tuple[list[str], bool] | None:
+        """The fields of the captions; ``None`` if this list, which is not the only value, has none or is in doubt."""
         try:
             at, note = choose(self._path, columns, self._column, "item 1", "field")
         except ChooseColumn as exc:
@@ -193,16 +203,31 @@ class _File:
                 raise
             self._doubts.append(exc)
             return None
+        if key is not None and key.lower() in _ABOUT_FILES and self._column is None and not self._by_place:
+            there = [columns[i] for i in at]
+            usual = numbered_captions([column.name for column in there])
+            if not usual and not any(
+                column.kind == LISTS or column.name.lower() in CAPTION_NAMES for column in there
+            ):
+                why = "no field has the name of captions; choose one of"
+                self._doubts.append(ChooseColumn(self._path, described(columns), why, "item 1"))
+                return None
         if note:
             self._notes.append(note)
         return [columns[i].name for i in at], columns[at[0]].written
 
-    def _texts(self, row: Any, names: Sequence[str], written: bool) -> Iterator[str | Skipped]:  # noqa: FBT001 -- unpacked
-        if names and not isinstance(row, dict):
-            raise NotListed(f"{type(row).__name__}, not an object")
+    def _listed(self, row: Any, names: Sequence[str]) -> list[str]:
+        if self._by_place and names:
+            return [text for name in names for text in field_of(row, name)]
         texts: list[str] = []
         for value in [row.get(name) for name in names] if names else [row]:
             texts += texts_of(value)
+        return texts
+
+    def _texts(self, row: Any, names: Sequence[str], written: bool) -> Iterator[str | Skipped]:  # noqa: FBT001 -- unpacked
+        if names and not isinstance(row, dict) and not self._by_place:
+            raise NotListed(f"{type(row).__name__}, not an object")
+        texts = self._listed(row, names)
         if written:
             return chain.from_iterable(texts_in(text, f"item {self._count}", written=True) for text in texts or ("",))
         return iter(texts or [""])

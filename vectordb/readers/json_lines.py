@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from vectordb.readers.choice import Column, choose, column_of, texts_in
-from vectordb.readers.content import CAPTIONS, kind_of
+from vectordb.readers.content import CAPTIONS, EMPTY, are_captions
 from vectordb.readers.lines import Block, blocks, split, unreadable
 from vectordb.readers.listed import NotListed, texts_of
 from vectordb.readers.options import TextOptions
@@ -104,6 +104,12 @@ def _chosen(
                 break
             raise BadSource(path, str(exc), f"line {number}") from exc
         if not rows and not isinstance(value, dict):
+            values = _values(begin)
+            if (objects := fields_of(values)) is not None:
+                columns = columns_of(objects)
+                at, note = choose(path, columns, column, f"line {number}", "field")
+                notes += [note] if note else []
+                return _list_reader([columns[i].name for i in at]), columns[at[0]].written
             return _bare(path, column, value, f"line {number}"), False
         if not isinstance(value, dict):
             break
@@ -115,10 +121,56 @@ def _chosen(
     return _reader([columns[i].name for i in at]), columns[at[0]].written
 
 
+def _values(begin: Sequence[Line | Skipped]) -> list[object]:
+    """The values of lines, up to the first that is not JSON."""
+    values: list[object] = []
+    for one in begin:
+        if isinstance(one, Skipped):
+            continue
+        try:
+            values.append(_value(one[1]))
+        except ValueError:
+            break
+    return values
+
+
+def _list_reader(names: Sequence[str]) -> Callable[[str], list[str]]:
+    """The reader of lines that are lists of values of several kinds."""
+
+    def captions(line: str) -> list[str]:
+        value = _value(line)
+        try:
+            return [text for name in names for text in field_of(value, name)]
+        except NotListed as exc:
+            raise ValueError(f"this is {exc}") from exc
+
+    return captions
+
+
 def columns_of(rows: Sequence[dict[str, object]]) -> list[Column]:
     """The fields of objects, in the order of their first appearance."""
     names = islice(dict.fromkeys(chain.from_iterable(rows)), _NAMES_MAX)
     return [column_of(name, [row.get(name) for row in rows]) for name in names]
+
+
+def fields_of(rows: Sequence[object]) -> list[dict[str, object]] | None:
+    """Lists of values of several kinds, such as ``["a.jpg", "a cat"]``, as objects: their fields are numbers from 1.
+
+    ``None`` if they are not lists of one length, or have captions everywhere.
+    """
+    lists = [row for row in rows if isinstance(row, list)]
+    if not lists or len(lists) != len(rows) or len({len(row) for row in lists}) > 1:
+        return None
+    objects: list[dict[str, object]] = [{str(i): value for i, value in enumerate(row, 1)} for row in lists]
+    columns = columns_of(objects)
+    return objects if any(column.kind not in {CAPTIONS, EMPTY} for column in columns) else None
+
+
+def field_of(value: object, name: str) -> list[str]:
+    """The captions in a field of such a list. Raises ``NotListed``."""
+    if not isinstance(value, list) or len(value) < int(name):
+        raise NotListed(f"no list of {name} values")
+    return texts_of(value[int(name) - 1])
 
 
 def _bare(path: Path, column: str | None, value: object, position: str) -> Callable[[str], list[str]]:
@@ -127,7 +179,7 @@ def _bare(path: Path, column: str | None, value: object, position: str) -> Calla
         texts = texts_of(value)
     except NotListed as exc:
         raise BadSource(path, f"this is not a JSON object but {exc}", position) from exc
-    if column is not None or kind_of(texts) != CAPTIONS:
+    if column is not None or not are_captions(texts):
         raise BadSource(path, f"this is not a JSON object but {type(value).__name__}", position)
 
     def captions(line: str) -> list[str]:

@@ -57,7 +57,7 @@ def _built(events: Events, event: str, value: Any, length: list[int], depth: int
         found = _built(events, inner, one, length, depth + 1)
         if isinstance(row, dict):
             row[key] = found
-        elif isinstance(found, str | list | dict):
+        elif found is None or isinstance(found, str | list | dict):
             row.append(found)
     return row
 

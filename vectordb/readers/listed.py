@@ -18,6 +18,10 @@ _PAIRS = {"[": "]", "(": ")", "{": "}"}
 _NOTHING = {"", "None", "null", "nan", "NaN"}
 
 
+# conversations about a picture: only what the model answers describes it
+_SPEAKERS, _ANSWERING = ("from", "role", "speaker"), {"gpt", "assistant", "model", "bot", "chatgpt", "ai"}
+
+
 class NotListed(ValueError):
     """A value is neither a text nor a list of captions; the message says what it is."""
 
@@ -25,7 +29,7 @@ class NotListed(ValueError):
 def texts_of(value: object) -> list[str]:
     """The captions in a decoded JSON value: a text, a list of texts, or a list of objects with texts.
 
-    Nulls are left out. Raises ``NotListed`` for any other value.
+    Nulls are left out, and so are the questions of a conversation. Raises ``NotListed`` for any other value.
     """
     if value is None:
         return []
@@ -39,11 +43,18 @@ def texts_of(value: object) -> list[str]:
     if isinstance(value, Sequence):
         found: list[str] = []
         for one in value:
+            if isinstance(one, Mapping) and _asks(one):
+                continue
             if isinstance(one, Sequence) and not isinstance(one, str):
                 raise NotListed("a list within a list")
             found += texts_of(one)
         return found
     raise NotListed(type(value).__name__)
+
+
+def _asks(row: Mapping[str, object]) -> bool:
+    """Whether an object is a turn of a conversation by somebody else than the model."""
+    return any(isinstance(who := row.get(name), str) and who.lower() not in _ANSWERING for name in _SPEAKERS)
 
 
 def inner_name(row: Mapping[str, object]) -> str | None:

@@ -36,6 +36,12 @@ def is_header(row: Sequence[str]) -> bool:
     )
 
 
+def all_known(row: Sequence[str]) -> bool:
+    """Whether all fields of a row are known names of columns, one of them of captions."""
+    names = {name.strip().strip("\"'").lower() for name in row}
+    return names <= {*CAPTION_NAMES, *_OTHER_NAMES} and not names.isdisjoint(CAPTION_NAMES)
+
+
 def may_be_header(row: Sequence[str]) -> bool:
     """Whether all fields of a row are short and different, and begin with a letter, as names do."""
     names = [name.strip() for name in row]

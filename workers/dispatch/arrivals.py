@@ -1,8 +1,9 @@
 """What an event says of an object, with the store's answer where it was asked.
 
 The encoding of a key is not always certain (``ObjectEvent.other_keys``). Then the store is asked for the certain
-reading first. Another one counts if nothing has the first, or if it is the one with the ETag of the event. A removal
-concerns all of them, because the store confirms each.
+reading first. Another one counts if nothing has the first, or if it is the one with the ETag of the event. Without an
+ETag an event concerns all objects that it may mean: what is known of them is not tagged again. So does a removal,
+because the store confirms each.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ def resolved(store: ObjectStore, events: Read, followed: Callable[[str], bool]) 
         if event.other_keys and event.kind == "created" and any(map(followed, (event.key, *event.other_keys)))
     ]  # fmt: skip
     seen = look(store, ((event.bucket, event.key) for event in doubtful))
-    others = [(e.bucket, key) for e in doubtful if not _is(seen[e.bucket, e.key], e) for key in e.other_keys]
+    others = [
+        (e.bucket, key) for e in doubtful if not e.etag or not _is(seen[e.bucket, e.key], e) for key in e.other_keys
+    ]
     seen |= look(store, (place for place in others if place not in seen))
     meant = {id(event): _meant(event, seen) for event in doubtful}
     found: list[tuple[str, ObjectEvent]] = []
@@ -60,7 +63,7 @@ def resolved(store: ObjectStore, events: Read, followed: Callable[[str], bool]) 
             keys = (event.key, *event.other_keys)
             found += [(entry, replace(event, key=key, other_keys=())) for key in keys]
         else:
-            found.append((entry, meant.get(id(event), event)))
+            found += [(entry, one) for one in meant.get(id(event), [event])]
     return found
 
 
@@ -68,16 +71,23 @@ def _is(found: Seen, event: ObjectEvent) -> bool:
     return isinstance(found, ObjectInfo) and event.etag in {"", found.ref.etag}
 
 
-def _meant(event: ObjectEvent, seen: Mapping[Place, Seen]) -> ObjectEvent:
-    """The event of the object that is meant, or without a certain one the event for the certain key."""
+def _meant(event: ObjectEvent, seen: Mapping[Place, Seen]) -> list[ObjectEvent]:
+    """The events of the objects that may be meant, or without a certain one the event for the certain key.
+
+    An order to tag again concerns one object only.
+    """
     answers = [seen[place] for key in (event.key, *event.other_keys) if (place := (event.bucket, key)) in seen]
     there = [answer for answer in answers if isinstance(answer, ObjectInfo)]
-    info = next((info for info in there if _is(info, event)), there[0] if there else None)
-    if info is not None and not isinstance(answers[0], Transient):
-        return replace(ObjectEvent.seen(info), force=event.force, requested=event.requested)
+    infos = [info for info in there if _is(info, event)] or there
+    if infos and not isinstance(answers[0], Transient):
+        if event.etag or event.force:
+            infos = infos[:1]
+        elif any(isinstance(answer, Transient) for answer in answers):
+            return [event]
+        return [replace(ObjectEvent.seen(one), force=event.force, requested=event.requested) for one in infos]
     if any(isinstance(answer, Transient) for answer in answers):
-        return event
-    return replace(event, etag="", other_keys=())
+        return [event]
+    return [replace(event, etag="", other_keys=())]
 
 
 def report_unverified(event_sink: EventSink, unverified: Mapping[str, str]) -> None:

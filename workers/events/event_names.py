@@ -25,6 +25,7 @@ _REMOVED = (
     "Replication:DeletionMarkerCreated",
     # objects that expire: Amazon, Ceph, MinIO, Cloudflare
     "LifecycleExpiration", "ObjectLifecycle:Expiration", "LifecycleDelMarkerExpiration", "LifecycleDeletion",
+    "ObjectExpiration",
     "ReducedRedundancyLostObject",
 )  # fmt: skip
 # The label of each is one of metrics. Tags that wildtag writes back would cause a loop if they counted as changes.
@@ -39,6 +40,7 @@ _UNCHANGED = {
     "ObjectLifecycle:Expiration:Noncurrent": "NoncurrentExpiration",
     "ObjectLifecycle:Expiration:AbortMPU": "AbortMultipartUpload",
     "ObjectLifecycle:Expiration:AbortMultipartUpload": "AbortMultipartUpload",
+    "ObjectExpirationNoncurrent": "NoncurrentExpiration", "ObjectExpirationAbortMPU": "AbortMultipartUpload",
     "ObjectLifecycle:Transition": "LifecycleTransition", "LifecycleTransition": "LifecycleTransition",
     "Object Storage Class Changed": "LifecycleTransition", "ObjectTransition": "LifecycleTransition",
     "IntelligentTiering": "IntelligentTiering", "Object Access Tier Changed": "IntelligentTiering",

@@ -7,7 +7,7 @@ one raises an error that shows a part of it. So such a URL is refused before any
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 ENCODE = (
     "the URL cannot be read: in the user, the password and the virtual host, write special characters as %XX, such as"
@@ -46,6 +46,36 @@ def require_encoded(url: str) -> None:
         )
     if not in_order:
         raise ValueError(ENCODE)
+
+
+_TLS = frozenset({"ssl_ca_certs", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"})
+_NUMBERS = {
+    "db": int, "virtual_host": int, "socket_timeout": float, "socket_connect_timeout": float,
+    "health_check_interval": int, "max_connections": int, "protocol": int,
+}  # fmt: skip
+_CLIENT = frozenset({*_NUMBERS, "socket_keepalive", "retry_on_timeout", "client_name"}) - {"virtual_host"}
+
+
+def require_parameters(url: str, *, broker: bool) -> None:
+    """Raise ``ValueError``, without a part of the URL, if Redis's client does not take what follows ``?``.
+
+    ``broker``: the URL is also that of Celery's client, which takes those of TLS only.
+    """
+    scheme = url.partition("://")[0]
+    given = parse_qs(urlsplit(url).query, keep_blank_values=True)
+    if given.keys() & {"password", "username"}:
+        raise ValueError("the user and the password are written before the host: redis://USER:PASSWORD@HOST:PORT/0")
+    plain = {"unix": {"db"}, "redis+socket": {"virtual_host"}}.get(scheme, set())
+    known = (_TLS if scheme == "rediss" else frozenset()) | plain | (frozenset() if broker else _CLIENT)
+    if wrong := sorted(given.keys() - known):
+        names = ", ".join(sorted(known)) or "none"
+        what = ", ".join(name for name in wrong if name in _TLS | _CLIENT) or "a parameter"
+        raise ValueError(f"{what} after ? has no meaning in a URL of this kind; possible are: {names}")
+    for name, values in given.items():
+        try:
+            _NUMBERS.get(name, str)(values[0])
+        except ValueError:
+            raise ValueError(f"the parameter {name} is no number") from None
 
 
 def _socket(place: str, path: str) -> bool:

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 
-from workers.settings.access_urls import require_encoded
+from workers.settings.access_urls import require_encoded, require_parameters
 from workers.settings.cluster_urls import SUGGESTED, has_hash_tag, names_cluster, node_urls
 from workers.settings.topic import Topic, UserPath
 
@@ -59,6 +59,8 @@ class RedisSettings(Topic):
         require_encoded(value)
         if names_cluster(value):
             node_urls(value)
+        else:
+            require_parameters(value, broker=False)
         return value
 
     @field_validator("key_prefix")
@@ -86,12 +88,20 @@ class RedisSettings(Topic):
 
     @field_validator("broker_url")
     @classmethod
-    def _is_supported(cls, value: str | None) -> str | None:
+    def _is_supported(cls, value: str | None, info: ValidationInfo) -> str | None:
+        redis = info.data.get("redis_url", "")
+        if value is None and redis and not names_cluster(redis):  # then Celery's client reads that URL, too
+            try:
+                require_parameters(redis, broker=True)
+            except ValueError as exc:
+                raise ValueError(f"then it is WILDTAG_REDIS_URL, but {exc}") from None
         for one in (value or "").split(";") if value else ():
             scheme = one.partition("://")[0]
             if "://" not in one or scheme not in BROKERS:
                 raise ValueError(f"the URL begins with none of: {', '.join(f'{name}://' for name in BROKERS)}")
             require_encoded(one)
+            if not scheme.startswith("amqp"):
+                require_parameters(one, broker=True)
         return value
 
     @property

@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from tests.contract.dispatch.dispatching_world import World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
@@ -40,10 +41,25 @@ def test_a_raw_key_is_found(world: World, decoded: str, raw: str) -> None:
 
 
 @pytest.mark.parametrize(("decoded", "raw"), PAIRS)
-def test_the_certain_reading_comes_first_where_both_exist(world: World, decoded: str, raw: str) -> None:
+def test_without_an_etag_both_are_meant_where_both_exist(world: World, decoded: str, raw: str) -> None:
+    """One of them is the object that came; what is known already is not tagged again."""
+    known = world.put(decoded)
+    world.inbox.append([created(known)])
+    assert sent(world) == [decoded]
+    world.finish(known)
+    world.queues.sent.clear()
+    world.put(raw)
+    world.inbox.append(told(raw, eTag=""))
+    assert sent(world) == [raw]
+    world.inbox.append(told(raw, eTag=""))
+    assert sent(world) == [raw]  # nothing more
+
+
+@pytest.mark.parametrize(("decoded", "raw"), PAIRS)
+def test_an_order_to_tag_again_concerns_one_object(world: World, decoded: str, raw: str) -> None:
     world.put(decoded)
     world.put(raw)
-    world.inbox.append(told(raw))
+    world.inbox.append([replace(one, etag="", force=True) for one in told(raw)])
     assert sent(world) == [decoded]
 
 

@@ -28,7 +28,8 @@ def only(notification: Notification) -> ObjectEvent:
     ["s3:LifecycleExpiration:Delete", "LifecycleExpiration:DeleteMarkerCreated", "s3:LifecycleExpiration:*",
      "ObjectLifecycle:Expiration:Current", "s3:ObjectLifecycle:Expiration:DeleteMarker",
      "s3:LifecycleDelMarkerExpiration:Delete", "ObjectSynced:Delete", "OBJECT_DELETE", "DELETE_MARKER_CREATE",
-     "S3:OBJECTREMOVED:DELETE", "objectRemovedDelete", "s3:ReducedRedundancyLostObject"],
+     "S3:OBJECTREMOVED:DELETE", "OBJECT_EXPIRATION", "OBJECT_EXPIRATION_CURRENT", "objectRemovedDelete",
+     "s3:ReducedRedundancyLostObject"],
 )  # fmt: skip
 def test_these_may_remove_an_object(name: str) -> None:
     assert only(webhook(body(record(name)), BUCKET)).kind == "removed"
@@ -54,6 +55,8 @@ def test_these_may_bring_an_object(name: str) -> None:
      ("s3:ObjectTransition:Complete", "LifecycleTransition"), ("s3:Scanner:ManyVersions", "Scanner"),
      ("ObjectLifecycle:Transition:NonCurrent", "LifecycleTransition"), ("s3:BucketCreated:*", "Bucket"),
      ("ObjectLifecycle:Expiration:NonCurrent", "NoncurrentExpiration"),
+     ("OBJECT_EXPIRATION_NONCURRENT", "NoncurrentExpiration"),
+     ("OBJECT_EXPIRATION_ABORT_MPU", "AbortMultipartUpload"),
      ("ObjectLifecycle:Expiration:AbortMultipartUpload", "AbortMultipartUpload")],
 )  # fmt: skip
 @pytest.mark.parametrize("read", [webhook, listen_line, access_entry])

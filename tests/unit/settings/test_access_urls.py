@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -87,3 +88,34 @@ def test_settings_that_are_accepted_keep_the_password() -> None:
     assert quote(SPECIAL, safe="") in Settings(redis_url=url).broker
     with pytest.raises(ValidationError):
         Settings(redis_url="redis://:a@b@h")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis://h:1/0?password=secret"), ("REDIS_URL", "redis://h:1/0?username=u&password=secret"),
+        ("REDIS_URL", "redis://h:1/0?db=secret"), ("REDIS_URL", "redis://h:1/0?secret=1"),
+        ("REDIS_URL", "redis://h:1/0?ssl_cert_reqs=none"), ("BROKER_URL", "redis://h:1/0?socket_timeout=5"),
+        ("REDIS_URL", "redis://h:1/0?db=1"), ("BROKER_URL", "redis://h:1/0?password=secret"),
+    ],
+)  # fmt: skip
+def test_parameters_that_a_client_of_redis_does_not_take_are_refused(name: str, value: str) -> None:
+    """Before a client raises an error of its own; no part of the URL is shown."""
+    with pytest.raises(ValidationError) as caught:
+        Settings(**dict[str, Any]({name.lower(): value}))
+    (error,) = caught.value.errors()
+    assert "secret" not in error["msg"]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"redis_url": "rediss://h:1/0?ssl_cert_reqs=none"},
+        {"redis_url": "unix://:p@/x.sock?db=1"},
+        {"redis_url": "redis://h:1/0?socket_timeout=5", "broker_url": "amqp://h"},
+        {"redis_url": "redis://h", "broker_url": "redis+socket:///x.sock?virtual_host=3"},
+    ],
+)
+def test_parameters_that_both_clients_take_are_accepted(given: dict[str, Any]) -> None:
+    """Celery's takes fewer than Redis's."""
+    assert Settings(**given).redis_url == given["redis_url"]

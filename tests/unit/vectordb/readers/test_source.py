@@ -113,7 +113,7 @@ def test_what_cannot_be_read_says_what_to_do(tmp_path: Path) -> None:
         ([text], "word", "no format 'word'; choose one of: text, csv"),
         ([tmp_path], None, "several formats; choose one: csv, text"),
         ([text, table], None, "all files must have the same format"),
-        ([written(tmp_path / "c", b"\x89PNG\0\0")], None, "choose one of: text, csv"),
+        ([written(tmp_path / "c", b"\x99PNG\0\0")], None, "choose one of: text, csv"),
         ([written(tmp_path / "d", b"")], None, "the file is empty"),
         ([written(tmp_path / "e" / "f", b"x\n").parent], None, "choose one with --format"),
         ([written(tmp_path / "text_emb_0.npy", b"x")], "clip-retrieval", "give the folder"),

@@ -82,7 +82,8 @@ def test_pages_of_dead_letters_have_each_once(gateway: Running, receiver: str | 
     headers, params = admin(gateway), {} if receiver is None else {"receiver": receiver}
     whole = gateway.http.get("/v1/webhooks/dead", headers=headers, params=params).json()["deliveries"]
     assert len(whole) == (9 if receiver is None else 3)
-    found, cursor = [], {}
+    found: list[object] = []
+    cursor: dict[str, str] = {}
     while True:
         answer = gateway.http.get("/v1/webhooks/dead", headers=headers, params={**params, "limit": 2, **cursor})
         page = answer.json()

@@ -64,7 +64,7 @@ def require_parameters(url: str, *, broker: bool) -> None:
     scheme = url.partition("://")[0]
     given = parse_qs(urlsplit(url).query, keep_blank_values=True)
     if given.keys() & {"password", "username"}:
-        raise ValueError("the user and the password are written before the host, with a colon between them and @ after them")
+        raise ValueError("user and password stand before the host, with a colon between them and @ after them")
     plain = {"unix": {"db"}, "redis+socket": {"virtual_host"}}.get(scheme, set())
     known = (_TLS if scheme == "rediss" else frozenset()) | plain | (frozenset() if broker else _CLIENT)
     if wrong := sorted(given.keys() - known):

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -184,13 +185,19 @@ def test_receivers_of_a_file_are_served_by_one_process_which_may_be_killed(
                 eventually_while(process, partial(good.has_seen, begin + 5), PATIENCE_S)
         with command.notifier(**settings) as process:
             eventually_while(process, lambda: len(set(good.taken)) == 30, PATIENCE_S)
-            code, out = command.run("webhooks", "list", "--json", **settings)
+
+            def listed() -> dict[str, Any]:
+                code, out = command.run("webhooks", "list", "--json", **settings)
+                assert code == 0
+                return {one["name"]: one for one in map(json.loads, out.splitlines())}
+
+            # the notifier stores the last answers after the receiver has sent them
+            eventually_while(process, lambda: listed()["good"]["waiting"] == 0, PATIENCE_S)
+            standing = listed()
             process.send_signal(signal.SIGTERM)
             assert process.wait(60) == 0
-        listed = {one["name"]: one for one in map(json.loads, out.splitlines())}
-        assert code == 0
-        assert (listed["default"]["waiting"], listed["default"]["delivered"]) == (30, 0)
-        assert (listed["good"]["waiting"], listed["good"]["lost"], listed["good"]["served"]) == (0, 0, True)
+        assert (standing["default"]["waiting"], standing["default"]["delivered"]) == (30, 0)
+        assert (standing["good"]["waiting"], standing["good"]["lost"], standing["good"]["served"]) == (0, 0, True)
         assert command.run("webhooks", "pause", "good", **settings)[0] == 0
         assert command.run("webhooks", "rename", "good", "better", **settings)[0] == 0
         assert command.run("webhooks", "forget", "default", "--yes", **settings)[0] == 0

@@ -82,7 +82,7 @@ def test_a_full_disk_is_a_fault_that_passes(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("workers.gateway.form_files._write", full)
     with pytest.raises(Problem, match="No space left") as refused:
         tried(FormSpace(LARGEST), BodyMemory(LARGEST), 2**21)
-    assert (refused.value.status, "Retry-After" in refused.value.headers) == (503, True)
+    assert (refused.value.status, "Retry-After" in refused.value.headers) == (507, True)
 
 
 def test_a_form_has_a_largest_size() -> None:

@@ -97,6 +97,7 @@ def _run(running: Stack, images: int, part: int) -> Iterator[Look]:
         while (done := running.finished()) < first + images:
             running.await_finished(min(first + images, done + every))
             yield look()
+    yield look()  # the last ones may have finished before they were looked at
 
 
 def growth(looks: Sequence[Look], settled: int) -> dict[str, Any]:

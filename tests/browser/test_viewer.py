@@ -103,6 +103,7 @@ def test_deleting_asks_first_and_goes_on_with_the_next(visit: Visit, album: str,
 
 def test_what_is_gone_meanwhile_says_so(visit: Visit, album: str, stack: Stack) -> None:
     pictures.one_more(stack, "soon gone.jpg")
+    pictures.indexed(album, "soon gone.jpg")
     visitor = visit(album)
     visitor.refusals_expected = True
     page = visitor.open("#/search?q=soon gone")

@@ -20,42 +20,42 @@ _LICENCE = (
     r"mit|gpl.*|(apache|bsd|gfdl|odbl|cdla|mpl|lgpl|agpl)\b.*|attribution(-\w+)*( license)?|"
     r"no known copyright.*|royalty[ -]free|proprietary|unlicensed"
 )
-_KINDS: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("addresses", r"(?:[a-z][a-z0-9+.-]{1,9}:)?//\S.*|(?:data|mailto|blob|urn):\S+|www\.\S+"),
-        ("addresses", rf"(?:[\w-]+\.)+(?:{_HOSTS})(?:[/:?]\S*)?"),
-        ("e-mail addresses", r"[^\s@]+@[^\s@]+\.\w+"),
-        ("file names", rf"(?s:.*)\.(?:{_PICTURE}|{_OTHER})(?:[#?:]\S*)?"),
-        ("file names", r"(?:[a-z]:)?[^\s/\\]*[/\\](?:[^\s/\\]+[/\\])*[^\s/\\]*"),
-        ("dates", r"\d{4}[-/.:]\d{1,2}[-/.:]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T ,].*)?"),
-        ("dates", r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"),
-        ("numbers", r"[-+]?[$€£¥]?\s?(?:\d[\d.,' ]*|\.\d+)(?:e[-+]?\d+)?\s?(?:%|px|[kmg]b|[$€£¥])?|nan|[-+]?inf"),
-        ("numbers", r"\d+\s?[x×:]\s?\d+(?:\s?px)?|[(\[{]\s*-?\d[\d\s.,;:e+-]*[)\]}]"),
-        ("hashes", r"(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:sha\d+|md5)[:-]\S+"),
-        ("hashes", r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_-]{20,}={0,2}"),
-        ("ids", r"[A-Za-z]{0,12}(?:[-_:#.][A-Za-z0-9]+)*[-_:#.]?\d[\w.:#-]*"),
-        ("languages", r"[a-z]{2}(?:[-_][a-z]{2,4})?"),
-        ("licences", _LICENCE),
-        ("media types", r"(?:image|video|audio|text|application)/[\w.+-]+"),
-        ("truth values", r"true|false|yes|no|none|null|n/?a|nil|success|failed\w*|error|ok|0|1"),
-        ("parts of a data set", r"train(?:ing)?\d*|val(?:id(?:ation)?)?\d*|(?:rest|mini)val|test(?:ing)?\d*|dev"),
-        ("structures", r"[\[{(]\s*[\[{\"']?.*[:,].*[\]})]"),
-    )
+
+
+def _rules(*rules: tuple[str, str]) -> tuple[tuple[str, re.Pattern[str]], ...]:
+    return tuple((kind, re.compile(pattern, re.IGNORECASE)) for kind, pattern in rules)
+
+
+_KINDS = _rules(
+    ("addresses", r"(?:[a-z][a-z0-9+.-]{1,9}:)?//\S.*|(?:data|mailto|blob|urn):\S+|www\.\S+"),
+    ("addresses", rf"(?:[\w-]+\.)+(?:{_HOSTS})(?:[/:?]\S*)?"),
+    ("e-mail addresses", r"[^\s@]+@[^\s@]+\.\w+"),
+    ("file names", rf"(?s:.*)\.(?:{_PICTURE}|{_OTHER})(?:[#?:]\S*)?"),
+    ("file names", r"(?:[a-z]:)?[^\s/\\]*[/\\](?:[^\s/\\]+[/\\])*[^\s/\\]*"),
+    ("dates", r"\d{4}[-/.:]\d{1,2}[-/.:]\d{1,2}(?:[T ].*)?|\d{1,2}[-/.]\d{1,2}[-/.]\d{2,4}(?:[T ,].*)?"),
+    ("dates", r"\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?"),
+    ("numbers", r"[-+]?[$€£¥]?\s?(?:\d[\d.,' ]*|\.\d+)(?:e[-+]?\d+)?\s?(?:%|px|[kmg]b|[$€£¥])?|nan|[-+]?inf"),
+    ("numbers", r"\d+\s?[x×:]\s?\d+(?:\s?px)?|[(\[{]\s*-?\d[\d\s.,;:e+-]*[)\]}]"),
+    ("hashes", r"(?=.*\d)[0-9a-f]{8,}|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|(?:sha\d+|md5)[:-]\S+"),
+    ("hashes", r"(?=\S*\d)(?=\S*[A-Za-z])[A-Za-z0-9+/_-]{20,}={0,2}"),
+    ("ids", r"[A-Za-z]{0,12}(?:[-_:#.][A-Za-z0-9]+)*[-_:#.]?\d[\w.:#-]*"),
+    ("languages", r"[a-z]{2}(?:[-_][a-z]{2,4})?"),
+    ("licences", _LICENCE),
+    ("media types", r"(?:image|video|audio|text|application)/[\w.+-]+"),
+    ("truth values", r"true|false|yes|no|none|null|n/?a|nil|success|failed\w*|error|ok|0|1"),
+    ("parts of a data set", r"train(?:ing)?\d*|val(?:id(?:ation)?)?\d*|(?:rest|mini)val|test(?:ing)?\d*|dev"),
+    ("structures", r"[\[{(]\s*[\[{\"']?.*[:,].*[\]})]"),
 )  # fmt: skip
-_NAMED: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (kind, re.compile(pattern, re.IGNORECASE))
-    for kind, pattern in (
-        ("languages", r"lang(?:uage)?s?(?:[ _-]?codes?)?|locale"),
-        ("licences", r"licen[sc]es?(?:[ _-]?(?:name|type|url))?|rights|copyright"),
-        ("ids", r"(?:.*[ _-])?(?:u?u?id|key|ids|hash|md5|sha\d*|phash|sentids?)"),
-        ("addresses", r"(?:.*[ _-])?(?:url|uri|link|href|src)"),
-        ("file names", r"(?:.*[ _-])?(?:file|path|file[ _-]?names?|filepath|image[ _-]?(?:file|path|name))"),
-        ("dates", r"(?:.*[ _-])?(?:date|time|timestamp|datetime|created|modified|updated)"),
-        ("parts of a data set", r"split|subset|fold|partition"),
-        ("messages of errors", r"(?:.*[ _-])?(?:errors?|exception|traceback)(?:[ _-](?:message|msg|text|code))?"),
-        ("names of people", r"author|creator|photographer|credit|user(?:[ _-]?name)?|owner|artist|uploader"),
-    )
+_NAMED = _rules(
+    ("languages", r"lang(?:uage)?s?(?:[ _-]?codes?)?|locale"),
+    ("licences", r"licen[sc]es?(?:[ _-]?(?:name|type|url))?|rights|copyright"),
+    ("ids", r"(?:.*[ _-])?(?:u?u?id|key|ids|hash|md5|sha\d*|phash|sentids?)"),
+    ("addresses", r"(?:.*[ _-])?(?:url|uri|link|href|src)"),
+    ("file names", r"(?:.*[ _-])?(?:file|path|file[ _-]?names?|filepath|image[ _-]?(?:file|path|name))"),
+    ("dates", r"(?:.*[ _-])?(?:date|time|timestamp|datetime|created|modified|updated)"),
+    ("parts of a data set", r"split|subset|fold|partition"),
+    ("messages of errors", r"(?:.*[ _-])?(?:errors?|exception|traceback)(?:[ _-](?:message|msg|text|code))?"),
+    ("names of people", r"author|creator|photographer|credit|user(?:[ _-]?name)?|owner|artist|uploader"),
 )
 # a line that begins with a file name or an address, followed by something: no caption but a row
 _LEADS = re.compile(
@@ -99,9 +99,13 @@ def are_captions(values: Sequence[str]) -> bool:
     return bool(kinds) and kinds.count(CAPTIONS) * 10 >= len(kinds) * 9
 
 
+def _filled(values: Sequence[str]) -> list[str]:
+    return [value for value in values if value.strip()]
+
+
 def words(values: Sequence[str]) -> float:
     """The mean number of words of the values that are not empty. A script without spaces counts its letters."""
-    there = [value for value in values if value.strip()]
+    there = _filled(values)
     if not there:
         return 0.0
     return sum(len(value.split()) + sum(char > "\u2e7f" for char in value[:LOOKED_AT]) for value in there) / len(
@@ -111,19 +115,19 @@ def words(values: Sequence[str]) -> float:
 
 def is_prose(values: Sequence[str]) -> bool:
     """Whether the values are descriptions and not labels: two words and more on average, mostly different."""
-    there = [value for value in values if value.strip()]
+    there = _filled(values)
     return words(there) >= 2 and len(set(there)) * 5 >= len(there)
 
 
 def leads_with_other(values: Sequence[str]) -> bool:
     """Whether most values begin with a file name or an address: they are whole rows, not captions."""
-    there = [value for value in values if value.strip()]
+    there = _filled(values)
     return bool(there) and sum(bool(_LEADS.match(value[:LOOKED_AT])) for value in there) * 2 > len(there)
 
 
 def leads_with_id(values: Sequence[str]) -> bool:
     """Whether nearly all values begin with a number or an id, each with another one: they are whole rows, too."""
-    there = [value for value in values if value.strip()]
+    there = _filled(values)
     ids = {found["id"] for value in there if (found := _NUMBERED.match(value[:LOOKED_AT]))}
     return len(there) > 4 and len(ids) * 10 >= len(there) * 9
 

@@ -7,6 +7,9 @@ from urllib.parse import quote_plus
 
 import msgspec
 
+from workers.events.notification import Notification
+from workers.lifecycle.event import ObjectEvent
+
 BUCKET = "photos"
 ETAG = "0f343b0931126a20f133d67c2b018a3b"
 SEQUENCER = "18A5C0FFEE123456"
@@ -45,3 +48,10 @@ def access(*records: Json) -> bytes:
 def value(*records: Json) -> bytes:
     """A value of the hash of the Redis target, and a line of the listen API."""
     return msgspec.json.encode({"Records": records})
+
+
+def only(notification: Notification) -> ObjectEvent:
+    """The one event of a notification from which nothing was left out."""
+    assert (notification.ignored, notification.rejected, notification.sweeps) == ((), (), ())
+    (event,) = notification.events
+    return event

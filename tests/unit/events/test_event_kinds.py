@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.events.samples import BUCKET, body, record, value
+from tests.unit.events.samples import BUCKET, body, only, record, value
 from workers.events.notification import (
     Notification,
     access_entry,
@@ -14,13 +14,6 @@ from workers.events.notification import (
     namespace_value,
     webhook,
 )
-from workers.lifecycle.event import ObjectEvent
-
-
-def only(notification: Notification) -> ObjectEvent:
-    assert (notification.ignored, notification.rejected, notification.sweeps) == ((), (), ())
-    (event,) = notification.events
-    return event
 
 
 @pytest.mark.parametrize(

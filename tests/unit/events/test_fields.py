@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.events import other_servers as other
-from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, body, record
+from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, body, only, record
 from workers.events.notification import (
-    Notification,
     padded,
     webhook,
 )
-from workers.lifecycle.event import ObjectEvent
-
-
-def only(notification: Notification) -> ObjectEvent:
-    assert (notification.ignored, notification.rejected, notification.sweeps) == ((), (), ())
-    (event,) = notification.events
-    return event
 
 
 def spelled(node: Any, spell: Any) -> Any:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.unit.events import other_servers as other
 from tests.unit.events.other_servers import carried, wrapped
-from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, body, record
+from tests.unit.events.samples import BUCKET, ETAG, SEQUENCER, body, only, record
 from workers.events.notification import (
     Notification,
     access_entry,
@@ -18,16 +18,9 @@ from workers.events.notification import (
     padded,
     webhook,
 )
-from workers.lifecycle.event import ObjectEvent
 
 READERS = [webhook, listen_line, access_entry, namespace_value]
 DOG = "walks/dog.jpg"
-
-
-def only(notification: Notification) -> ObjectEvent:
-    assert (notification.ignored, notification.rejected, notification.sweeps) == ((), (), ())
-    (event,) = notification.events
-    return event
 
 
 @pytest.mark.parametrize("envelope", wrapped(body(record())))

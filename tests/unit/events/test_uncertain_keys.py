@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 
 from tests.unit.events import other_servers as other
-from tests.unit.events.samples import BUCKET, body, record
+from tests.unit.events.samples import BUCKET, body, only, record
 from workers.events.notification import (
     LARGEST,
-    Notification,
     webhook,
 )
-from workers.lifecycle.event import ObjectEvent
-
-
-def only(notification: Notification) -> ObjectEvent:
-    assert (notification.ignored, notification.rejected, notification.sweeps) == ((), (), ())
-    (event,) = notification.events
-    return event
 
 
 @pytest.mark.parametrize(

@@ -62,10 +62,17 @@ def copies(stack: Stack, folder: str) -> list[str]:
     return names
 
 
-def one_more(stack: Stack, name: str) -> None:
-    """One more photograph, tagged."""
+def one_more(stack: Stack, address: str, name: str) -> None:
+    """One more photograph, tagged and found by the words of its name."""
     drop(stack.inbox, FOLDER + name, _changed("coffee.png", lambda image: image.crop((0, 0, 400, 300)), 80))
     settled(stack, name)
+    words = name.rpartition(".")[0]
+    eventually(
+        lambda: FOLDER + name in {image["key"] for image in asked(address, "/v1/search", q=words)["images"]},
+        60,
+        lambda: f"{name} is not found by its words",
+        despite=(urllib.error.HTTPError,),
+    )
 
 
 def settled(stack: Stack, *names: str) -> None:

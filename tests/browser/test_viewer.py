@@ -84,7 +84,7 @@ def test_a_slash_leads_from_it_to_the_search_field(visit: Visit, album: str) -> 
 
 
 def test_deleting_asks_first_and_goes_on_with_the_next(visit: Visit, album: str, stack: Stack) -> None:
-    pictures.one_more(stack, "to delete.jpg")
+    pictures.one_more(stack, album, "to delete.jpg")
     page = visit(album).open("#/search?q=to delete&prefix=album/")
     viewer = opened(page, "to delete.jpg")
     viewer.get_by_role("button", name="Delete").click()
@@ -102,8 +102,7 @@ def test_deleting_asks_first_and_goes_on_with_the_next(visit: Visit, album: str,
 
 
 def test_what_is_gone_meanwhile_says_so(visit: Visit, album: str, stack: Stack) -> None:
-    pictures.one_more(stack, "soon gone.jpg")
-    pictures.indexed(album, "soon gone.jpg")
+    pictures.one_more(stack, album, "soon gone.jpg")
     visitor = visit(album)
     visitor.refusals_expected = True
     page = visitor.open("#/search?q=soon gone")

@@ -260,7 +260,7 @@ def test_a_node_that_swallows_what_comes_by_grpc_is_left_within_seconds() -> Non
         index = ServerIndex(client, "captions", 4, IndexOptions())
         begin = time.monotonic()
         assert index.count() == 7
-        assert time.monotonic() - begin < 6
+        assert time.monotonic() - begin < 15  # 4 on an idle machine, and 20 if the timeout of a request ended it
         begin = time.monotonic()
         assert index.count() == 7
         assert time.monotonic() - begin < 1

@@ -167,7 +167,8 @@ def check(manifest: Manifest, file: File, data: bytes) -> None:
     if len(data) == file.bytes and hashlib.sha256(data).hexdigest() == file.sha256:
         return
     other = _belongs(data)
-    if other is not None and other != (manifest.id, file.name):
+    names = {one.name for one in manifest.files}
+    if other is not None and (other[0] != manifest.id or (other[1] != file.name and other[1] in names)):
         raise DamagedBackup(f"{file.name} is not of the backup {manifest.id}: it is {other[1]} of {other[0]}")
     if len(data) != file.bytes:
         raise DamagedBackup(

@@ -199,17 +199,19 @@ class _Backup:
 
 
 def restored(
-    settings: Settings, place: Place, manifest: Manifest, progress: Progress, *, replace: bool, images: bool
-) -> Restored:
+    settings: Settings, place: Place, manifest: Manifest, progress: Progress, *, replace: bool, images: bool,
+    require_stopped: Callable[[Wiring, Progress], None] | None = None,
+) -> Restored:  # fmt: skip
     """Restore a backup. ``replace``: what is there is removed first. Raises ``BackupError``, ``Transient``.
 
-    ``images``: whether the index of images is restored, if the backup has it.
+    ``images``: whether the index of images is restored, if the backup has it. ``require_stopped``: raises
+    ``Permanent`` while a process of wildtag is running.
     """
     catalogue = Catalogue(place, Patience(progress.say))
     _require_same(settings, manifest)
     with _reached(settings, progress, create=True) as (wiring, _):
         keys = RestoredKeys(wiring.redis, wiring.keys, parts_of(wiring), wiring.clock)
-        _require_stopped(wiring, progress)
+        (require_stopped or _require_stopped)(wiring, progress)
         interrupted = keys.interrupted()
         resumed = interrupted is not None and interrupted[0] == manifest.id
         if not replace:

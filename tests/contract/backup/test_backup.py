@@ -1,0 +1,270 @@
+"""A backup has everything, and a restore gives it back: under another prefix, after an interruption, or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.contract.backup.world import (
+    differences,
+    filled,
+    one_of_each,
+    put_back,
+    restoring,
+    save,
+    values,
+    wiring,
+)  # fmt: skip
+from tests.contract.redis.cluster_objects import REVISION, record, ref
+from tests.contract.stored_records import damage
+from workers.backup.catalogue import Catalogue
+from workers.backup.form import MANIFEST, BackupError, DamagedBackup
+from workers.backup.places import FolderPlace
+from workers.backup.writing import Progress
+from workers.lifecycle.ledger import Arrival
+from workers.redis.connection import Client
+from workers.redis.layout import OtherLayout
+from workers.redis.streams import create_group, read_group
+from workers.wiring.wiring import Wiring
+
+PARTITIONS = pytest.mark.parametrize("partitions", [1, 4])
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.fixture(autouse=True)
+def _empty(client: Client) -> Iterator[None]:
+    """Each test has an empty Redis."""
+    yield
+
+
+def stopping_after(steps: int) -> Progress:
+    """Ends the work at its n-th report."""
+    left = iter(range(steps))
+
+    def done(_: int) -> None:
+        if next(left, None) is None:
+            raise Killed
+
+    return Progress(done=done)
+
+
+@PARTITIONS
+def test_everything_is_there_again_under_another_prefix(redis_url: str, tmp_path: Path, partitions: int) -> None:
+    world = wiring(redis_url, tmp_path / "a", partitions=partitions)
+    filled(world)
+    assert one_of_each(world)
+    before = values(world)
+    made = save(world, tmp_path / "to")
+    assert values(world) == before  # nothing was changed
+    counts = made.manifest.counts
+    assert (counts["records"], counts["in_progress"], counts["statements"], counts["api_keys"]) == (23, 6, 1, 1)
+
+    other = wiring(redis_url, tmp_path / "b", "{other}:", partitions)
+    done = put_back(other, made, tmp_path / "to")
+    assert done.differences == []
+    assert differences(before, values(other)) == []
+    assert 0 < other.redis.pttl(f"{other.keys.prefix}idempotency:x1") <= 60_000
+    other.layout.require()
+    assert other.refill.since() is not None
+    assert [one.key for one in other.records.get(["inbox/3.jpg"]) if one] == ["3.jpg"]
+    assert sorted(other.records.tags.tagged("cat")) == sorted(world.records.tags.tagged("cat"))
+    assert other.redis.exists(other.keys.data_id) == 0
+
+    other.ledger.enter([Arrival(ref(900))], REVISION, 100.0, 160.0)  # and it goes on
+    assert other.ledger.finish([record(ref(900), "cat")], 101.0) == [True]
+    assert "inbox/900.jpg" in set(other.records.tags.tagged("cat"))
+
+
+@PARTITIONS
+def test_what_is_on_its_way_is_sent_again(redis_url: str, tmp_path: Path, partitions: int) -> None:
+    world = wiring(redis_url, tmp_path / "a", partitions=partitions)
+    filled(world)
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:", partitions)
+    put_back(other, made, tmp_path / "to")
+    now = other.clock() + 1
+    found = sorted(one.ref.key for one in other.ledger.overdue(now, now + 60))
+    assert found == sorted(f"{n}.jpg" for n in range(0, 30, 5))
+
+
+def test_an_object_that_ends_while_the_backup_is_made_is_not_tagged_again(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    world.layout.require()
+    world.ledger.enter([Arrival(ref(n)) for n in range(3)], REVISION, 1.0, 60.0)
+    made = _while_it_reads(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    done = put_back(other, made, tmp_path / "to")
+    assert done.finished_meanwhile == 1
+    assert done.differences == []
+    assert done.counts["in_progress"] == 2
+    assert other.ledger.in_flight() == 2
+
+
+def _while_it_reads(world: Wiring, to: Path) -> Any:
+    """A backup during which an object is finished after the ledger was read."""
+    from workers.backup.redis_rows import RedisRows  # noqa: PLC0415 -- to be changed for this test only
+
+    class Between(RedisRows):
+        def _objects(self, part: Any) -> Any:
+            assert world.ledger.finish([record(ref(1), "cat")], 2.0) == [True]
+            return super()._objects(part)
+
+    import workers.embedded.backups as module  # noqa: PLC0415 -- as above
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "RedisRows", Between)
+        return save(world, to)
+
+
+def test_receivers_of_the_feed_go_on_where_they_were(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    feed = world.keys.feed
+    create_group(world.redis, feed, "notifier")
+    read = read_group(world.redis, feed, "notifier", "me", 5, None)
+    world.redis.xack(feed, "notifier", read[0][0], read[1][0])  # the others were read and not finished
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    put_back(other, made, tmp_path / "to")
+    again = read_group(other.redis, other.keys.feed, "notifier", "another", 100, None)
+    assert [entry for entry, _ in again] == [entry for entry, _ in world.redis.xrange(feed)][2:]
+
+
+def test_a_damaged_record_is_restored_as_such(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    damage(world.redis, world.keys, "inbox/2.jpg")
+    world.redis.set(world.keys.record("inbox/3.jpg"), b"x")
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    assert put_back(other, made, tmp_path / "to").differences == []
+    assert other.redis.smembers(other.keys.damaged) == {b"inbox/2.jpg", b"inbox/3.jpg"}
+
+
+@PARTITIONS
+@pytest.mark.parametrize("steps", [0, 1, 3])
+def test_a_restore_that_is_killed_goes_on_and_nothing_starts_meanwhile(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitions: int, steps: int
+) -> None:
+    monkeypatch.setattr("workers.backup.writing.ROWS_BYTES", 700)  # several files
+    world = wiring(redis_url, tmp_path / "a", partitions=partitions)
+    filled(world)
+    before = values(world)
+    made = save(world, tmp_path / "to")
+    assert len(made.manifest.files) > 5
+    other = wiring(redis_url, tmp_path / "b", "{other}:", partitions)
+    with pytest.raises(Killed):
+        put_back(other, made, tmp_path / "to", stopping_after(len(made.manifest.files) + steps))
+    assert restoring(other)
+    with pytest.raises(OtherLayout, match="are only a part of the backup wildtag-"):
+        other.layout.require()
+    with pytest.raises(OtherLayout, match="are only a part"):
+        save(other, tmp_path / "again")
+    put_back(other, made, tmp_path / "to")
+    assert differences(before, values(other)) == []
+    other.layout.require()
+
+
+def test_nothing_is_restored_over_what_is_there(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    before = values(world)
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    filled(other, 3)
+    there = values(other)
+    with pytest.raises(BackupError, match="there are keys of wildtag under '{other}:' already"):
+        put_back(other, made, tmp_path / "to")
+    assert values(other).keys() == there.keys()
+    other.redis.set("{other}:mine", b"of somebody else")
+    put_back(other, made, tmp_path / "to", replace=True)
+    assert differences(before, values(other)) == []
+    assert other.redis.get("{other}:mine") == b"of somebody else"
+
+
+def test_another_bucket_another_number_of_partitions_and_a_newer_layout_are_refused(
+    redis_url: str, tmp_path: Path
+) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made = save(world, tmp_path / "to")
+    for more, said in (({"bucket": "photos"}, "is of the bucket 'inbox'"), ({"partitions": 4}, "has 1 partitions")):
+        other = wiring(redis_url, tmp_path / "b", "{other}:", **more)  # type: ignore[arg-type]  # of both
+        with pytest.raises(BackupError, match=said):
+            put_back(other, made, tmp_path / "to")
+    file = tmp_path / "to" / made.manifest.id / MANIFEST
+    content = json.loads(file.read_text())
+    content["layout_version"] = 99
+    file.write_text(json.dumps(content))
+    with pytest.raises(DamagedBackup, match="checksum"):  # not even read
+        Catalogue(FolderPlace(tmp_path / "to")).named(None)
+    assert not values(wiring(redis_url, tmp_path / "b", "{other}:"))
+
+
+@pytest.mark.parametrize("how", ["missing", "cut off", "another one", "changed"])
+def test_a_damaged_backup_is_refused_before_anything_is_restored(redis_url: str, tmp_path: Path, how: str) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made, second = save(world, tmp_path / "to"), save(world, tmp_path / "to")
+    file = tmp_path / "to" / made.manifest.id / made.manifest.files[0].name
+    content = file.read_bytes()
+    if how == "missing":
+        file.unlink()
+    else:
+        other_one = (tmp_path / "to" / second.manifest.id / file.name).read_bytes()
+        changed = content[:50] + bytes((content[50] ^ 4,)) + content[51:]
+        file.write_bytes({"cut off": content[:-9], "another one": other_one, "changed": changed}[how])
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    with pytest.raises(DamagedBackup, match=file.name) as refused:
+        put_back(other, made, tmp_path / "to")
+    assert "Nothing was restored" in str(refused.value)
+    assert how != "another one" or second.manifest.id in str(refused.value)
+    assert not values(other)
+    put_back(other, second, tmp_path / "to")
+
+
+def test_a_backup_that_is_killed_is_none_and_is_removed_by_the_next(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    first = save(world, tmp_path / "to")
+
+    class Ends(FolderPlace):
+        def write(self, name: str, data: bytes) -> None:
+            if name.endswith(MANIFEST):
+                raise Killed
+            super().write(name, data)
+
+        def remove(self, name: str) -> None:
+            raise Killed  # as a process that was killed removes nothing
+
+    with pytest.raises(Killed):
+        save(world, Ends(tmp_path / "to"))
+    world.redis.delete(world.keys.lock("backup"))  # it has a lifetime
+    catalogue = Catalogue(FolderPlace(tmp_path / "to"))
+    assert len(catalogue.ids()) == 2
+    assert catalogue.named(None) == first.manifest
+    third = save(world, tmp_path / "to", keep=1)
+    assert (len(third.torn), third.old) == (1, [first.manifest.id])
+    assert catalogue.ids() == [third.manifest.id]
+
+
+def test_unknown_keys_are_named(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    world.redis.set(f"{world.keys.prefix}mine", 1)
+    world.redis.rpush(f"{world.keys.prefix}embedding", "a message")
+    made = save(world, tmp_path / "to")
+    assert made.unknown == ["mine"]
+    assert made.manifest.left_out == {"keys of Celery": 1, "keys that are not of the layout": 1}
+
+
+def test_nothing_is_not_backed_up(redis_url: str, tmp_path: Path) -> None:
+    with pytest.raises(BackupError, match="there is nothing to back up"):
+        save(wiring(redis_url, tmp_path / "a"), tmp_path / "to")

@@ -28,7 +28,7 @@ from workers.backup.places import Place
 log = structlog.get_logger()
 
 T = TypeVar("T")
-_ID = re.compile(r"wildtag-\d{8}T\d{6}Z-[0-9a-f]{6}")
+_ID = re.compile(r"wildtag-\d{8}T\d{9}Z-[0-9a-f]{6}")
 PATIENCE_S = 600.0  # for a place that is away, without any progress
 PAUSE_S = 2.0
 
@@ -42,7 +42,8 @@ class Unfinished(msgspec.Struct, frozen=True):
 
 def new_id(now: float) -> str:
     """A name for a backup that sorts by time. ``now``: Unix seconds."""
-    return f"wildtag-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    at = datetime.fromtimestamp(now, UTC)
+    return f"wildtag-{at:%Y%m%dT%H%M%S}{at.microsecond // 1000:03}Z-{secrets.token_hex(3)}"
 
 
 def is_backup(name: str) -> bool:

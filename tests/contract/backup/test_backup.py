@@ -1,9 +1,8 @@
-"""A backup has everything, and a restore gives it back: under another prefix, after an interruption, or not at all."""
+"""A backup has everything, and a restore gives it back: under another prefix, after an interruption, or not."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,6 @@ from workers.backup.form import MANIFEST, BackupError, DamagedBackup
 from workers.backup.places import FolderPlace
 from workers.backup.writing import Progress
 from workers.lifecycle.ledger import Arrival
-from workers.redis.connection import Client
 from workers.redis.layout import OtherLayout
 from workers.redis.streams import create_group, read_group
 from workers.wiring.wiring import Wiring
@@ -38,10 +36,7 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-@pytest.fixture(autouse=True)
-def _empty(client: Client) -> Iterator[None]:
-    """Each test has an empty Redis."""
-    yield
+pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
 
 
 def stopping_after(steps: int) -> Progress:
@@ -74,12 +69,12 @@ def test_everything_is_there_again_under_another_prefix(redis_url: str, tmp_path
     other.layout.require()
     assert other.refill.since() is not None
     assert [one.key for one in other.records.get(["inbox/3.jpg"]) if one] == ["3.jpg"]
-    assert sorted(other.records.tags.tagged("cat")) == sorted(world.records.tags.tagged("cat"))
+    assert sorted(other.records.tag_index.tagged("cat")) == sorted(world.records.tag_index.tagged("cat"))
     assert other.redis.exists(other.keys.data_id) == 0
 
     other.ledger.enter([Arrival(ref(900))], REVISION, 100.0, 160.0)  # and it goes on
     assert other.ledger.finish([record(ref(900), "cat")], 101.0) == [True]
-    assert "inbox/900.jpg" in set(other.records.tags.tagged("cat"))
+    assert "inbox/900.jpg" in set(other.records.tag_index.tagged("cat"))
 
 
 @PARTITIONS
@@ -137,6 +132,24 @@ def test_receivers_of_the_feed_go_on_where_they_were(redis_url: str, tmp_path: P
     assert [entry for entry, _ in again] == [entry for entry, _ in world.redis.xrange(feed)][2:]
 
 
+def test_each_delivery_to_a_webhook_has_a_time(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    for receiver in ("", ":mine"):
+        begin = f"{world.keys.prefix}notify"
+        world.redis.hset(f"{begin}:waiting{receiver}", mapping={"a": b"12345", "b": b"123"})
+        world.redis.zadd(f"{begin}:due{receiver}", {"a": 77.5})  # the other one was taken while it was read
+        world.redis.hset(f"{begin}:counts{receiver}", mapping={"bytes": 99, "delivered": 5})
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    put_back(other, made, tmp_path / "to")
+    for receiver in ("", ":mine"):
+        begin = f"{other.keys.prefix}notify"
+        assert other.redis.zscore(f"{begin}:due{receiver}", "a") == 77.5
+        assert other.redis.zscore(f"{begin}:due{receiver}", "b") == pytest.approx(other.clock(), abs=20)
+        assert other.redis.hgetall(f"{begin}:counts{receiver}") == {b"bytes": b"8", b"delivered": b"5"}
+
+
 def test_a_damaged_record_is_restored_as_such(redis_url: str, tmp_path: Path) -> None:
     world = wiring(redis_url, tmp_path / "a")
     filled(world)
@@ -180,7 +193,7 @@ def test_nothing_is_restored_over_what_is_there(redis_url: str, tmp_path: Path) 
     other = wiring(redis_url, tmp_path / "b", "{other}:")
     filled(other, 3)
     there = values(other)
-    with pytest.raises(BackupError, match="there are keys of wildtag under '{other}:' already"):
+    with pytest.raises(BackupError, match=r"there are keys of wildtag under '\{other\}:' already"):
         put_back(other, made, tmp_path / "to")
     assert values(other).keys() == there.keys()
     other.redis.set("{other}:mine", b"of somebody else")
@@ -241,7 +254,7 @@ def test_a_backup_that_is_killed_is_none_and_is_removed_by_the_next(redis_url: s
                 raise Killed
             super().write(name, data)
 
-        def remove(self, name: str) -> None:
+        def remove(self, name: str) -> None:  # noqa: ARG002 -- the Protocol's
             raise Killed  # as a process that was killed removes nothing
 
     with pytest.raises(Killed):

@@ -47,10 +47,10 @@ def filled(world: Wiring, objects: int = 30) -> None:
 
 
 def one_of_each(world: Wiring) -> list[str]:
-    """Write a key of every pattern that is saved as it is and that ``filled`` has not written; returns the patterns."""
+    """Write a key of every pattern that is saved and that ``filled`` has not written; returns the patterns."""
     redis: Any = world.redis
     written = []
-    there = {getattr(rule_of(name), "pattern", "") for name in values(world)}
+    there = {getattr(rule_of(_bare(name)), "pattern", "") for name in values(world)}
     apart = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "object-number"}
     for rule in RULES:
         if rule.treatment is not SAVED or rule.pattern in there | apart:
@@ -76,7 +76,7 @@ def one_of_each(world: Wiring) -> list[str]:
 
 
 def values(world: Wiring) -> dict[bytes, Any]:
-    """Everything under the prefix and in the partitions, by the name without the prefix (and ``N/`` of a partition)."""
+    """Everything under the prefix and in the partitions, by the name without the prefix (``N/`` of a partition)."""
     found: dict[bytes, Any] = {}
     for part in parts_of(world):
         redis: Any = part.client
@@ -85,6 +85,10 @@ def values(world: Wiring) -> dict[bytes, Any]:
             name = bytes(key).removeprefix(begin)
             found[name if part.number < 0 else b"%d/%s" % (part.number, name)] = _value(redis, key)
     return found
+
+
+def _bare(name: bytes) -> bytes:
+    return name.partition(b"/")[2] if re.match(rb"\d+/", name) else name
 
 
 def _value(redis: Any, key: bytes) -> Any:
@@ -104,12 +108,12 @@ def _value(redis: Any, key: bytes) -> Any:
 
 
 def differences(before: Mapping[bytes, Any], after: Mapping[bytes, Any]) -> list[str]:
-    """What a restore has changed and should not have. Deadlines are new, and the bytes of deliveries are counted."""
+    """What a restore has changed and should not have. Deadlines and deliveries are left out."""
     found = []
     for name in sorted(before.keys() | after.keys()):
-        bare = name.partition(b"/")[2] if re.match(rb"\d+/", name) else name
+        bare = _bare(name)
         rule = rule_of(bare)
-        if rule is None or rule.pattern in NEW or bare.startswith(b"lock:"):
+        if rule is None or rule.pattern in NEW | {"notify:due", "notify:counts"} or bare.startswith(b"lock:"):
             continue
         one, other = before.get(name), after.get(name)
         if rule.treatment is LEFT:

@@ -27,8 +27,8 @@ def made(backup: str = "one", rows: list[tuple[object, ...]] = ROWS) -> tuple[Ma
     data = packed_file(backup, NAME, [msgspec.msgpack.encode(row) for row in rows])
     file = File(NAME, "redis", len(data), hashlib.sha256(data).hexdigest(), len(rows))
     manifest = Manifest(
-        FORMAT, backup, "2026-11-30T16:00:00+00:00", "2026-11-30T16:00:01+00:00", "0.1.0", 3, 1, "wildtag:", "inbox", "space",
-        (file,), (), True, None, {"records": 0}, {},
+        FORMAT, backup, "2026-11-30T16:00:00+00:00", "2026-11-30T16:00:01+00:00", "0.1.0", 3, 1, "wildtag:", "inbox",
+        "space", (file,), (), True, None, {"records": 0}, {},
     )  # fmt: skip
     return manifest, file, data
 
@@ -51,12 +51,13 @@ def test_a_changed_file_is_named(damage: object, said: str) -> None:
 
 def test_a_file_of_another_backup_is_named_with_it() -> None:
     manifest, file, _ = made()
-    with pytest.raises(DamagedBackup, match="is not of the backup one: it is redis-00001.msgpack.zst of two"):
+    with pytest.raises(DamagedBackup, match=r"is not of the backup one: it is redis-00001\.msgpack\.zst of two"):
         list(rows_of(manifest, file, made("two")[2]))
 
 
 @pytest.mark.parametrize("damage", [
-    lambda data: data[:-3], lambda _: b"", lambda _: b"[]", lambda data: data.replace(b'"records": 0', b'"records": 1'),
+    lambda data: data[:-3], lambda _: b"", lambda _: b"[]",
+    lambda data: data.replace(b'"records": 0', b'"records": 1'),
     lambda data: data.replace(b'"inbox"', b'"other"'), lambda data: b"\xff" + data,
 ])  # fmt: skip
 def test_a_changed_manifest_is_refused(damage: object) -> None:

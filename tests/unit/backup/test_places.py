@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -86,11 +85,11 @@ def test_missing_and_damaged_files_are_all_named(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def full() -> Iterator[Path]:
+def full() -> Path:
     """A folder on a disk that is full: /dev/full stands for it."""
     if not os.access("/dev/full", os.W_OK):  # pragma: no cover -- Linux has it
         pytest.fail("there is no /dev/full")
-    yield Path("/dev/full")
+    return Path("/dev/full")
 
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, full: Path) -> None:

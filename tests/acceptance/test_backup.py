@@ -1,0 +1,125 @@
+"""A backup of a running stack, while images come in, is restored into an empty home under another prefix."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.images import drop, photograph
+from tests.acceptance.stack import ROOT, Stack
+from tests.acceptance.test_nothing_is_lost import variants
+from tests.acceptance.test_teaching import cropped, follows, taught
+from tests.eventually import eventually
+from workers.redis.connection import connect
+from workers.redis.keys import Keys
+
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
+
+OTHER = "{restored}:"
+QUIET = {"WILDTAG_RESCAN_S": "3600", "WILDTAG_GRACE_S": "2"}
+
+
+def command(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A command in the home of a stack that is down."""
+    return subprocess.run(
+        [sys.executable, "-m", "workers.cli", *arguments], env=stack.environment, cwd=ROOT, check=False, text=True,
+        capture_output=True, timeout=300,
+    )  # fmt: skip
+
+
+def asked(stack: Stack, path: str, key: str | None = None) -> Any:
+    """The JSON that the gateway answers."""
+    headers = {"Authorization": f"Bearer {key}", "X-Forwarded-For": "203.0.113.7"} if key else {}
+    request = urllib.request.Request(f"{stack.info().addresses['gateway']}{path}", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_a_stack_is_restored_elsewhere_and_finds_what_has_changed_since(
+    make_stack: Callable[..., Stack], tmp_path: Path
+) -> None:
+    stack = make_stack("first", **QUIET)
+    stack.start()
+    drop(stack.inbox, "cat.png", photograph("chelsea.png"))
+    drop(stack.inbox, "cat again.png", cropped("chelsea.png", 0.04))
+    for name in ("rocket.jpg", "coffee.png"):
+        drop(stack.inbox, name, photograph(name))
+    drop(stack.inbox, "text.jpg", b"no image")
+    stack.settled(5)
+    taught(stack, "cat.png", "Chelsea")
+    follows(stack, "cat again.png", "Chelsea")
+    stack.wildtag("captions", "add", "a photo of a moka pot")
+    secret = stack.wildtag("keys", "create", "for me", "--scope", "read").stdout.split()[-1]
+    batch = json.loads(
+        urllib.request.urlopen(
+            urllib.request.Request(
+                f"{stack.info().addresses['gateway']}/v1/batches", data=b'{"keys": ["cat.png", "rocket.jpg"]}',
+                headers={"Content-Type": "application/json"}, method="POST",
+            ), timeout=10,
+        ).read()
+    )["id"]  # fmt: skip
+    eventually(lambda: asked(stack, f"/v1/batches/{batch}")["open"] == 0, 60, stack.said)
+    before = stack.settled(5)
+
+    to = tmp_path / "backups"
+    for n, data in enumerate(variants(20)):
+        drop(stack.inbox, f"{n}.jpg", data)
+    eventually(lambda: stack.tally()["in_flight"] > 0, 30, stack.said, every_s=0.01)
+    made = json.loads(stack.wildtag("backup", str(to), "--json").stdout)
+    assert made["statements"] == 1, made
+    assert made["api_keys"] == 1, made
+    known = made["records"] + made["in_progress"]
+    stack.settled(25)
+    assert stack.stop() < 10
+    assert command(stack, "backup", str(to), "--keep", "2").returncode == 0  # of a home that is down
+    assert "all as they were written" in command(stack, "backups", "verify", str(to)).stdout
+
+    other = make_stack("second", WILDTAG_KEY_PREFIX=OTHER, **QUIET)
+    shutil.copytree(stack.inbox, other.inbox, dirs_exist_ok=True)
+    drop(other.inbox, "new.jpg", photograph("motorcycle_left.png"))
+    (other.inbox / "coffee.png").unlink()
+    drop(other.inbox, "rocket.jpg", photograph("astronaut.png"))  # another picture now
+    done = command(other, "restore", f"{to}/{made['backup']}", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["differences"] == []
+    refused = command(other, "restore", str(to))
+    assert refused.returncode == 1
+    assert "already" in refused.stderr
+
+    other.start()
+    redis, keys = connect(other.info().addresses["redis"]), Keys(OTHER)
+    eventually(lambda: not redis.exists(keys.refill), 120, other.said)
+    assert redis.exists(Keys("wildtag:").records) == 0
+    eventually(lambda: int(redis.zcard(keys.records)) == 25, 120, other.said)  # type: ignore[arg-type]  # redis-py's
+    eventually(lambda: redis.zcard(keys.ledger) == 0, 120, other.said)
+    after = {row["key"]: row for row in map(json.loads, other.wildtag("results", "--json").stdout.splitlines())}
+    assert after.keys() == before.keys() | {f"{n}.jpg" for n in range(20)} | {"new.jpg"} - {"coffee.png"} or (
+        "coffee.png" not in after
+    )
+    assert after["cat.png"] == before["cat.png"]
+    assert after["text.jpg"] == before["text.jpg"]
+    assert after["rocket.jpg"]["etag"] != before["rocket.jpg"]["etag"]
+    assert known <= 25
+    assert json.loads(other.wildtag("status", "--json").stdout).get("holds", []) == []
+    follows_in(after, "cat again.png", "Chelsea")
+    assert asked(other, "/v1/images/cat.png", secret)["key"] == "cat.png"
+    assert asked(other, f"/v1/batches/{batch}")["open"] == 0
+    found = json.loads(other.wildtag("find", "Chelsea", "--json").stdout.splitlines()[0])
+    assert found["key"] in {"cat.png", "cat again.png"}
+    assert "moka pot" in other.wildtag("captions", "search", "a photo of a moka pot").stdout
+    drop(other.inbox, "newer.jpg", photograph("coffee.png"))
+    eventually(lambda: int(redis.zcard(keys.records)) == 26, 60, other.said)  # type: ignore[arg-type]  # as above
+    assert other.stop() < 10
+
+
+def follows_in(records: dict[str, Any], key: str, label: str) -> None:
+    """Whether a record has a label."""
+    assert label in {tag["label"] for tag in records[key]["tags"]}, records[key]

@@ -35,8 +35,8 @@ def url() -> Iterator[str]:
 def environment(world: Wiring) -> Mapping[str, str]:
     s = world.settings
     return {
-        **os.environ, "WILDTAG_HOME": str(s.home), "WILDTAG_REDIS_URL": s.redis_url, "WILDTAG_KEY_PREFIX": s.key_prefix,
-        "WILDTAG_PARTITIONS": str(s.partitions), "PYTHONPATH": str(ROOT),
+        **os.environ, "WILDTAG_HOME": str(s.home), "WILDTAG_REDIS_URL": s.redis_url,
+        "WILDTAG_KEY_PREFIX": s.key_prefix, "WILDTAG_PARTITIONS": str(s.partitions), "PYTHONPATH": str(ROOT),
     }  # fmt: skip
 
 
@@ -80,7 +80,7 @@ def test_a_backup_that_is_killed(url: str, tmp_path: Path) -> None:
     catalogue = Catalogue(FolderPlace(tmp_path / "to"))
     first = catalogue.named(None)
     process = begun(world, "backup", str(tmp_path / "to"))
-    eventually(lambda: len(catalogue.ids()) == 2, 60, every_s=0.001)  # noqa: PLR2004 -- another one has begun
+    eventually(lambda: len(catalogue.ids()) == 2, 60, every_s=0.001)
     kill(process)
     assert catalogue.named(None) == first
     assert (

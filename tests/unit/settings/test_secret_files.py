@@ -14,7 +14,7 @@ from workers.settings.variables import variable
 
 KEY = "whsec_" + "QUFB" * 11
 VALUES = {
-    "redis_url": "redis://:open@127.0.0.1:1/0", "broker_url": "amqp://user:open@127.0.0.1:1/",
+    "redis_url": f"redis://:{KEY}@127.0.0.1:1/0", "broker_url": f"amqp://user:{KEY}@127.0.0.1:1/",
     "redis_target_url": "redis://127.0.0.1:1/0", "notify_url": "https://receiver.example/", "notify_secret": KEY,
     "flower_auth": "someone:opens it", "url": "https://host.example/",
 }  # fmt: skip

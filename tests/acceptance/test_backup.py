@@ -62,7 +62,7 @@ def in_use(stack: Stack) -> tuple[dict[str, Any], str, str]:
     )  # fmt: skip
     with urllib.request.urlopen(request, timeout=10) as answer:
         batch = json.load(answer)["id"]
-    eventually(lambda: asked(stack, f"/v1/batches/{batch}")["open"] == 0, 60, stack.said)
+    eventually(lambda: asked(stack, f"/v1/batches/{batch}")["finished"], 60, stack.said)
     return stack.settled(5), secret, batch
 
 
@@ -117,8 +117,8 @@ def test_a_stack_is_restored_elsewhere_and_finds_what_has_changed_since(
 
 def goes_on(stack: Stack, secret: str, batch: str) -> None:
     """The key works, the batch is readable, images and captions are found, and another image is tagged."""
-    assert asked(stack, "/v1/images/cat.png", secret)["key"] == "cat.png"
-    assert asked(stack, f"/v1/batches/{batch}")["open"] == 0
+    assert asked(stack, "/v1/objects/inbox/cat.png", secret)["key"] == "cat.png"
+    assert asked(stack, f"/v1/batches/{batch}")["counts"].get("done") == 2
     found = json.loads(stack.wildtag("find", "Chelsea", "--json").stdout.splitlines()[0])
     assert found["key"] in {"cat.png", "cat again.png"}
     assert "moka pot" in stack.wildtag("captions", "search", "a photo of a moka pot").stdout

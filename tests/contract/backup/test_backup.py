@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import threading
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import workers.backup.restoring as restoring_module
 from tests.contract.backup.world import (
     differences,
     filled,
@@ -18,14 +20,21 @@ from tests.contract.backup.world import (
     values,
     wiring,
 )  # fmt: skip
+from tests.contract.own_cluster import OwnCluster
 from tests.contract.redis.cluster_objects import REVISION, record, ref
 from tests.contract.stored_records import damage
+from tests.eventually import eventually
+from vectordb.errors import Permanent
 from workers.backup.catalogue import Catalogue
 from workers.backup.form import MANIFEST, BackupError, DamagedBackup
 from workers.backup.places import FolderPlace
 from workers.backup.writing import Progress
 from workers.lifecycle.ledger import Arrival
-from workers.redis.layout import OtherLayout
+from workers.lifecycle.migrations import MIGRATIONS
+from workers.redis.connection import connect
+from workers.redis.layout import VERSION, OtherLayout
+from workers.redis.migration import Migration
+from workers.redis.migration_steps import Rename
 from workers.redis.streams import create_group, read_group
 from workers.wiring.wiring import Wiring
 
@@ -281,3 +290,70 @@ def test_unknown_keys_are_named(redis_url: str, tmp_path: Path) -> None:
 def test_nothing_is_not_backed_up(redis_url: str, tmp_path: Path) -> None:
     with pytest.raises(BackupError, match="there is nothing to back up"):
         save(wiring(redis_url, tmp_path / "a"), tmp_path / "to")
+
+
+def test_partitions_of_a_cluster(cluster: OwnCluster, redis_url: str, tmp_path: Path) -> None:
+    more: dict[str, Any] = {"broker_url": redis_url, "partitions": 4}
+    world = wiring(cluster.url, tmp_path / "a", "{from}:", **more)
+    filled(world)
+    before = values(world)
+    made = save(world, tmp_path / "to")
+    other = wiring(cluster.url, tmp_path / "b", "{to}:", **more)
+    assert put_back(other, made, tmp_path / "to").differences == []
+    assert differences(before, values(other)) == []
+    put_back(other, made, tmp_path / "to", replace=True)
+    assert differences(before, values(other)) == []
+
+
+@PARTITIONS
+def test_a_backup_of_an_older_layout_is_migrated(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, partitions: int
+) -> None:
+    world = wiring(redis_url, tmp_path / "a", partitions=partitions)
+    filled(world)
+    world.redis.set(world.keys.loss, b"x")
+    made = save(world, tmp_path / "to")
+    monkeypatch.setattr(restoring_module, "VERSION", VERSION + 1)
+    later = Migration(VERSION + 1, (Rename("loss", "loss-of-later"),))
+    monkeypatch.setattr(restoring_module, "MIGRATIONS", (*MIGRATIONS, later))
+    other = wiring(redis_url, tmp_path / "b", "{other}:", partitions)
+    assert put_back(other, made, tmp_path / "to").differences == []
+    assert other.redis.get("{other}:loss-of-later") == b"x"
+    assert other.layout.recorded() == str(VERSION + 1)
+    assert sorted(other.records.tag_index.tagged("cat")) == sorted(world.records.tag_index.tagged("cat"))
+    assert other.records.tag_index.common() == world.records.tag_index.common()
+
+
+def test_a_backup_of_a_newer_layout_is_refused(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made = save(world, tmp_path / "to")
+    monkeypatch.setattr(restoring_module, "VERSION", VERSION - 1)
+    with pytest.raises(BackupError, match=f"has layout version {VERSION}, and this wildtag knows {VERSION - 1} at"):
+        put_back(wiring(redis_url, tmp_path / "b", "{other}:"), made, tmp_path / "to")
+
+
+def test_nothing_is_restored_while_a_process_runs(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made = save(world, tmp_path / "to")
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    ended = threading.Event()
+
+    def beat() -> None:
+        client = connect(redis_url)
+        while not ended.wait(0.05):
+            client.hset(other.keys.heartbeats, "dispatcher", other.clock())
+
+    thread = threading.Thread(target=beat)
+    thread.start()
+    try:
+        eventually(lambda: other.redis.exists(other.keys.heartbeats), 10)
+        with pytest.raises(Permanent, match="dispatcher still running"):
+            put_back(other, made, tmp_path / "to", require_stopped=None)
+    finally:
+        ended.set()
+        thread.join()
+    assert values(other).keys() == {b"heartbeats"}

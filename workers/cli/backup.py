@@ -68,7 +68,8 @@ def backup(
 
     The images stay in their bucket. A backup that was interrupted is removed by the next one.
     """
-    from workers.embedded.backups import backed_up, place_of  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.backup_access import place_of  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.backup_writing import backed_up  # noqa: PLC0415 -- as above
 
     settings = Settings()
     place = place_of(settings, to, endpoint, credentials)
@@ -112,7 +113,7 @@ def restore(
 
     An interrupted restore continues when the command runs again. Exit status 1: something is missing afterwards.
     """
-    from workers.embedded.backups import restored  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.backup_restoring import restored  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
     catalogue, name = _catalogue(settings, source, endpoint, credentials)
@@ -196,7 +197,7 @@ def _catalogue(
 ) -> tuple[Catalogue, str | None]:
     """The place, and the name of a backup if the last part of ``source`` is one."""
     from workers.backup.catalogue import Catalogue, is_backup  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.backups import place_of  # noqa: PLC0415 -- as above
+    from workers.embedded.backup_access import place_of  # noqa: PLC0415 -- as above
 
     place, _, last = source.rstrip("/").rpartition("/")
     if whole or not is_backup(last):

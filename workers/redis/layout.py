@@ -135,8 +135,8 @@ def refusal(prefix: str, found: str) -> str:
     if found.startswith(RESTORING):
         backup = found.removeprefix(RESTORING).partition(" ")[0]
         return (
-            f"the Redis keys under {prefix!r} are only a part of the backup {backup}, which is being restored, or whose"
-            " restore was interrupted: wait for it, or run `wildtag restore` again"
+            f"the Redis keys under {prefix!r} are only a part of the backup {backup}, which is being restored, or"
+            " whose restore was interrupted: wait for it, or run `wildtag restore` again"
         )
     what = f"the Redis keys under {prefix!r} have layout version {found}"
     if found.isdecimal() and int(found) < VERSION:

@@ -16,7 +16,7 @@ from vectordb.library import Manifest, VersionExists
 from workers.backup.catalogue import Catalogue
 from workers.backup.form import DamagedBackup
 from workers.backup.places import BucketPlace
-from workers.embedded.backups import place_of
+from workers.embedded.backup_access import place_of
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 

@@ -10,7 +10,7 @@ from tests.contract.backup.test_s3_and_libraries import contents
 from tests.contract.backup.world import put_back, wiring
 from workers.backup.catalogue import Catalogue
 from workers.backup.places import FolderPlace
-from workers.embedded.backups import Outcome
+from workers.embedded.backup_writing import Outcome
 
 pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
 STORED = Path("tests/data/backups")

@@ -11,7 +11,9 @@ from tests.contract.redis.cluster_objects import REVISION, record, ref
 from workers.backup.contents import LEFT, RULES, SAVED, rule_of
 from workers.backup.places import FolderPlace, Place
 from workers.backup.writing import Progress
-from workers.embedded.backups import Outcome, Restored, backed_up, parts_of, restored
+from workers.embedded.backup_access import parts_of
+from workers.embedded.backup_restoring import Restored, restored
+from workers.embedded.backup_writing import Outcome, backed_up
 from workers.gateway.api_keys import Scope
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Arrival

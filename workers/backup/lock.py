@@ -15,8 +15,8 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 NAME = "backup"
-LIFETIME_MS = 20_000  # so long a backup that was killed keeps others waiting
-RENEW_S = 4.0
+LIFETIME_MS = 10_000  # so long a backup that was killed keeps others waiting
+RENEW_S = 2.0
 LOOK_S = 0.25
 
 

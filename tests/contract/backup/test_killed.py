@@ -15,6 +15,7 @@ from tests.contract.backup.world import differences, filled, restoring, values, 
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from workers.backup.catalogue import Catalogue
+from workers.backup.lock import NAME
 from workers.backup.places import FolderPlace
 from workers.wiring.wiring import Wiring
 
@@ -66,6 +67,7 @@ def test_a_restore_that_is_killed_again_and_again(url: str, tmp_path: Path, part
         eventually(lambda least=share: written() >= least * OBJECTS * 0.8, 90, every_s=0.001)  # type: ignore[misc]  # its default is its value
         kill(process)
         assert restoring(other)
+        other.redis.delete(other.keys.lock(NAME))  # it has a lifetime, which the other test waits for
         assert written() >= seen
         seen = written()
     assert begun(other, "restore", str(tmp_path / "to")).wait(90) == 0

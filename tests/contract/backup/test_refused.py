@@ -55,7 +55,7 @@ def test_another_bucket_another_number_of_partitions_and_a_newer_layout_are_refu
     filled(world)
     made = save(world, tmp_path / "to")
     for more, said in (({"bucket": "photos"}, "is of the bucket 'inbox'"), ({"partitions": 4}, "has 1 partitions")):
-        other = wiring(redis_url, tmp_path / "b", "{other}:", **more)  # type: ignore[arg-type]  # of both
+        other = wiring(redis_url, tmp_path / "b", "{other}:", **more)
         with pytest.raises(BackupError, match=said):
             put_back(other, made, tmp_path / "to")
     file = tmp_path / "to" / made.manifest.id / MANIFEST

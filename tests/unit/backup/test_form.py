@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import msgspec
 import pytest
@@ -23,7 +24,7 @@ ROWS = [("string", -1, b"a", 0, b"\xff"), ("set", 2, b"b", 5, [b"x", b"y"])]
 NAME = "redis-00001.msgpack.zst"
 
 
-def made(backup: str = "one", rows: list[tuple[object, ...]] = ROWS) -> tuple[Manifest, File, bytes]:
+def made(backup: str = "one", rows: Sequence[tuple[object, ...]] = ROWS) -> tuple[Manifest, File, bytes]:
     data = packed_file(backup, NAME, [msgspec.msgpack.encode(row) for row in rows])
     file = File(NAME, "redis", len(data), hashlib.sha256(data).hexdigest(), len(rows))
     manifest = Manifest(

@@ -1,0 +1,207 @@
+"""The system under test: a Redis of its own behind a proxy, and ``wildtag up`` in a home of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import psutil
+import redis
+
+from ops.bench.processes import SUPERVISOR, services_of
+from ops.bench.stacks import new_home
+from ops.chaos.proxy import Proxy
+from vectordb.errors import Permanent
+from workers.embedded.ports import free_port
+from workers.redis.server_program import choose_server
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
+
+START_S = 600.0
+_LOOK_S = 0.1
+_CONF = """\
+bind 127.0.0.1
+port {port}
+dir {folder}
+dbfilename dump.rdb
+appendonly yes
+appendfsync everysec
+aof-load-truncated yes
+save ""
+maxmemory 512mb
+maxmemory-policy noeviction
+zset-max-listpack-entries 1024
+"""
+
+
+class RedisProcess:
+    """A Redis server that can be ended and started again with its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port(0)
+        self._process: subprocess.Popen[bytes] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "redis.conf").write_text(_CONF.format(port=self.port, folder=folder))
+
+    @property
+    def client(self) -> Any:
+        """A client that does not go through the proxy."""
+        return redis.Redis(port=self.port, socket_timeout=10)
+
+    def start(self) -> None:
+        """Start it and wait until it has loaded its data."""
+        with (self.folder / "log").open("ab") as log:
+            command = [str(choose_server().program.path), str(self.folder / "redis.conf")]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
+        until(lambda: self.client.ping(), 60, "Redis does not start", (redis.RedisError,))
+
+    def end(self, number: int = signal.SIGKILL) -> None:
+        """Send it a signal and wait for its end."""
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(60)
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None
+        return self._process.pid
+
+
+class World:
+    """Everything that runs. ``settings`` are further variables of the stack."""
+
+    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+        self.home = home
+        self.redis = RedisProcess(home / "own-redis")
+        self.redis.start()
+        self.proxy = Proxy(self.redis.port)
+        paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
+        self.environment = {
+            **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "WILDTAG_HOME": str(home),
+            "WILDTAG_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0", "WILDTAG_GATEWAY_PORT": str(free_port(0)),
+            "WILDTAG_FLOWER_PORT": str(free_port(0)), "WILDTAG_WORDS_AHEAD": "false", "WILDTAG_RESCAN_S": "20",
+            **settings,
+        }  # fmt: skip
+        self._up: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run ``wildtag up``, and wait until it says that all is up."""
+        noted = self.home / "run" / "stack.json"
+        noted.unlink(missing_ok=True)
+        with (self.home / "up.log").open("ab") as log:
+            self._up = subprocess.Popen(
+                [sys.executable, "-m", "ops.chaos.stack_process"], env=self.environment, stdout=log, stderr=log,
+                start_new_session=True,
+            )  # fmt: skip
+        until(lambda: self.supervisor_lives() and noted.exists(), START_S, self.said, beyond=self.supervisor_lives)
+
+    def supervisor_lives(self) -> bool:
+        """Whether ``wildtag up`` runs."""
+        return self._up is not None and self._up.poll() is None
+
+    @property
+    def inbox(self) -> Path:
+        """The folder whose images are tagged."""
+        return Path(self.noted()["addresses"]["inbox"])
+
+    @property
+    def gateway(self) -> str:
+        """The address of the HTTP API."""
+        return str(self.noted()["addresses"]["gateway"])
+
+    def noted(self) -> dict[str, Any]:
+        """What the supervisor has written of its processes."""
+        found: dict[str, Any] = json.loads((self.home / "run" / "stack.json").read_text())
+        return found
+
+    def services(self) -> dict[str, list[psutil.Process]]:
+        """The processes of each service, those of the supervisor included."""
+        assert self._up is not None
+        return services_of(self._up.pid, self.noted()["pids"])
+
+    def guardians(self) -> list[psutil.Process]:
+        """The processes that end the stack when the supervisor dies."""
+        return [one for one in self.services()[SUPERVISOR] if any("guardian" in part for part in _command(one))]
+
+    def wiring(self) -> Wiring:
+        """Adapters to this world that do not go through the proxy."""
+        given = {name.removeprefix("WILDTAG_").lower(): value for name, value in self.environment.items()}
+        known = {name: value for name, value in given.items() if name in Settings.model_fields}
+        known |= {"redis_url": f"redis://127.0.0.1:{self.redis.port}/0", "home": str(self.home)}
+        return Wiring(Settings(**known))  # type: ignore[arg-type]  # pydantic reads the texts
+
+    def stop(self) -> None:
+        """End everything."""
+        if self._up is not None and self._up.poll() is None:
+            self._up.send_signal(signal.SIGCONT)
+            self._up.send_signal(signal.SIGTERM)
+            try:
+                self._up.wait(60)
+            except subprocess.TimeoutExpired:
+                self._up.kill()
+                self._up.wait(10)
+        self.proxy.close()
+        self.redis.end(signal.SIGTERM)
+
+    def reap(self) -> None:
+        """Wait for a supervisor that was killed, and for the end of what it has left."""
+        if self._up is not None:
+            self._up.wait(30)
+        pids = list(self.noted()["pids"].values())
+        until(lambda: not any(_lives(pid) for pid in pids), 60, "processes outlive their supervisor")
+
+    def said(self) -> str:
+        """The end of what its processes logged."""
+        logs = [self.home / "up.log", *sorted((self.home / "logs").glob("*.log"))]
+        return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs if log.exists())
+
+
+@contextmanager
+def world(prepared: Path | None, settings: Mapping[str, str]) -> Iterator[World]:
+    """A world until the end of the block. ``prepared``: a home whose captions and caches are copied."""
+    with new_home(prepared) as home:
+        made = World(home, settings)
+        try:
+            made.start()
+            yield made
+        finally:
+            made.stop()
+
+
+def until(
+    done: Callable[[], object], patience_s: float, said: str | Callable[[], str],
+    despite: tuple[type[BaseException], ...] = (), beyond: Callable[[], bool] = lambda: True,
+) -> float:  # fmt: skip
+    """Wait until ``done`` is true. Returns the seconds that it took. Raises ``Permanent`` with ``said`` after
+    ``patience_s``, or when ``beyond`` is no longer true.
+    """
+    began = time.monotonic()
+    while True:
+        with suppress(*despite):
+            if done():
+                return time.monotonic() - began
+        if time.monotonic() - began > patience_s or not beyond():
+            raise Permanent(said if isinstance(said, str) else said())
+        time.sleep(_LOOK_S)
+
+
+def _command(process: psutil.Process) -> list[str]:
+    with suppress(psutil.Error):
+        return list(process.cmdline())
+    return []
+
+
+def _lives(pid: int) -> bool:
+    with suppress(psutil.Error):
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    return False

@@ -19,7 +19,7 @@ from ops.chaos.world import World, until, world
 from vectordb.errors import Permanent, WildtagError
 from workers.wiring.operations import coverage
 
-REST_S = 40.0  # in which everything has to be settled
+REST_S = 200.0  # in which everything has to be settled
 _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
 
 

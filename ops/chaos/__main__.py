@@ -24,19 +24,25 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="of the plan (default 1)")
     parser.add_argument("--minutes", type=float, default=2.0, help="duration of acts and faults (default 2)")
     parser.add_argument("--strikes", type=int, help="number of faults (default: three a minute)")
-    parser.add_argument("--faults", default=",".join(FAULTS), help="names, separated by commas (default: all)")
+    parser.add_argument("--faults", help="names, separated by commas (default: all that the bucket can have)")
+    parser.add_argument(
+        "--bucket", choices=("folder", "s3"), default="folder", help="s3: moto behind a faulty network"
+    )
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
-    faults = [name for name in options.faults.split(",") if name]
-    unknown = [name for name in faults if name not in FAULTS]
+    possible = [name for name in FAULTS if options.bucket == "s3" or not name.startswith("store-")]
+    faults = possible if options.faults is None else [name for name in options.faults.split(",") if name]
+    unknown = [name for name in faults if name not in possible]
     if unknown or options.objects < 1 or options.minutes <= 0:
-        parser.error(f"unknown faults {unknown}; there are {', '.join(FAULTS)}" if unknown else "numbers above 0")
+        parser.error(f"unknown faults {unknown}; there are {', '.join(possible)}" if unknown else "numbers above 0")
     seconds = options.minutes * 60
     strikes = options.strikes if options.strikes is not None else round(3 * options.minutes)
     plan = made(options.seed, options.objects, seconds, faults, strikes, PICTURES, len(bad_files()))
     try:
-        result = run(plan, options.prepared, {}, lambda line: print(line, file=sys.stderr, flush=True))
+        result = run(
+            plan, options.prepared, {}, options.bucket, lambda line: print(line, file=sys.stderr, flush=True)
+        )
     except WildtagError as exc:
         print(f"ops.chaos: {exc}", file=sys.stderr)
         return 1

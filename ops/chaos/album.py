@@ -1,17 +1,15 @@
-"""The bucket of a run, a folder: what users did to it, and so what must be known of it at the end."""
+"""The bucket of a run: what users did to it, and so what must be known of it at the end."""
 
 from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
 import httpx
 
 from ops.chaos.pictures import content
 from ops.chaos.plan import Act
+from ops.chaos.shelves import Shelf
 
 UPLOADS_S = 90.0  # for which an upload is repeated
 _PAUSE_S = 0.5
@@ -23,8 +21,8 @@ class Album:
     Files are written in one step, as programs do that write carefully; a part of them is written in place.
     """
 
-    def __init__(self, inbox: Path, gateway: str) -> None:
-        self._inbox = inbox
+    def __init__(self, shelf: Shelf, gateway: str) -> None:
+        self._shelf = shelf
         self._gateway = gateway
         self.expected: dict[str, int] = {}
         self.refused: list[str] = []
@@ -43,34 +41,15 @@ class Album:
         if act.what == "overwrite":
             return self._write(chosen, act.picture, in_place=act.picture % 2 == 0)
         if act.what == "move":
-            to = self._inbox / act.key
-            to.parent.mkdir(parents=True, exist_ok=True)
-            (self._inbox / chosen).rename(to)
+            self._shelf.move(chosen, act.key)
             self.expected[act.key] = self.expected.pop(chosen)
             return act.key
-        with suppress(FileNotFoundError):
-            (self._inbox / chosen).unlink()
+        self._shelf.remove(chosen)
         del self.expected[chosen]
         return chosen
 
-    def files(self) -> Iterator[tuple[str, Path]]:
-        """The files that must be there, by key."""
-        for key in self.expected:
-            yield key, self._inbox / key
-
     def _write(self, key: str, picture: int, *, in_place: bool) -> str:
-        file = self._inbox / key
-        file.parent.mkdir(parents=True, exist_ok=True)
-        data = content(picture)
-        if in_place:
-            with file.open("wb") as opened:
-                opened.write(data[: len(data) // 2])
-                opened.flush()
-                opened.write(data[len(data) // 2 :])
-        else:
-            temporary = file.with_name(f".{file.name}.part")
-            temporary.write_bytes(data)
-            temporary.replace(file)
+        self._shelf.write(key, content(picture), in_place=in_place)
         self.expected[key] = picture
         return key
 

@@ -7,12 +7,15 @@ import signal
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import psutil
 
 from ops.bench.processes import SUPERVISOR
 from ops.chaos.proxy import Toxic
+from ops.chaos.store_proxy import Trouble
 from ops.chaos.world import World
+from vectordb.errors import Permanent
 
 
 class Fault(ABC):
@@ -30,7 +33,7 @@ class Fault(ABC):
     def begin(self) -> None:
         """Let it happen."""
 
-    def mend(self) -> None:
+    def mend(self) -> None:  # noqa: B027 -- most need nothing
         """End it. Nothing by default: what was ended is restarted by its supervisor."""
 
     def _chosen(self) -> list[psutil.Process]:
@@ -228,13 +231,40 @@ class NetworkSlow(Network):
     toxic = Toxic.SLOW
 
 
+class StoreTrouble(Fault):
+    """The S3 server, or the network to it, as wildtag sees it."""
+
+    def __init__(self, world: World, chance: float, trouble: Trouble) -> None:
+        super().__init__(world, chance)
+        self._trouble = trouble
+
+    def begin(self) -> None:
+        """Let it happen to every request."""
+        self._set(self._trouble)
+
+    def mend(self) -> None:
+        """Answer rightly again."""
+        self._set(Trouble.NONE)
+
+    def _set(self, trouble: Trouble) -> None:
+        if self.world.store is None:
+            raise Permanent("the bucket of this run is a folder")
+        self.world.store.trouble = trouble
+
+
 FAULTS: dict[str, Callable[[World, float], Fault]] = {
     "kill": Kill, "kill-child": KillChild, "terminate": Terminate, "stop": Stop, "kill-supervisor": KillSupervisor,
     "kill-guardian": KillGuardian, "redis-restart": RedisRestart, "redis-kill": RedisKill, "redis-stop": RedisStop,
     "redis-cut-off": RedisCutOff, "redis-full": RedisFull, "redis-read-only": RedisReadOnly,
     "redis-flushed": RedisFlushed, "network-reset": Network, "network-blackhole": NetworkBlackhole,
     "network-late": NetworkLate, "network-slow": NetworkSlow,
+    **{f"store-{trouble.value.replace(' ', '-')}": partial(StoreTrouble, trouble=trouble)
+       for trouble in Trouble if trouble is not Trouble.NONE},
 }  # fmt: skip
+
+
+LOSING = frozenset(name for name, fault in FAULTS.items() if getattr(fault, "loses", False))
+"""Those at which Redis loses what it has acknowledged."""
 
 
 def _send(process: psutil.Process, number: int) -> None:

@@ -1,4 +1,4 @@
-"""The files of a run: pictures that differ, made from scikit-image's photographs, and files that are no good images."""
+"""The files of a run: pictures made from scikit-image's photographs, and files that are no good images."""
 
 from __future__ import annotations
 

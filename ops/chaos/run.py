@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ops.chaos.album import Album
-from ops.chaos.faults import FAULTS
+from ops.chaos.faults import FAULTS, LOSING
 from ops.chaos.plan import Plan, Strike
 from ops.chaos.verdict import Verdict, compare
 from ops.chaos.watching import Struck, Watch
@@ -23,12 +23,14 @@ REST_S = 200.0  # in which everything has to be settled
 _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
 
 
-def run(plan: Plan, prepared: Path | None, settings: Mapping[str, str], say: Callable[[str], None]) -> dict[str, Any]:
+def run(
+    plan: Plan, prepared: Path | None, settings: Mapping[str, str], kind: str, say: Callable[[str], None]
+) -> dict[str, Any]:  # fmt: skip
     """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system never comes to rest."""
-    with world(prepared, settings) as here:
+    with world(prepared, settings, kind) as (here, shelf):
         say(f"up in {here.home}")
-        album = Album(here.inbox, here.gateway)
-        watch = Watch(here.wiring(), here.inbox)
+        album = Album(shelf, here.gateway)
+        watch = Watch(here.wiring())
         watch.start()
         begin = time.monotonic()
         striking = threading.Thread(target=_strikes, args=(plan, here, album, watch, begin, say), daemon=True)
@@ -41,7 +43,7 @@ def run(plan: Plan, prepared: Path | None, settings: Mapping[str, str], say: Cal
         striking.join()
         say(f"{plan.seconds:.0f} s of faults are over; waiting for rest")
         rested = _rest(here, watch)
-        lossy = any(FAULTS[strike.fault].loses for strike in plan.strikes)  # type: ignore[attr-defined]
+        lossy = any(strike.fault in LOSING for strike in plan.strikes)
         verdict = compare(here, album, lossy=lossy)
         watch.close()
         return _report(plan, album, watch.struck, verdict, rested)
@@ -110,14 +112,15 @@ def _report(plan: Plan, album: Album, struck: list[Struck], verdict: Verdict, re
         }
         for name, found in sorted(recoveries.items())
     }  # fmt: skip
-    worst = [one["worst_s"] for one in faults.values()]
+    last = [one.recovery_s for one in struck]
+    worst = None if None in last else max((one for one in last if one is not None), default=0.0)
     return {
         "seed": plan.seed, "objects": len(plan.acts), "in_bucket": len(album.expected), "faults": len(struck),
         "states": verdict.states, "uploads_refused": len(album.refused),
         "findings": {kind: len(found) for kind, found in verdict.findings.items()},
         "examples": {kind: found[:20] for kind, found in verdict.findings.items() if found},
-        "recovery": faults, "recovery_worst_s": None if None in worst else max(worst, default=0.0),
-        "rest_s": round(rested, 1), "good": verdict.good and None not in worst,
+        "recovery": faults, "recovery_worst_s": worst and round(worst, 1),
+        "rest_s": round(rested, 1), "good": verdict.good and worst is not None,
     }  # fmt: skip
 
 

@@ -41,9 +41,9 @@ class Verdict:
 
 
 def compare(world: World, album: Album, *, lossy: bool) -> Verdict:
-    """Compare bucket, records, indexes, ledger and feed. ``lossy``: Redis has lost data, so records may be made again.
+    """Compare bucket, records, indexes, ledger and feed, when the system has come to rest.
 
-    Call it when the system has come to rest.
+    ``lossy``: Redis has lost data, so records may have been made again.
     """
     wiring, found = world.wiring(), Verdict()
     bucket = wiring.settings.bucket

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from vectordb.errors import WildtagError
 from workers.wiring.wiring import Wiring
@@ -34,10 +33,9 @@ class Struck:
 class Watch(threading.Thread):
     """Looks at what has changed, until ``close``. Its times are those of ``time.monotonic``."""
 
-    def __init__(self, wiring: Wiring, inbox: Path) -> None:
+    def __init__(self, wiring: Wiring) -> None:
         super().__init__(name="chaos watch", daemon=True)
         self._wiring = wiring
-        self._inbox = inbox
         self._lock = threading.Lock()
         self._unsettled: dict[str, float] = {}
         self._closed = threading.Event()

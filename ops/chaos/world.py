@@ -9,22 +9,27 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import redis
 
+from ops.bench.made_up_minio import made_up_minio
+from ops.bench.moto_server import moto
 from ops.bench.processes import SUPERVISOR, services_of
 from ops.bench.stacks import new_home
 from ops.chaos.proxy import Proxy
+from ops.chaos.shelves import BucketShelf, FolderShelf, Shelf
+from ops.chaos.store_proxy import StoreProxy, store_proxy
 from vectordb.errors import Permanent
 from workers.embedded.ports import free_port
 from workers.redis.server_program import choose_server
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
+BUCKET = "inbox"
 START_S = 600.0
 _LOOK_S = 0.1
 _CONF = """\
@@ -62,7 +67,7 @@ class RedisProcess:
         with (self.folder / "log").open("ab") as log:
             command = [str(choose_server().program.path), str(self.folder / "redis.conf")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
-        until(lambda: self.client.ping(), 60, "Redis does not start", (redis.RedisError,))
+        until(self.client.ping, 60, "Redis does not start", (redis.RedisError,))
 
     def end(self, number: int = signal.SIGKILL) -> None:
         """Send it a signal and wait for its end."""
@@ -73,15 +78,17 @@ class RedisProcess:
     @property
     def pid(self) -> int:
         """Its process."""
-        assert self._process is not None
+        assert self._process is not None  # noqa: S101 -- it is started first
         return self._process.pid
 
 
 class World:
     """Everything that runs. ``settings`` are further variables of the stack."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str]) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str], store: StoreProxy | None = None) -> None:
+        """``store``: in front of the S3 server that has the bucket; ``None``: it is a folder."""
         self.home = home
+        self.store = store
         self.redis = RedisProcess(home / "own-redis")
         self.redis.start()
         self.proxy = Proxy(self.redis.port)
@@ -91,6 +98,7 @@ class World:
             "WILDTAG_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0", "WILDTAG_GATEWAY_PORT": str(free_port(0)),
             "WILDTAG_FLOWER_PORT": str(free_port(0)), "WILDTAG_WORDS_AHEAD": "false", "WILDTAG_RESCAN_S": "20",
             **settings,
+            **({} if store is None else _at(store.url)),
         }  # fmt: skip
         self._up: subprocess.Popen[bytes] | None = None
 
@@ -126,7 +134,7 @@ class World:
 
     def services(self) -> dict[str, list[psutil.Process]]:
         """The processes of each service, those of the supervisor included."""
-        assert self._up is not None
+        assert self._up is not None  # noqa: S101 -- as above
         return services_of(self._up.pid, self.noted()["pids"])
 
     def guardians(self) -> list[psutil.Process]:
@@ -138,6 +146,8 @@ class World:
         given = {name.removeprefix("WILDTAG_").lower(): value for name, value in self.environment.items()}
         known = {name: value for name, value in given.items() if name in Settings.model_fields}
         known |= {"redis_url": f"redis://127.0.0.1:{self.redis.port}/0", "home": str(self.home)}
+        if self.store is not None:
+            known["s3_endpoint"] = f"http://{self.store.upstream}"
         return Wiring(Settings(**known))  # type: ignore[arg-type]  # pydantic reads the texts
 
     def stop(self) -> None:
@@ -167,15 +177,35 @@ class World:
 
 
 @contextmanager
-def world(prepared: Path | None, settings: Mapping[str, str]) -> Iterator[World]:
-    """A world until the end of the block. ``prepared``: a home whose captions and caches are copied."""
-    with new_home(prepared) as home:
-        made = World(home, settings)
+def world(prepared: Path | None, settings: Mapping[str, str], kind: str) -> Iterator[tuple[World, Shelf]]:
+    """A world until the end of the block, and where users put objects.
+
+    ``prepared``: a home whose captions and caches are copied. ``kind``: ``folder`` or ``s3``.
+    """
+    with ExitStack() as stack:
+        home = stack.enter_context(new_home(prepared))
+        store, server = None, None
+        if kind == "s3":
+            upstream = stack.enter_context(moto())
+            server = stack.enter_context(made_up_minio(upstream, BUCKET))
+            shelf: Shelf = BucketShelf(server.url, BUCKET)
+            store = stack.enter_context(store_proxy(server.url))
+        else:
+            shelf = FolderShelf(home / "inbox")
+        made = World(home, settings, store)
         try:
             made.start()
-            yield made
+            yield made, shelf
         finally:
             made.stop()
+
+
+def _at(endpoint: str) -> dict[str, str]:
+    """The variables of a bucket there; nobody checks the keys."""
+    return {
+        "WILDTAG_S3_ENDPOINT": endpoint, "WILDTAG_S3_ACCESS_KEY": "a", "WILDTAG_S3_SECRET_KEY": "b",
+        "WILDTAG_BUCKET": BUCKET,
+    }  # fmt: skip
 
 
 def until(

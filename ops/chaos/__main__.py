@@ -10,7 +10,7 @@ import json
 import sys
 from pathlib import Path
 
-from ops.chaos.faults import FAULTS
+from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
 from ops.chaos.plan import made
 from ops.chaos.run import run
@@ -28,21 +28,24 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--bucket", choices=("folder", "s3"), default="folder", help="s3: moto behind a faulty network"
     )
+    parser.add_argument("--disk", type=int, help="give the home a disk in memory of so many MB; only root can")
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
-    possible = [name for name in FAULTS if options.bucket == "s3" or not name.startswith("store-")]
-    faults = possible if options.faults is None else [name for name in options.faults.split(",") if name]
-    unknown = [name for name in faults if name not in possible]
+    able = possible(store=options.bucket == "s3", disk=options.disk is not None)
+    faults = able if options.faults is None else [name for name in options.faults.split(",") if name]
+    unknown = [name for name in faults if name not in able]
     if unknown or options.objects < 1 or options.minutes <= 0:
-        parser.error(f"unknown faults {unknown}; there are {', '.join(possible)}" if unknown else "numbers above 0")
+        parser.error(f"unknown faults {unknown}; there are {', '.join(able)}" if unknown else "numbers above 0")
     seconds = options.minutes * 60
     strikes = options.strikes if options.strikes is not None else round(3 * options.minutes)
     plan = made(options.seed, options.objects, seconds, faults, strikes, PICTURES, len(bad_files()))
+
+    def say(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
     try:
-        result = run(
-            plan, options.prepared, {}, options.bucket, lambda line: print(line, file=sys.stderr, flush=True)
-        )
+        result = run(plan, options.prepared, {}, options.bucket, options.disk, say)
     except WildtagError as exc:
         print(f"ops.chaos: {exc}", file=sys.stderr)
         return 1

@@ -9,7 +9,8 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-LEAST_S, MOST_S = 0.5, 8.0  # duration of a fault
+LEAST_S, MOST_S = 0.5, 8.0  # duration of most faults
+LONG_S = 45.0  # and of every fifth at most: longer than time-outs and the time between two sweeps of a run
 BAD = 0.05  # share of files that are no good images
 SHARES = {"put": 0.62, "overwrite": 0.12, "upload": 0.1, "move": 0.08, "remove": 0.08}
 FOLDERS = ("", "album/", "album/2027 summer/", "später/", "a&b=c+d/")
@@ -66,6 +67,7 @@ def made(
     width = seconds / max(1, len(named))
     found = []
     for n, fault in enumerate(named):
-        lasts = min(chance.uniform(LEAST_S, MOST_S), width / 2)
+        most = LONG_S if chance.random() < 0.2 else MOST_S
+        lasts = min(chance.uniform(LEAST_S, most), width / 2)
         found.append(Strike((n + chance.uniform(0, 0.5)) * width, fault, lasts, chance.random()))
     return Plan(seed, seconds, acts, found)

@@ -24,10 +24,11 @@ _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
 
 
 def run(
-    plan: Plan, prepared: Path | None, settings: Mapping[str, str], kind: str, say: Callable[[str], None]
+    plan: Plan, prepared: Path | None, settings: Mapping[str, str], kind: str, disk: int | None,
+    say: Callable[[str], None]
 ) -> dict[str, Any]:  # fmt: skip
     """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system never comes to rest."""
-    with world(prepared, settings, kind) as (here, shelf):
+    with world(prepared, settings, kind, disk) as (here, shelf):
         say(f"up in {here.home}")
         album = Album(shelf, here.gateway)
         watch = Watch(here.wiring())

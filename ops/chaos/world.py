@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,7 +21,7 @@ import redis
 from ops.bench.made_up_minio import made_up_minio
 from ops.bench.moto_server import moto
 from ops.bench.processes import SUPERVISOR, services_of
-from ops.bench.stacks import new_home
+from ops.bench.stacks import COPIED, new_home
 from ops.chaos.proxy import Proxy
 from ops.chaos.shelves import BucketShelf, FolderShelf, Shelf
 from ops.chaos.store_proxy import StoreProxy, store_proxy
@@ -177,13 +179,16 @@ class World:
 
 
 @contextmanager
-def world(prepared: Path | None, settings: Mapping[str, str], kind: str) -> Iterator[tuple[World, Shelf]]:
+def world(
+    prepared: Path | None, settings: Mapping[str, str], kind: str, disk: int | None
+) -> Iterator[tuple[World, Shelf]]:
     """A world until the end of the block, and where users put objects.
 
     ``prepared``: a home whose captions and caches are copied. ``kind``: ``folder`` or ``s3``.
+    ``disk``: the size of a disk of its own in MB.
     """
     with ExitStack() as stack:
-        home = stack.enter_context(new_home(prepared))
+        home = stack.enter_context(new_home(prepared) if disk is None else own_disk(prepared, disk))
         store, server = None, None
         if kind == "s3":
             upstream = stack.enter_context(moto())
@@ -198,6 +203,21 @@ def world(prepared: Path | None, settings: Mapping[str, str], kind: str) -> Iter
             yield made, shelf
         finally:
             made.stop()
+
+
+@contextmanager
+def own_disk(prepared: Path | None, megabytes: int) -> Iterator[Path]:
+    """A home on a disk in memory; as ``new_home``. Raises ``CalledProcessError`` if it cannot be mounted."""
+    with tempfile.TemporaryDirectory(prefix="wd-", dir="/tmp") as folder:
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m", "tmpfs", folder]
+        subprocess.run(mount, check=True)
+        try:
+            for part in COPIED if prepared is not None else ():
+                if prepared is not None and (prepared / part).is_dir():
+                    shutil.copytree(prepared / part, Path(folder, part))
+            yield Path(folder)
+        finally:
+            subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def _at(endpoint: str) -> dict[str, str]:

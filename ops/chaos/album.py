@@ -11,7 +11,7 @@ from ops.chaos.pictures import content
 from ops.chaos.plan import Act
 from ops.chaos.shelves import Shelf
 
-UPLOADS_S = 90.0  # for which an upload is repeated
+PATIENCE_S = 90.0  # for which a write or an upload is repeated
 _PAUSE_S = 0.5
 
 
@@ -49,7 +49,16 @@ class Album:
         return chosen
 
     def _write(self, key: str, picture: int, *, in_place: bool) -> str:
-        self._shelf.write(key, content(picture), in_place=in_place)
+        """Write it, again while the disk is full, as a person does."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                self._shelf.write(key, content(picture), in_place=in_place)
+                break
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(_PAUSE_S)
         self.expected[key] = picture
         return key
 
@@ -57,7 +66,7 @@ class Album:
         """Send it as a careful client does: again with the same key until it is accepted."""
         headers = {"Idempotency-Key": str(uuid.UUID(int=int(act.chance * 2**64) << 32 | int(act.at * 1000)))}
         headers |= {"Content-Type": "application/octet-stream"}
-        body, left = content(act.picture), UPLOADS_S
+        body, left = content(act.picture), PATIENCE_S
         with httpx.Client(base_url=self._gateway, timeout=30, trust_env=False) as http:
             while left > 0:
                 try:

@@ -13,7 +13,7 @@ from pathlib import Path
 from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
 from ops.chaos.plan import made
-from ops.chaos.run import run
+from ops.chaos.run import Conditions, run
 from vectordb.errors import WildtagError
 
 
@@ -30,6 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--disk", type=int, help="give the home a disk in memory of so many MB; only root can")
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
+    parser.add_argument("--webhooks-fail", type=float, default=0.2, help="share of deliveries refused (default 0.2)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     able = possible(store=options.bucket == "s3", disk=options.disk is not None)
@@ -45,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr, flush=True)
 
     try:
-        result = run(plan, options.prepared, {}, options.bucket, options.disk, say)
+        where = Conditions(options.prepared, options.bucket, options.disk, options.webhooks_fail)
+        result = run(plan, where, say)
     except WildtagError as exc:
         print(f"ops.chaos: {exc}", file=sys.stderr)
         return 1

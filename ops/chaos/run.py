@@ -5,14 +5,16 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ops.chaos.album import Album
 from ops.chaos.faults import FAULTS, LOSING
 from ops.chaos.plan import Plan, Strike
+from ops.chaos.receiver import receiving
 from ops.chaos.verdict import Verdict, compare
 from ops.chaos.watching import Struck, Watch
 from ops.chaos.world import World, until, world
@@ -23,12 +25,23 @@ REST_S = 200.0  # in which everything has to be settled
 _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
 
 
-def run(
-    plan: Plan, prepared: Path | None, settings: Mapping[str, str], kind: str, disk: int | None,
-    say: Callable[[str], None]
-) -> dict[str, Any]:  # fmt: skip
+@dataclass(frozen=True)
+class Conditions:
+    """Where a plan is carried out. ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or
+    ``s3``. ``disk``: the size of a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused.
+    """
+
+    prepared: Path | None = None
+    bucket: str = "folder"
+    disk: int | None = None
+    webhooks_fail: float = 0.2
+
+
+def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, Any]:
     """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system never comes to rest."""
-    with world(prepared, settings, kind, disk) as (here, shelf):
+    with ExitStack() as stack:
+        receiver = stack.enter_context(receiving(plan.seed, where.webhooks_fail))
+        here, shelf = stack.enter_context(world(where.prepared, receiver.settings(), where.bucket, where.disk))
         say(f"up in {here.home}")
         album = Album(shelf, here.gateway)
         watch = Watch(here.wiring())
@@ -45,9 +58,9 @@ def run(
         say(f"{plan.seconds:.0f} s of faults are over; waiting for rest")
         rested = _rest(here, watch)
         lossy = any(strike.fault in LOSING for strike in plan.strikes)
-        verdict = compare(here, album, lossy=lossy)
+        verdict = compare(here, album, receiver, lossy=lossy)
         watch.close()
-        return _report(plan, album, watch.struck, verdict, rested)
+        return {**_report(plan, album, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated}
 
 
 def _strikes(plan: Plan, here: World, album: Album, watch: Watch, begin: float, say: Callable[[str], None]) -> None:
@@ -83,7 +96,8 @@ def _rest(here: World, watch: Watch) -> float:
         counts = wiring.records.counts()
         covered = coverage(wiring).read()
         busy = sum(counts[name] for name in ("inbox", "segments", "in_flight"))
-        resting = not (busy or watch.unsettled() or covered.incomplete)
+        owed = sum(one.waiting for one in wiring.receivers.standing())
+        resting = not (busy or owed or watch.unsettled() or covered.incomplete)
         still = still + 1 if resting else 0
         if resting:
             time.sleep(1)

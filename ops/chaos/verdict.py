@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from ops.chaos.album import Album
 from ops.chaos.pictures import content
+from ops.chaos.receiver import Receiver
 from ops.chaos.world import World
 from workers.lifecycle.record import Record
 from workers.wiring.operations import coverage
@@ -40,7 +42,7 @@ class Verdict:
         self.findings[kind].append(text)
 
 
-def compare(world: World, album: Album, *, lossy: bool) -> Verdict:
+def compare(world: World, album: Album, receiver: Receiver, *, lossy: bool) -> Verdict:
     """Compare bucket, records, indexes, ledger and feed, when the system has come to rest.
 
     ``lossy``: Redis has lost data, so records may have been made again.
@@ -60,8 +62,12 @@ def compare(world: World, album: Album, *, lossy: bool) -> Verdict:
         found.add("leaked", f"{key}: has a record, and is not in the bucket")
     _same_tags(found, records, album.expected, world)
     _indexes(found, wiring, records)
+    _keys(found, wiring, records, there)
     if not lossy:
         _feed(found, wiring)
+        for key, etag in there.items():
+            if (f"{bucket}/{key}", etag) not in receiver.versions:
+                found.add("lost", f"{key}: its receiver was not told of {etag}")
     return found
 
 
@@ -121,6 +127,22 @@ def _forms(wiring: Wiring, records: Mapping[str, Record]) -> Iterator[str]:
     _ = wiring
     for record in records.values():
         yield from {index_form(tag.label) for tag in record.tags}
+
+
+def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: Mapping[str, str]) -> None:
+    """Keys of single objects belong to objects that there are."""
+    bucket, keys = wiring.settings.bucket, wiring.keys
+    for family, known in ((keys.record, records), (keys.entry, {}), (keys.segmentation_request, there)):
+        begin = family(f"{bucket}/")
+        for name in wiring.redis.scan_iter(match=glob(begin) + "*", count=1000):
+            key = name.decode(errors="surrogateescape").removeprefix(begin)
+            if key not in known:
+                found.add("leaked", f"the key {name!r} of Redis belongs to nothing")
+
+
+def glob(text: str) -> str:
+    """A text that a pattern of Redis matches as it is."""
+    return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 
 def _feed(found: Verdict, wiring: Wiring) -> None:

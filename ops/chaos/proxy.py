@@ -37,6 +37,7 @@ class Proxy:
         self._toxic = Toxic.NONE
         self._open: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
+        self._ended = asyncio.Event()
         ready = threading.Event()
         self.port = 0
         self._thread = threading.Thread(target=self._run, args=(ready,), name="chaos proxy", daemon=True)
@@ -53,18 +54,21 @@ class Proxy:
     def close(self) -> None:
         """End it and its connections."""
         self._call(self._reset)
-        self._call(self._loop.stop)
+        self._call(self._ended.set)
         self._thread.join(10)
 
     def _call(self, what: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(what)
 
     def _run(self, ready: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(asyncio.start_server(self._accepted, "127.0.0.1", 0))
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+            runner.run(self._serve(ready))  # which cancels at last what is still open
+
+    async def _serve(self, ready: threading.Event) -> None:
+        server = await asyncio.start_server(self._accepted, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
-        self._loop.run_forever()
+        await self._ended.wait()
         server.close()
 
     def _reset(self) -> None:

@@ -27,8 +27,10 @@ _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
 
 @dataclass(frozen=True)
 class Conditions:
-    """Where a plan is carried out. ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or
-    ``s3``. ``disk``: the size of a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused.
+    """Where a plan is carried out.
+
+    ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or ``s3``. ``disk``: the size of
+    a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused.
     """
 
     prepared: Path | None = None

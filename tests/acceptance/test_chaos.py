@@ -20,7 +20,7 @@ SHORT = ["kill", "redis-restart", "network-reset"]
 
 
 def chaos(
-    prepared: Path, seed: int, seconds: float, faults: list[str], bucket: str, disk: int | None
+    prepared: Path, seed: int, seconds: float, faults: list[str], bucket: str, disk: int | None = None
 ) -> dict[str, Any]:
     """A run in which nothing may be lost."""
     strikes = max(3, round(seconds / 10))

@@ -124,7 +124,9 @@ def test_every_pod_is_confined(name: str) -> None:
 def test_every_volume_has_one_source_a_limit_and_a_mount(name: str) -> None:
     claims = {one["metadata"]["name"] for one in of_kind(name, "PersistentVolumeClaim")}
     for workload in workloads(name):
-        volumes = {one["name"]: {k: v for k, v in one.items() if k != "name"} for one in (pod(workload) or {})["volumes"]}
+        volumes = {
+            one["name"]: {k: v for k, v in one.items() if k != "name"} for one in (pod(workload) or {})["volumes"]
+        }
         for volume in volumes.values():
             ((kind, source),) = volume.items()
             assert kind in {"emptyDir", "persistentVolumeClaim"}
@@ -156,7 +158,9 @@ def quantity(text: str) -> float:
 def test_images_are_pinned_and_wildtags_has_the_version_of_this_tree(name: str) -> None:
     version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
     for workload, _, container in each_container(name):
-        assert re.fullmatch(r"[\w.]+\.(?:io|org)/[\w/-]+(?::v?\d+\.\d+\.\d+[\w-]*|@sha256:[0-9a-f]{64})", container["image"])
+        assert re.fullmatch(
+            r"[\w.]+\.(?:io|org)/[\w/-]+(?::v?\d+\.\d+\.\d+[\w-]*|@sha256:[0-9a-f]{64})", container["image"]
+        )
         if container["name"] == "wildtag":
             on_gpu = "nvidia.com/gpu" in container["resources"]["limits"]
             tag = f"{version}-cuda" if on_gpu else version
@@ -171,9 +175,15 @@ def test_selectors_choose_the_pods_they_mean(name: str) -> None:
         chosen = [known for known, pods in given.items() if selects(one["spec"]["selector"], pods)]
         assert chosen == [identity(one)]
     for service in of_kind(name, "Service"):
-        matching = [one for one in workloads(name) if selects({"matchLabels": service["spec"]["selector"]}, labels(one))]
+        matching = [
+            one for one in workloads(name) if selects({"matchLabels": service["spec"]["selector"]}, labels(one))
+        ]
         assert [one["metadata"]["name"] for one in matching] == [service["metadata"]["name"]]
-        ports = {port["name"]: port["containerPort"] for container in containers(matching[0]) for port in container["ports"]}
+        ports = {
+            port["name"]: port["containerPort"]
+            for container in containers(matching[0])
+            for port in container["ports"]
+        }
         for port in service["spec"]["ports"]:
             assert ports[port["targetPort"]] == port["port"]
         assert "type" not in service["spec"], "reached by an Ingress only"
@@ -197,7 +207,9 @@ def test_an_ingress_leads_to_a_service_by_tls(name: str) -> None:
             assert rule["host"] in hosts
             for path in rule["http"]["paths"]:
                 backend = path["backend"]["service"]
-                assert backend["port"]["name"] in {port["name"] for port in services[backend["name"]]["spec"]["ports"]}
+                assert backend["port"]["name"] in {
+                    port["name"] for port in services[backend["name"]]["spec"]["ports"]
+                }
 
 
 @over_all
@@ -244,7 +256,9 @@ def test_disruption_budgets_allow_one_pod_of_each_process_that_there_are_several
 
 def test_what_has_several_pods_in_production_is_spread() -> None:
     for workload in of_kind("production", "Deployment"):
-        several = workload["metadata"]["name"] in {one["metadata"]["name"] for one in of_kind("production", "PodDisruptionBudget")}
+        several = workload["metadata"]["name"] in {
+            one["metadata"]["name"] for one in of_kind("production", "PodDisruptionBudget")
+        }
         spec = pod(workload) or {}
         assert several == ("affinity" in spec) == ("topologySpreadConstraints" in spec)
         if several:
@@ -277,12 +291,18 @@ def test_monitors_choose_the_ports_of_metrics() -> None:
     (pods,) = of_kind("everything", "PodMonitor")
     (service,) = of_kind("everything", "ServiceMonitor")
     assert {port["port"] for port in pods["spec"]["podMetricsEndpoints"]} == {"metrics"}
-    serving = {w for w, _, one in each_container("everything") if "metrics" in {port["name"] for port in one.get("ports", ())}}
+    serving = {
+        w
+        for w, _, one in each_container("everything")
+        if "metrics" in {port["name"] for port in one.get("ports", ())}
+    }
     lasting = {one["metadata"]["name"] for one in of_kind("everything", "Deployment")}
     assert serving == lasting - {"flower"}, "Flower has metrics of its own"
     gateway = named("everything", "Service", "gateway")
     assert selects(service["spec"]["selector"], gateway["metadata"]["labels"])
-    assert {port["port"] for port in service["spec"]["endpoints"]} == {port["name"] for port in gateway["spec"]["ports"]}
+    assert {port["port"] for port in service["spec"]["endpoints"]} == {
+        port["name"] for port in gateway["spec"]["ports"]
+    }
 
 
 def test_gpus_are_for_the_workers_that_encode_images() -> None:

@@ -231,7 +231,9 @@ def reaches(name: str, overlay: str) -> set[str]:
         peers = [peer for rule in policy["spec"].get("egress", ()) for peer in rule["to"]]
         if any(name in peer for peer in peers):
             outside |= {
-                one["metadata"]["name"] for one in workloads(overlay) if selects(policy["spec"]["podSelector"], labels(one))
+                one["metadata"]["name"]
+                for one in workloads(overlay)
+                if selects(policy["spec"]["podSelector"], labels(one))
             }
     return outside
 
@@ -266,4 +268,3 @@ def test_what_no_policy_allows_is_refused(overlay: str) -> None:
             assert rule.get("from") or rule.get("to"), f"{name} allows everybody"
             for peer in [*rule.get("from", ()), *rule.get("to", ())]:
                 assert "169.254.0.0/16" in peer.get("ipBlock", {"except": ["169.254.0.0/16"]})["except"]
-

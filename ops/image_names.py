@@ -1,7 +1,8 @@
-"""Writes down which images a release has: ``python ops/image_names.py --cpu IMAGE:TAG@DIGEST --cuda … --into FOLDER``.
+"""Writes down which images a release has: ``python ops/image_names.py --cpu IMAGE --cuda IMAGE --into FOLDER``.
 
-The folder gets ``kustomization.yaml``, which takes the place of `ops/kubernetes/components/images/kustomization.yaml`, and
-``images.env`` with the lines of ``.env`` for `docker-compose.published.yml`. Requires only the standard library.
+An image is ``NAME:TAG@DIGEST``. The folder gets ``kustomization.yaml``, which takes the place of
+`ops/kubernetes/components/images/kustomization.yaml`, and ``images.env`` with the lines of ``.env`` for
+`docker-compose.published.yml`. Requires only the standard library.
 """
 
 from __future__ import annotations

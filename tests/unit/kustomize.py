@@ -1,7 +1,7 @@
 """What Kustomize makes of a folder, for the few features that `ops/kubernetes` uses.
 
-``rendered`` raises ``Unsupported`` for all others, so it never ignores one. Strategic merges: dictionaries merge, ``null``
-removes, lists with a merge key of Kubernetes' API merge by it, and all other lists are replaced; see
+``rendered`` raises ``Unsupported`` for all others, so it never ignores one. Strategic merges: dictionaries merge,
+``null`` removes, lists with a merge key of Kubernetes' API merge by it, and all other lists are replaced; see
 <https://kubectl.docs.kubernetes.io/references/kustomize/kustomization/patches/>. Lists that merge have no order here.
 
 ``kubectl kustomize FOLDER | python -m tests.unit.kustomize FOLDER`` compares this with Kustomize itself.
@@ -76,14 +76,18 @@ def _applied(folder: Path, given: list[Resource]) -> list[Resource]:
     for patch in file.get("patches", ()):
         found = _patched(folder, found, patch)
     for one in found:
-        if "namespace" in file and one["kind"] not in CLUSTERED:
-            one["metadata"]["namespace"] = file["namespace"]
-        for image in file.get("images", ()):
-            _rename(one, image)
-        for replicas in file.get("replicas", ()):
-            if one["metadata"]["name"] == replicas["name"] and one["kind"] in {"Deployment", "StatefulSet"}:
-                one["spec"]["replicas"] = replicas["count"]
+        _transform(one, file)
     return found
+
+
+def _transform(resource: Resource, file: dict[str, Any]) -> None:
+    if "namespace" in file and resource["kind"] not in CLUSTERED:
+        resource["metadata"]["namespace"] = file["namespace"]
+    for image in file.get("images", ()):
+        _rename(resource, image)
+    for replicas in file.get("replicas", ()):
+        if resource["metadata"]["name"] == replicas["name"] and resource["kind"] in {"Deployment", "StatefulSet"}:
+            resource["spec"]["replicas"] = replicas["count"]
 
 
 def _patched(folder: Path, resources: list[Resource], patch: dict[str, Any]) -> list[Resource]:
@@ -153,10 +157,10 @@ def main(folder: Path) -> int:
     ours = {identity(one): normal(one) for one in rendered(folder)}
     theirs = {identity(one): normal(one) for one in yaml.safe_load_all(sys.stdin)}
     for one in sorted(ours.keys() ^ theirs.keys()):
-        print(f"{one} is made by one of both only", file=sys.stderr)
+        sys.stderr.write(f"{one} is made by one of both only\n")
     different = [one for one in sorted(ours.keys() & theirs.keys()) if ours[one] != theirs[one]]
     for one in different:
-        print(f"{one}: {ours[one]}\n  of Kustomize: {theirs[one]}", file=sys.stderr)
+        sys.stderr.write(f"{one}: {ours[one]}\n  of Kustomize: {theirs[one]}\n")
     return 0 if not different and ours.keys() == theirs.keys() else 1
 
 

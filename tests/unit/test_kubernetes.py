@@ -2,13 +2,13 @@
 
 `kubernetes-validate` has the schemas of Kubernetes itself. The other tests ask what kube-linter asks by default
 (https://github.com/stackrox/kube-linter, docs/generated/checks.md), which is a program that is not installed here:
-dangling-service, deprecated-service-account-field, docker-sock, drop-net-raw-capability, duplicate-env-var, env-var-secret,
-host-ipc, host-network, host-pid, invalid-target-ports, job-ttl-seconds-after-finished, latest-tag, liveness-port,
-mismatching-selector, no-anti-affinity, no-extensions-v1beta, no-read-only-root-fs, non-existent-service-account,
-pdb-max-unavailable, pdb-min-available, pdb-unhealthy-pod-eviction-policy, privilege-escalation-container,
-privileged-container, readiness-port, run-as-non-root, sensitive-host-mounts, ssh-port, startup-port, unsafe-sysctls,
-unset-cpu-requirements, unset-memory-requirements; and of its optional ones: access to service account tokens, dangling
-Ingresses and network policies, non-isolated pods, probes, and seccomp.
+dangling-service, deprecated-service-account-field, docker-sock, drop-net-raw-capability, duplicate-env-var,
+env-var-secret, host-ipc, host-network, host-pid, invalid-target-ports, job-ttl-seconds-after-finished, latest-tag,
+liveness-port, mismatching-selector, no-anti-affinity, no-extensions-v1beta, no-read-only-root-fs,
+non-existent-service-account, pdb-max-unavailable, pdb-min-available, pdb-unhealthy-pod-eviction-policy,
+privilege-escalation-container, privileged-container, readiness-port, run-as-non-root, sensitive-host-mounts, ssh-port,
+startup-port, unsafe-sysctls, unset-cpu-requirements, unset-memory-requirements; and of its optional ones: access to
+service account tokens, dangling Ingresses and network policies, non-isolated pods, probes, and seccomp.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ import re
 import tomllib
 from typing import Any
 
-import jsonschema
-import kubernetes_validate
+import jsonschema  # type: ignore[import-untyped]  # it has no types
+import kubernetes_validate  # type: ignore[import-untyped]  # the same
 import pytest
 import yaml
 
@@ -39,7 +39,7 @@ from tests.unit.manifests import (
 )
 
 SUPPORTED = ("1.31", "1.37")
-"""The oldest version of Kubernetes that is supported, as docs/how-to/kubernetes.md says, and the newest with schemas."""
+"""The oldest version of Kubernetes that docs/how-to/kubernetes.md names, and the newest with schemas."""
 
 CUSTOM: dict[str, Any] = yaml.safe_load((DATA / "custom-resources.yaml").read_text())
 
@@ -151,7 +151,7 @@ def quantity(text: str) -> float:
     """Bytes of a quantity of Kubernetes."""
     found = re.fullmatch(r"(\d+)(Mi|Gi)", text)
     assert found, text
-    return int(found[1]) * 1024 ** {"Mi": 2, "Gi": 3}[found[2]]
+    return float(found[1]) * 1024 ** {"Mi": 2, "Gi": 3}[found[2]]
 
 
 @over_all

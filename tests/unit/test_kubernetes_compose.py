@@ -1,4 +1,4 @@
-"""What runs on Kubernetes is what docker-compose.yml runs: the same commands, settings, limits, checks and ways out."""
+"""On Kubernetes runs what docker-compose.yml runs: the same commands, settings, limits, checks and ways out."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def settings_map(name: str, overlay: str = "everything") -> dict[str, str]:
 
 def variables(service: str) -> dict[str, str]:
     """As the pods of a workload get them; a secret by its name, and without those that nobody set."""
-    found = {}
+    found: dict[str, str] = {}
     for source in container(service).get("envFrom", ()):
         found |= settings_map(source["configMapRef"]["name"])
     for one in container(service)["env"]:

@@ -1,7 +1,8 @@
 """The units in `ops/systemd`: systemd knows their directives, and they run and stop what the supervisor expects.
 
-Where systemd-analyze is installed, it reads the units too; the names below are those of systemd.unit(5), systemd.service(5),
-systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) of version 252, the oldest that the units are for.
+Where systemd-analyze is installed, it reads the units too; the names below are those of systemd.unit(5),
+systemd.service(5), systemd.exec(5), systemd.kill(5) and systemd.resource-control(5) of version 252, the oldest that
+the units are for.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def test_system_calls_are_allowed_that_decoders_confine_themselves_with(kind: st
 
 def test_the_guide_installs_what_there_is() -> None:
     guide = (ROOT / "docs" / "how-to" / "systemd.md").read_text()
-    assert {path for path in re.findall(r"ops/systemd/\S+\.service", guide)} == {
+    assert set(re.findall(r"ops/systemd/\S+\.service", guide)) == {
         str(unit.relative_to(ROOT)) for unit in UNITS.values()
     }
 
@@ -122,7 +123,7 @@ if ANALYZE := shutil.which("systemd-analyze"):  # the names are checked everywhe
 
     def test_systemd_itself_reads_the_unit() -> None:
         done = subprocess.run(
-            [ANALYZE, "verify", UNITS["system"]], capture_output=True, text=True, check=False, timeout=30
+            [str(ANALYZE), "verify", UNITS["system"]], capture_output=True, text=True, check=False, timeout=30
         )
         lines = [line for line in (done.stdout + done.stderr).splitlines() if "wildtag" in line]
         assert not [line for line in lines if "is not executable" not in line], lines

@@ -11,17 +11,19 @@ cd "$(dirname "$0")"
 
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
 
-# file, then its lines. A line without a value is left out: what a Secret lacks is not set
+# file, then its lines. A line without a value is left out: what a Secret lacks is not set. Redis needs its second password, also an
+# empty one
 write() {
     file=$1
     shift
     if [ -e "$file" ]; then echo "$file exists and is left as it is" >&2; return; fi
-    for line; do case "$line" in *=) ;; *) printf '%s\n' "$line" ;; esac; done > "$file"
+    for line; do case "$line" in REDIS_PASSWORD_PREVIOUS=*) printf '%s\n' "$line" ;; *=) ;; *) printf '%s\n' "$line" ;; esac; done > "$file"
 }
 
 : "${WILDTAG_S3_ACCESS_KEY:?the key pair of the object store}" "${WILDTAG_S3_SECRET_KEY:?the key pair of the object store}"
 password=$(random)
-write redis.env "REDIS_PASSWORD=$password" "WILDTAG_REDIS_URL=${WILDTAG_REDIS_URL:-redis://:$password@redis:6379/0}" \
+write redis.env "REDIS_PASSWORD=$password" "REDIS_PASSWORD_PREVIOUS=" \
+    "WILDTAG_REDIS_URL=${WILDTAG_REDIS_URL:-redis://:$password@redis:6379/0}" \
     "WILDTAG_BROKER_URL=${WILDTAG_BROKER_URL:-}"
 write captions.env "WILDTAG_QDRANT_API_KEY=${WILDTAG_QDRANT_API_KEY:-$(random)}"
 write store.env "WILDTAG_S3_ACCESS_KEY=$WILDTAG_S3_ACCESS_KEY" "WILDTAG_S3_SECRET_KEY=$WILDTAG_S3_SECRET_KEY"

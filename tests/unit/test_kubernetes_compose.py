@@ -16,7 +16,9 @@ from workers.settings.settings import Settings
 from workers.settings.variables import variable
 
 NOT_HERE = {
+    "grafana": "a cluster has its own",
     "minio": "the object store is another installation",
+    "prometheus": "a cluster has its own; components/monitoring says what it scrapes",
     "setup-user": "it creates a user of MinIO, whose administrator is known to that installation",
     "volumes": "fsGroup gives volumes to wildtag's user",
 }
@@ -32,6 +34,7 @@ OTHER_ARGUMENTS = {
 OTHER_VARIABLES = {
     "REDIS_PASSWORD": "a part of the URL in Compose, and with it in one Secret here",
     "WILDTAG_BROKER_URL": "in docker-compose.rabbitmq.yml; an optional key of a Secret here",
+    "WILDTAG_METRICS_HOST": "network policies say who reaches it",
     "WILDTAG_METRICS_PORT": "the port that monitors and network policies name",
     "WILDTAG_QDRANT_CA_FILE": "the Qdrant of production may be reached by TLS",
     "WILDTAG_THREADS": "by default a model uses all cores, here those that its pod requests",
@@ -144,8 +147,11 @@ def test_settings_for_all_have_compose_s_defaults_and_hold_no_secret() -> None:
 
 @pytest.mark.parametrize("service", COMMON)
 def test_the_settings_are_right(service: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in variables(service).items():
-        if name.startswith("WILDTAG_") and name != "WILDTAG_METRICS_PORT" and " " not in value:
+    known = {variable(name) for name in Settings.model_fields}
+    given = {name: value for name, value in variables(service).items() if name.startswith("WILDTAG_")}
+    assert set(given) <= known | set(OTHER_VARIABLES)
+    for name, value in given.items():
+        if name in known and " " not in value:  # not a reference to a secret
             monkeypatch.setenv(name, value)
     Settings()
 

@@ -32,7 +32,6 @@ OTHER_ARGUMENTS = {
 }
 
 OTHER_VARIABLES = {
-    "REDIS_PASSWORD": "a part of the URL in Compose, and with it in one Secret here",
     "WILDTAG_BROKER_URL": "in docker-compose.rabbitmq.yml; an optional key of a Secret here",
     "WILDTAG_METRICS_HOST": "network policies say who reaches it",
     "WILDTAG_METRICS_PORT": "the port that monitors and network policies name",

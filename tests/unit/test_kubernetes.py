@@ -151,7 +151,7 @@ def quantity(text: str) -> float:
     """Bytes of a quantity of Kubernetes."""
     found = re.fullmatch(r"(\d+)(Mi|Gi)", text)
     assert found, text
-    return float(found[1]) * 1024 ** {"Mi": 2, "Gi": 3}[found[2]]
+    return float(found[1]) * {"Mi": 2.0**20, "Gi": 2.0**30}[found[2]]
 
 
 @over_all

@@ -11,7 +11,8 @@ from tests.unit.compose_file import FILE, GPU_SERVICES, ONE_SHOTS, SERVICES, int
 from tests.unit.kustomize import containers, pod
 from tests.unit.manifests import labels, named, of_kind, selects, workloads
 from tests.unit.test_kubernetes import quantity
-from workers.settings.process_environment import SECRETS, needed
+from workers.settings.process_environment import needed
+from workers.settings.secret_settings import SECRETS
 from workers.settings.settings import Settings
 from workers.settings.variables import variable
 

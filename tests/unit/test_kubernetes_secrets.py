@@ -13,8 +13,9 @@ from tests.unit.manifests import FOLDER, OVERLAYS, ROOT, each_container
 from workers.settings.settings import Settings
 from workers.settings.variables import variable
 
-GIVEN = {"WILDTAG_S3_ACCESS_KEY": "reader", "WILDTAG_S3_SECRET_KEY": "of-a-test"}
-ADMIN = {"WILDTAG_S3_ADMIN_ACCESS_KEY": "owner", "WILDTAG_S3_ADMIN_SECRET_KEY": "of-a-test"}
+PAIR = ("ACCESS_KEY", "SECRET_KEY")
+GIVEN = {f"WILDTAG_S3_{name}": "of-a-test" for name in PAIR}
+ADMIN = {f"WILDTAG_S3_ADMIN_{name}": "of-a-test" for name in PAIR}
 
 
 def made(folder: Path, **given: str) -> subprocess.CompletedProcess[str]:

@@ -57,7 +57,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
             f"the password of Redis or of the broker is shorter than {HIDDEN_FROM} characters, and Flower could not"
             " hide it on its pages: choose a longer one"
         )
-    configure()
+    configure(settings, "flower")
     logging.getLogger("tornado.access").propagate = False
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]

@@ -39,7 +39,7 @@ def run_notifier(settings: Settings) -> None:
     beginning of the feed if its settings say so. Raises ``Permanent`` if no receiver is configured, or a setting is
     wrong; after a wrong change of the file, it goes on with the receivers of before.
     """
-    configure()
+    configure(settings, "notifier")
     receivers = chosen(receivers_of(settings), None)
     wiring = Wiring(settings)
     with ExitStack() as unused:

@@ -11,8 +11,8 @@ import stamina
 import structlog
 
 from workers.supervision.log_files import keep_output
-from workers.telemetry import foreign
-from workers.telemetry.logs import Lines
+from workers.telemetry import foreign, tracing
+from workers.telemetry.logs import Lines, redacted
 from workers.telemetry.logs import configure as configure_lines
 from workers.telemetry.redaction import secrets_in
 
@@ -24,10 +24,14 @@ LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNI
 
 
 def configure(settings: Settings, process: str) -> None:
-    """Configure logging for a process of wildtag. ``process``: its name, such as ``dispatcher``."""
+    """Configure logging and tracing for a process of wildtag. ``process``: its name, such as ``dispatcher``.
+
+    Raises ``TracingMissing``.
+    """
     keep_output()
     _common()
     configure_lines(LEVELS[settings.log_level], settings.log_format, secrets_of(settings), process)
+    tracing.start(process, wanted=settings.tracing, secure=redacted)
 
 
 def configure_command() -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
+from celery.signals import task_prerun
+from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from workers.broker.timed_requests import request_class
 from workers.captions.remote_index import ENCODE, TASK
@@ -24,11 +26,13 @@ def register(
     ``clock``: that of the publishers.
     """
     requests_by = request_class(clock)
+    task_prerun.connect(_begin, weak=False)  # what Celery logs of a task after its end is still of the task
 
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
         def run(task: Any, data: bytes) -> object:
             request = task.request
+            bind_contextvars(task=request.id)
             # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
             return worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
@@ -58,8 +62,13 @@ def register(
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
         @app.task(name=name, ignore_result=True, Request=requests_by)
         def handle(request: str, data: bytes) -> str:
+            bind_contextvars(task_name=name, rpc=request)
             worker().serve(handler, request, data)
             return "answered"
 
     for name, handler in requests.items():
         add_request(name, handler)
+
+
+def _begin(**_: object) -> None:
+    clear_contextvars()

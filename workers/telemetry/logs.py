@@ -197,6 +197,8 @@ def _uncaught() -> None:
     warnings.formatwarning = _one_line
 
 
-def _one_line(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None) -> str:
+def _one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
+) -> str:
     del line
     return f"{category.__name__}: {message} ({filename}:{lineno})"

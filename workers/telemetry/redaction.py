@@ -40,9 +40,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\bwhsec_[A-Za-z0-9+/=_-]{8,}"), f"whsec_{HIDDEN}"),  # secrets of webhooks
 )
 # a text without any of these has nothing that a pattern would find
-_HINTS = re.compile(
-    rf"://[^\s/]*:|bearer|basic|wt_|wh_|whsec_|[?&;](?:{_QUERY})=|{_HEADERS}", re.IGNORECASE
-)
+_HINTS = re.compile(rf"://[^\s/]*:|bearer|basic|wt_|wh_|whsec_|[?&;](?:{_QUERY})=|{_HEADERS}", re.IGNORECASE)
 
 
 class Redactor:

@@ -9,8 +9,9 @@ from dataclasses import replace
 import structlog
 from msgspec import structs
 
-from tasks.message_parts import ObjectRef, Origin
+from tasks.message_parts import Origin
 from workers.lifecycle.ledger import Arrival
+from workers.redis.streams import added_at
 from workers.telemetry.tracing import enabled, spans
 
 log = structlog.get_logger()
@@ -19,11 +20,17 @@ Accepting = Mapping[str, Callable[[], None]]
 """By object id, what ends the span in which it is accepted."""
 
 
-def of_one_origin(ref: ObjectRef, before: Arrival | None) -> ObjectRef:
-    """An object with the origin of an earlier event of the same version: several sources report one upload."""
-    if before is None or before.ref.origin is None or before.ref.etag != ref.etag:
-        return ref
-    return structs.replace(ref, origin=before.ref.origin)
+def with_origin(arrival: Arrival | None, before: Arrival | None, entry: str | None) -> Arrival | None:
+    """An object with the origin of an earlier event of the same version: several sources report one upload.
+
+    ``entry``: of its event in the inbox.
+    """
+    if arrival is None:
+        return None
+    received = None if entry is None else added_at(entry)
+    if before is None or before.ref.origin is None or before.ref.etag != arrival.ref.etag:
+        return replace(arrival, received=received)
+    return replace(arrival, received=received, ref=structs.replace(arrival.ref, origin=before.ref.origin))
 
 
 def with_traces(arrivals: Sequence[Arrival]) -> tuple[Sequence[Arrival], Accepting]:

@@ -17,7 +17,7 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
-from workers.dispatch.arrival_reports import of_one_origin, report, with_traces
+from workers.dispatch.arrival_reports import report, with_origin, with_traces
 from workers.dispatch.arrivals import arrival_of, asks, report_unverified, resolved
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
@@ -296,10 +296,8 @@ class Dispatcher:
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
-            plan[event.id] = arrival and replace(
-                arrival, rule=self._rule(event.key), from_queue=from_queue, ref=of_one_origin(arrival.ref, before),
-                received=None if from_queue else added_at(entry),
-            )  # fmt: skip
+            arrival = with_origin(arrival, before, None if from_queue else entry)
+            plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), from_queue=from_queue)
         report_unverified(self._event_sink, unverified)
         if fault is not None and self._outage_tracker.register(fault) is None:
             log.warning("events postponed", events=len(left), reason=str(fault))

@@ -1,8 +1,8 @@
 """Middleware: the id of each request, and a line for each in the log.
 
-The id is that of the header ``X-Request-Id`` if it is valid, so that the log of a proxy and that of the gateway name
-the same; otherwise a new one. It is in the response, in problem documents, in every line that the gateway logs for the
-request, and in those of all processes about the images of the request.
+The id is that of the header ``X-Request-Id`` if it is valid, so that the log of a proxy and that of the gateway have
+the same id; otherwise a new one. It is in the response, in problem documents, in every line that the gateway logs for
+the request, and in those of all processes about the images of the request.
 
 A line has the path without its query: the query of a form may contain a signature. Nor does it have the token of
 an upload form, which is a part of the path.

@@ -28,12 +28,12 @@ class MonitoringSettings(Topic):
         "info", description="The least important lines that processes log. Libraries log nothing below `info`."
     )
     access_log: bool = Field(
-        True,
-        description="Whether the gateway logs a line for each request. Requests of health checks, metrics and files of"
-        " the page are logged at the level `debug`.",
+        default=True,
+        description="Whether the gateway logs a line for each request. Health checks, metrics and files of the page"
+        " are logged at the level `debug`.",
     )
     tracing: bool = Field(
-        False,
+        default=False,
         description="Whether processes send traces to an OpenTelemetry collector, which OpenTelemetry's own variables"
         " describe, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `tracing`.",
     )

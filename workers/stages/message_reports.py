@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars, bound_contextvars, unbind_co
 
 from tasks.message_parts import ObjectRef
 from workers.stages.tally import Tally
+from workers.telemetry.spans import Attributes
 from workers.telemetry.tracing import spans
 
 log = structlog.get_logger()
@@ -45,5 +46,5 @@ def reported(stage: str, outcome: Tally) -> Iterator[Callable[[Sequence[ObjectRe
             traces = {ref.id: ref.origin.trace for ref in known if ref.origin is not None and ref.origin.trace}
             unbind_contextvars("objects", "requests")
             if traces:
-                attributes = {"wildtag.stage": stage, "wildtag.objects": len(known)}
+                attributes: Attributes = {"wildtag.stage": stage, "wildtag.objects": len(known)}
                 spans().batch(stage, traces, began, ended, attributes, error)

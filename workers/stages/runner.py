@@ -47,7 +47,8 @@ def end_process() -> None:
 class _Message:
     """One message of a stage, over all attempts. ``begin``: the next attempt is to be counted.
 
-    ``report``: called with the objects when they are known. ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for.
+    ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for. ``report``:
+    called with the objects when they are known.
     """
 
     stage: str

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from collections.abc import MutableMapping
 from typing import Any
 
 from vectordb.errors import Transient
@@ -76,12 +77,14 @@ def of_stages(record: logging.LogRecord) -> bool:
     data = getattr(record, "data", None)
     if not isinstance(data, dict) or record.levelno > logging.INFO:
         return True
+    if record.name == "celery.worker.strategy":  # of every message, that it was received
+        return False
     name = str(data.get("name", ""))
     found = _TASK.match(name)
     return not (name.startswith("wildtag.probe.") or (found is not None and found["stage"] in STAGE_LINES))
 
 
-def fields_of_task(_logger: object, _name: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+def fields_of_task(_logger: object, _name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """A processor: a line of Celery about a task names the task in fields."""
     record = event_dict.get("_record")
     data = getattr(record, "data", None)

@@ -42,7 +42,7 @@ def as_json(_logger: object, _name: str, event_dict: Mapping[str, Any]) -> str:
 
 
 def as_logfmt(_logger: object, _name: str, event_dict: Mapping[str, Any]) -> str:
-    """``key=value`` pairs. A value is quoted if it has white space, ``"``, ``=`` or ``\\``; control characters are escaped."""
+    """``key=value`` pairs. Values that are not one plain word are quoted, and control characters escaped."""
     return " ".join(f"{_name_of(key)}={_logfmt(value)}" for key, value in _ordered(event_dict).items())
 
 

@@ -25,6 +25,7 @@ _QUIET = {
     "celery": logging.INFO, "kombu": logging.INFO, "uvicorn": logging.INFO, "flower": logging.INFO,
     "wildtag": logging.INFO, "urllib3.connectionpool": logging.ERROR, "uvicorn.access": logging.WARNING,
 }  # fmt: skip
+STDERR = 2
 _state: dict[str, Any] = {}
 
 
@@ -42,7 +43,7 @@ class Lines:
         text = f"{line}\n"
         with contextlib.suppress(OSError, ValueError):
             if output is sys.__stderr__:
-                _write(output.fileno(), text.encode(errors="backslashreplace"))
+                _write(STDERR, text.encode(errors="backslashreplace"))
             else:
                 output.write(text)
                 output.flush()

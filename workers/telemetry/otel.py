@@ -1,4 +1,4 @@
-"""Spans by OpenTelemetry, sent to a collector over HTTP. Its standard variables say where, how and which part of them."""
+"""Spans by OpenTelemetry, sent to a collector over HTTP. Its standard variables say where, how and how many."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
@@ -77,7 +78,8 @@ class OtelSpans:
         ]
         span = self._batch_tracer.start_span(
             f"{name} batch", trace.set_span_in_context(NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)),
-            links=[Link(one) for one in made[:LINKS]], attributes=dict(self._shown(attributes)), start_time=_ns(began),
+            links=[Link(one) for one in made[:LINKS]], attributes=dict(self._shown(attributes)),
+            start_time=_ns(began),
         )  # fmt: skip
         self._end(span, ended, error)
 
@@ -108,7 +110,7 @@ class OtelSpans:
 
 
 def exporting(process: str, secure: Callable[[str], str]) -> OtelSpans:
-    """Spans that a thread sends to the collector in the background; of those that wait too long, the rest is dropped."""
+    """Spans that a thread sends to the collector in the background; what does not fit in its queue is dropped."""
     from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415 -- tests export to memory
         OTLPSpanExporter,
     )
@@ -120,7 +122,7 @@ def exporting(process: str, secure: Callable[[str], str]) -> OtelSpans:
     return made
 
 
-def _context(parent: str) -> trace.Context:
+def _context(parent: str) -> Context:
     """The context of a ``traceparent``; without one, none, so that a trace begins."""
     valid = traceparent(parent)
     if not valid:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import codecs
 import math
-from collections.abc import Mapping, Set
+from collections.abc import Mapping, MutableMapping
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from workers.telemetry.redaction import Redactor
@@ -30,7 +31,7 @@ class SafeValues:
     def __init__(self, redactor: Redactor) -> None:
         self._redactor = redactor
 
-    def __call__(self, _logger: object, _name: str, event_dict: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, _logger: object, _name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """See structlog."""
         return {
             str(key): self._safe(value, LONGEST_TRACEBACK if key in TRACEBACKS else LONGEST, DEPTH)
@@ -40,24 +41,15 @@ class SafeValues:
     def _safe(self, value: Any, most: int, depth: int) -> Any:
         if isinstance(value, bool) or value is None or type(value) is int:
             return value
-        if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
-        if isinstance(value, str):
-            return self._text(value, most)
-        if isinstance(value, bytes | bytearray | memoryview):
-            return f"<{len(value):,} bytes>"  # they may be those of an image
-        if isinstance(value, Mapping) and depth:
-            shown = {self._text(str(k), 200): self._safe(v, most, depth - 1) for k, v in [*value.items()][:ITEMS]}
-            return shown if len(value) <= ITEMS else {**shown, "…": f"{len(value) - ITEMS:,} more"}
-        if isinstance(value, list | tuple | Set) and depth:
+        if isinstance(value, float) and math.isfinite(value):
+            return value
+        if depth and isinstance(value, Mapping):
+            some = {self._text(str(k), 200): self._safe(v, most, depth - 1) for k, v in [*value.items()][:ITEMS]}
+            return some if len(value) <= ITEMS else {**some, "…": f"{len(value) - ITEMS:,} more"}
+        if depth and isinstance(value, list | tuple | AbstractSet):
             items = [self._safe(one, most, depth - 1) for one in [*value][:ITEMS]]
             return items if len(value) <= ITEMS else [*items, f"… ({len(value) - ITEMS:,} more)"]
-        if hasattr(value, "__array__"):
-            return f"<{type(value).__name__} {getattr(value, 'shape', '')}>"
-        try:
-            return self._text(str(value), most)
-        except Exception as exc:  # its __str__ has a bug; the line is more important
-            return f"<{type(value).__name__}, which cannot be shown: {type(exc).__name__}>"
+        return self._text(value if isinstance(value, str) else _described(value), most)
 
     def _text(self, text: str, most: int) -> str:
         size = len(text)
@@ -66,6 +58,17 @@ class SafeValues:
         if size > most:
             text = f"{text[:most]}… (cut, {size:,} characters)"
         return without_surrogates(text)
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, bytes | bytearray | memoryview):
+        return f"<{len(value):,} bytes>"  # they may be those of an image
+    if hasattr(value, "__array__"):
+        return f"<{type(value).__name__} {getattr(value, 'shape', '')}>"
+    try:
+        return str(value)
+    except Exception as exc:  # its __str__ has a bug; the line is more important
+        return f"<{type(value).__name__}, which cannot be shown: {type(exc).__name__}>"
 
 
 def without_surrogates(text: str) -> str:

@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import structlog
 
-from tasks.message_parts import ObjectRef, Revision
+from tasks.message_parts import Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
@@ -244,19 +244,15 @@ class Dispatcher:
         arrivals, accepting = with_traces(arrivals)
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         self._window.add(sum(answer in ENTERED for answer in answers))
-        outcomes = [(a.ref, answer) for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         began = time.time()
+        outcomes = [(a.ref, answer) for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         # retrieval takes the vectors of known images from their index, and sends the others to embedding
-        tagged = [ref for ref, answer in outcomes if answer == "known"]
-        self._publish("retrieval", tagged, revision, self._pace.batch_max * KNOWN_AT_ONCE)
-        others = [ref for ref, answer in outcomes if answer != "known"]
-        self._publish("embedding", others, revision, self._pace.batch_max)
+        for stage, known, most in (("retrieval", True, KNOWN_AT_ONCE), ("embedding", False, 1)):
+            refs = tuple(ref for ref, answer in outcomes if (answer == "known") is known)
+            for batch in Submitted(objects=refs, revision=revision).parts(self._pace.batch_max * most):
+                self._publisher.send(stage, batch)
         report(arrivals, answers, wanted, accepting, began)
         return len(outcomes)
-
-    def _publish(self, stage: str, refs: Sequence[ObjectRef], revision: Revision, most: int) -> None:
-        for batch in Submitted(objects=tuple(refs), revision=revision).parts(most):
-            self._publisher.send(stage, batch)
 
     def _look(
         self, events: Sequence[tuple[str, ObjectEvent]], *, from_queue: bool = False

@@ -8,13 +8,14 @@ from collections.abc import Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
 from typing import Any
 
-from workers.telemetry.redaction import Redactor
+from workers.telemetry.redaction import SHORTEST, Redactor
 
 LONGEST = 4096  # characters of a value
 LONGEST_TRACEBACK = 32_768
 ITEMS = 50  # of a list or a dictionary
 DEPTH = 3
 TRACEBACKS = frozenset({"exception", "stack"})
+_OURS = frozenset({"timestamp", "level"})  # made by the processors before
 _BIDI = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)}  # they reorder what is shown
 IN_JSON = {number: f"\\u{number:04x}" for number in (*range(0x7F, 0xA0), 0x2028, 0x2029, 0xFEFF, *_BIDI)}
 """What JSON allows in a string, and a terminal or a reader of lines takes for something else."""
@@ -34,7 +35,9 @@ class SafeValues:
     def __call__(self, _logger: object, _name: str, event_dict: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """See structlog."""
         return {
-            str(key): self._safe(value, LONGEST_TRACEBACK if key in TRACEBACKS else LONGEST, DEPTH)
+            str(key): value
+            if key in _OURS
+            else self._safe(value, LONGEST_TRACEBACK if key in TRACEBACKS else LONGEST, DEPTH)
             for key, value in event_dict.items()
         }
 
@@ -53,6 +56,8 @@ class SafeValues:
 
     def _text(self, text: str, most: int) -> str:
         size = len(text)
+        if size < SHORTEST:
+            return without_surrogates(text)
         # a secret that begins before the cut must be found as a whole; what follows is dropped
         text = self._redactor.text(text if size <= most + 4096 else text[: most + 4096])
         if size > most:
@@ -73,6 +78,8 @@ def _described(value: Any) -> str:
 
 def without_surrogates(text: str) -> str:
     """A text that UTF-8 can encode: bytes of a key that are not UTF-8 are shown as ``\\xff``."""
+    if text.isascii():
+        return text
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -82,7 +89,7 @@ def without_surrogates(text: str) -> str:
 
 def on_one_line(text: str) -> str:
     """A text without characters that end a line, or act on a terminal."""
-    return text.translate(_ESCAPED)
+    return text if text.isprintable() else text.translate(_ESCAPED)
 
 
 def _escape(error: UnicodeError) -> tuple[str | bytes, int]:

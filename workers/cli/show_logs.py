@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.markup import escape
@@ -15,8 +15,10 @@ from workers.cli.panels import OPERATE
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
+    from workers.supervision.log_reader import LogReader
     from workers.telemetry.selection import Selection
 
+Show = Callable[[str, str], None]
 EVERY_S = 0.3
 
 
@@ -54,21 +56,31 @@ def logs(
     readers = {name: LogReader(folder / f"{name}.log") for name in names or known}
     width = max(map(len, readers)) if len(readers) > 1 else 0
     selection = None if request is None and object_ is None else Selection(request, object_)
+
+    def show(name: str, line: str) -> None:
+        _print(name, line, width)
+
     if selection is None:
         for name, reader in readers.items():
             for line in reader.last(20 if lines is None else lines):
-                _print(name, line, width)
+                show(name, line)
     else:
         # what the others say of the request tells which objects it has
-        _chosen(folder, known, list(readers), selection, lines, lambda name, line: _print(name, line, width))
+        _chosen(folder, known, list(readers), selection, lines, show)
+    if follow:
+        _follow(readers, selection, show)
+
+
+def _follow(readers: Mapping[str, LogReader], selection: Selection | None, show: Show) -> NoReturn:
+    if selection is not None:
         for reader in readers.values():
             reader.last(0)
     try:
-        while follow:
+        while True:
             for name, reader in readers.items():
                 for line in reader.new():
                     if selection is None or selection.has(line):
-                        _print(name, line, width)
+                        show(name, line)
             time.sleep(EVERY_S)
     except KeyboardInterrupt:
         raise typer.Exit(130) from None
@@ -76,7 +88,7 @@ def logs(
 
 def _chosen(
     folder: Path, known: list[str], names: list[str], selection: Selection, count: int | None,
-    show: Callable[[str, str], None],
+    show: Show,
 ) -> None:  # fmt: skip
     """Print the chosen lines of all logs, also of those that were rotated, by time."""
     found: list[tuple[str, str, str]] = []

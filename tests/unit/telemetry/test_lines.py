@@ -20,7 +20,8 @@ from workers.telemetry.values import LONGEST, SafeValues
 
 HOSTILE = [
     "line\nbreak", "return\r", "\x1b[31mred\x1b[0m", "nul\x00", "\x9b31m", "tab\t", "\u202eright to left",
-    "line\u2028separator", "next\x85line", "not UTF-8 \udcff\udc80", "lone \ud800", '"quoted" = \\backslash\\', "", "{}",
+    "line\u2028separator", "next\x85line", "not UTF-8 \udcff\udc80", "lone \ud800",
+    '"quoted" = \\backslash\\', "", "{}",
     'x" level=error event="forged', "ein schöner Schlüssel 照片.jpg", "a=b",
 ]  # fmt: skip
 # made here, so that no scanner takes them for real ones

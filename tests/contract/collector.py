@@ -53,7 +53,7 @@ def collecting() -> Iterator[Collector]:
                 body = gzip.decompress(body)
             if found[0].status == 200:
                 found[0].spans += _spans(body)
-                found[0].headers.append(dict(self.headers))
+                found[0].headers.append({name.lower(): value for name, value in self.headers.items()})
             self.send_response(found[0].status)
             self.send_header("Content-Length", "0")
             self.end_headers()

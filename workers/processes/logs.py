@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import stamina
@@ -14,11 +16,12 @@ from workers.supervision.log_files import keep_output
 from workers.telemetry import foreign, tracing
 from workers.telemetry.logs import Lines, redacted
 from workers.telemetry.logs import configure as configure_lines
-from workers.telemetry.redaction import secrets_in
+from workers.telemetry.redaction import passwords_in, secrets_in
 
 if TYPE_CHECKING:
     from workers.settings.settings import Settings
 
+_VALUES = re.compile(r"TOKEN$|SECRET|PASSWORD|CREDENTIALS$|ACCESS_KEY$|API_KEY$|HEADERS$", re.IGNORECASE)
 NAMES = frozenset({"s3_access_key", "s3_admin_access_key"})  # they are names of accounts, and may be words
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
@@ -53,16 +56,22 @@ def configure_command() -> None:
     )
 
 
-def secrets_of(settings: Settings) -> Iterator[str]:
-    """The secrets in these settings."""
-    from workers.settings.process_environment import SECRETS  # noqa: PLC0415 -- keeps commands quick
-    from workers.settings.variables import variable  # noqa: PLC0415 -- as above
+def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The secrets in these settings, and in variables that libraries read."""
+    from workers.settings.secret_settings import SECRETS  # noqa: PLC0415 -- keeps commands quick
+    from workers.settings.variables import PREFIX, variable  # noqa: PLC0415 -- as above
 
     for name, value in settings:
-        if not isinstance(value, str) or name in NAMES:
-            continue
-        if name in SECRETS or settings.is_secret(variable(name)) or "://" in value:
+        if isinstance(value, str) and name not in NAMES:
+            if name in SECRETS or settings.is_secret(variable(name)):
+                yield from secrets_in(value)
+            elif "://" in value:
+                yield from passwords_in(value)
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) and _VALUES.search(name):
             yield from secrets_in(value)
+        elif "://" in value:  # of a proxy
+            yield from passwords_in(value)
 
 
 def _common() -> None:

@@ -7,13 +7,15 @@ Secrets of others, such as a client's API key or the signature of a presigned UR
 from __future__ import annotations
 
 import base64
+import contextlib
 import html
 import json
 import re
 from collections.abc import Iterable, Iterator
-from urllib.parse import quote, quote_plus, unquote, urlsplit
+from urllib.parse import SplitResult, quote, quote_plus, unquote, urlsplit
 
 HIDDEN = "***"
+TELLING = 20  # characters of a path that may be secret, as those of chat services are
 SHORTEST = 6  # characters; to replace shorter ones would damage ordinary words
 
 _QUERY = (
@@ -84,22 +86,36 @@ def spellings(secret: str) -> Iterator[str]:
 
 
 def secrets_in(value: str) -> Iterator[str]:
-    """The secrets in the value of a secret setting: itself, or the password of each URL, or of ``USER:PASSWORD``."""
+    """The secrets in the value of a secret setting.
+
+    Of a list each; of a URL its password, and its query and path, which may be what only its receiver knows; of
+    ``USER:PASSWORD`` or ``NAME=VALUE`` also what comes behind.
+    """
+    if "://" in value:
+        yield from passwords_in(value)
+        for url in _urls(value):
+            yield from (pair.partition("=")[2] for pair in url.query.split("&"))
+            yield url.query
+            if url.scheme in {"http", "https"} and len(url.path) >= TELLING:
+                yield url.path
+        return
+    for part in {value, *value.split(",")}:
+        yield part
+        for mark in (":", "=", " "):
+            behind = unquote(part).partition(mark)[2]
+            yield behind
+            yield behind.rpartition(" ")[2]  # the token behind ``Bearer``
+
+
+def passwords_in(value: str) -> Iterator[str]:
+    """The passwords in a URL or a list of URLs, and ``USER:PASSWORD`` as the header of Basic has it."""
+    for url in _urls(value):
+        user, _, password = url.netloc.rpartition("@")[0].partition(":")
+        if password:
+            yield from (password, unquote(password), f"{unquote(user)}:{unquote(password)}")
+
+
+def _urls(value: str) -> Iterator[SplitResult]:
     for part in re.split(r"[,;](?=[a-z+]+://)", value):
-        if "://" in part:
-            try:
-                url = urlsplit(part)
-            except ValueError:
-                yield part
-                continue
-            userinfo = url.netloc.rpartition("@")[0]
-            user, _, password = userinfo.partition(":")
-            yield from (password, unquote(password))
-            if password:
-                yield f"{unquote(user)}:{unquote(password)}"  # as in the header of Basic
-            yield from (pair.partition("=")[2] for pair in url.query.split("&") if len(pair.partition("=")[2]) > 12)
-        else:
-            yield part
-            user, colon, password = part.partition(":")
-            if colon and "," not in user:
-                yield password
+        with contextlib.suppress(ValueError):
+            yield urlsplit(part)

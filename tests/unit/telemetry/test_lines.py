@@ -14,7 +14,7 @@ import pytest
 
 from workers.telemetry.formats import LogFormat, as_json, as_logfmt, chosen, renderer
 from workers.telemetry.parsing import mentions, parsed
-from workers.telemetry.redaction import HIDDEN, Redactor, secrets_in, spellings
+from workers.telemetry.redaction import HIDDEN, Redactor, passwords_in, secrets_in, spellings
 from workers.telemetry.single_lines import lines_in, of_redis
 from workers.telemetry.values import LONGEST, SafeValues
 
@@ -127,8 +127,12 @@ def test_only_the_secret_parts_of_settings_are_secret() -> None:
     assert {one for one in secrets_in("redis://user:pa%2Fss@host:1/0") if len(one) > 3} == {
         "pa%2Fss", "pa/ss", "user:pa/ss",
     }  # fmt: skip
-    assert list(secrets_in("http://host/path")) == ["", ""]
+    assert not [one for one in secrets_in("http://host/path") if one]
     assert "longpassword" in set(secrets_in("admin:longpassword"))
+    assert {"first-token", "second-token"} <= set(secrets_in("first-token,second-token"))
+    assert "T0KENVALUE" in set(secrets_in("authorization=Bearer%20T0KENVALUE,x=y"))
+    assert "/services/" + "T" * 20 in set(secrets_in("https://hooks.example.org/services/" + "T" * 20))
+    assert list(passwords_in("http://host/services/" + "T" * 20)) == []
 
 
 def test_the_format_follows_the_setting_and_the_terminal() -> None:

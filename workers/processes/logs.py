@@ -13,7 +13,7 @@ import stamina
 import structlog
 
 from workers.supervision.log_files import keep_output
-from workers.telemetry import foreign, tracing
+from workers.telemetry import library_lines, tracing
 from workers.telemetry.logs import Lines, redacted
 from workers.telemetry.logs import configure as configure_lines
 from workers.telemetry.redaction import passwords_in, secrets_in
@@ -40,8 +40,8 @@ def configure(settings: Settings, process: str) -> None:
 def configure_command() -> None:
     """Configure logging for a command, which prints what it has to say. Errors of what it uses are for people."""
     _common()
-    logging.setLogRecordFactory(foreign.without_outage_traceback)
-    logging.getLogger("py.warnings").addFilter(foreign.without_celery_advice)
+    logging.setLogRecordFactory(library_lines.without_outage_traceback)
+    logging.getLogger("py.warnings").addFilter(library_lines.without_celery_advice)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     structlog.configure(
         processors=[

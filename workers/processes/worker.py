@@ -8,8 +8,6 @@ import os
 import signal
 from functools import cache
 
-from celery.signals import setup_logging
-
 from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
@@ -18,10 +16,11 @@ from workers.processes.loops import retire, retrying, until_stopped
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
-from workers.telemetry.foreign import OnceAMinute
+from workers.telemetry.library_lines import OnceAMinute
 from workers.wiring.liveness import worker_liveness
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
+from workers.wiring.worker_logging import connect_logging
 
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
@@ -62,7 +61,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []
     import_commands()
-    setup_logging.connect(_configured)  # otherwise Celery configures logging itself
+    connect_logging()
     try:
         app.worker_main([
             "--quiet", "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join([*queues, *number])}@%h",
@@ -74,7 +73,3 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has
         gc.freeze()
-
-
-def _configured(**_: object) -> None:
-    """Logging is configured."""

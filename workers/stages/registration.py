@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
-from celery.signals import task_prerun
-from structlog.contextvars import bind_contextvars, clear_contextvars
+from structlog.contextvars import bind_contextvars
 
 from workers.broker.timed_requests import request_class
 from workers.captions.remote_index import ENCODE, TASK
@@ -26,7 +25,6 @@ def register(
     ``clock``: that of the publishers.
     """
     requests_by = request_class(clock)
-    task_prerun.connect(_begin, weak=False)  # what Celery logs of a task after its end is still of the task
 
     def add_stage(stage: str) -> None:
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
@@ -68,7 +66,3 @@ def register(
 
     for name, handler in requests.items():
         add_request(name, handler)
-
-
-def _begin(**_: object) -> None:
-    clear_contextvars()

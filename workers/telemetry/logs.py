@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import structlog
 
-from workers.telemetry import foreign
+from workers.telemetry import library_lines
 from workers.telemetry.formats import LogFormat, chosen, colours, renderer
 from workers.telemetry.redaction import Redactor
 from workers.telemetry.values import SafeValues
@@ -86,7 +86,7 @@ def configure(
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, foreign.fields_of_task],
+        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, library_lines.fields_of_task],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
     )
     handler = _Handler(Lines(output), formatter)
@@ -95,13 +95,13 @@ def configure(
     root.setLevel(max(level, logging.WARNING))
     for name, least in _QUIET.items():
         logging.getLogger(name).setLevel(max(level, least))
-    logging.setLogRecordFactory(foreign.without_outage_traceback)
+    logging.setLogRecordFactory(library_lines.without_outage_traceback)
     logging.captureWarnings(capture=True)
     logging.raiseExceptions = False  # what a library formats wrongly is no reason for text of another format
-    _limit("opentelemetry", foreign.OnceAMinute(level=logging.WARNING, together=True), handler)
+    _limit("opentelemetry", library_lines.OnceAMinute(level=logging.WARNING, together=True), handler)
     for name, filtering in {
-        "py.warnings": foreign.without_celery_advice, "celery.app.trace": foreign.of_stages,
-        "celery.worker.strategy": foreign.of_stages,
+        "py.warnings": library_lines.without_celery_advice, "celery.app.trace": library_lines.of_stages,
+        "celery.worker.strategy": library_lines.of_stages,
     }.items():  # fmt: skip
         _limit(name, filtering, None)
     _uncaught()

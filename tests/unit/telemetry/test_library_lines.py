@@ -12,7 +12,7 @@ import redis
 from amqp.exceptions import ConnectionForced
 
 from workers.redis.connection import StoreUnavailable
-from workers.telemetry.foreign import without_celery_advice, without_outage_traceback
+from workers.telemetry.library_lines import without_celery_advice, without_outage_traceback
 
 
 def formatted(error: Exception) -> str:

@@ -41,7 +41,7 @@ SEEDED = {
     "WILDTAG_NOTIFY_SECRET": f"whsec_{base64.b64encode(f'{SEED}-signing-secret-of-webhooks'.encode()).decode()}",
     "WILDTAG_API_KEY": f"{SEED}-api", "WILDTAG_FLOWER_AUTH": f"me:{SEED}-flower",
 }  # fmt: skip
-TRACE = "0af7651916cd43dd8448eb211c80319c"
+TRACE, SPAN = "0af7" * 8, "b7ad" * 4
 STAGES = ("embedding", "retrieval", "extraction", "scoring")
 
 
@@ -95,7 +95,7 @@ def world(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 @pytest.fixture(scope="module")
 def uploaded(world: World) -> str:
     """The id of an object that was uploaded with the ids of a request and of a trace."""
-    headers = {"X-Request-Id": "from-the-proxy-1", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
+    headers = {"X-Request-Id": "from-the-proxy-1", "traceparent": f"00-{TRACE}-{SPAN}-01"}
     answer = world.http.post("/v1/images?wait=60", content=jpeg(), headers={**headers, "Content-Type": "image/jpeg"})
     assert answer.status_code == 200, answer.text
     assert answer.headers["X-Request-Id"] == "from-the-proxy-1"
@@ -136,7 +136,7 @@ def test_one_trace_leads_from_the_event_to_the_record(world: World, uploaded: st
     spans = [span for span in world.collector.of(uploaded) if span.trace == TRACE]
     assert {span.name for span in spans} == wanted
     (accept,) = [span for span in spans if span.name == "accept"]
-    assert accept.parent == "b7ad6b7169203331"
+    assert accept.parent == SPAN
     assert {span.parent for span in spans if span is not accept} == {accept.id}
     processes = {span.name: span.process for span in spans}
     assert (processes["accept"], processes["dispatch"]) == ("gateway", "dispatcher")

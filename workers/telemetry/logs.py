@@ -86,7 +86,12 @@ def configure(
         cache_logger_on_first_use=True,
     )
     formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, library_lines.fields_of_task],
+        foreign_pre_chain=[
+            *shared,
+            structlog.stdlib.add_logger_name,
+            library_lines.fields_of_task,
+            library_lines.fields_of_traces,
+        ],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
     )
     handler = _Handler(Lines(output), formatter)

@@ -33,8 +33,8 @@ def stack_lines(settings: Settings) -> tuple[Callable[[Event], None], Callable[[
 
     def say(event: Event) -> None:
         written = line(
-            LEVELS.get(event.kind, "info"), f"service {event.kind}", service=event.service, detail=event.detail,
-            service_pid=event.pid, process="supervisor",
+            LEVELS.get(event.kind, "info"), f"process {event.kind}", name=event.service, detail=event.detail,
+            of_pid=event.pid, process="supervisor",
         )  # fmt: skip
         with suppress(OSError), begin_log(settings.home / "logs" / "supervisor.log") as log:
             log.write(f"{written}\n".encode())

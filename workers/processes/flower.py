@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
 import signal
 import sys
 import time
@@ -58,7 +57,6 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
             " hide it on its pages: choose a longer one"
         )
     configure(settings, "flower")
-    logging.getLogger("tornado.access").propagate = False
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]
     options.max_tasks, options.natural_time = TASKS, True

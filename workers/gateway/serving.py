@@ -143,7 +143,8 @@ class Protocol(HttpToolsProtocol):
         self._headers_came()
         if not self._refused and not self.transport.is_closing():
             # it has no id and no path, since its headers could not be read
-            log.info("request refused", status=problem.status, reason=problem.detail, client=(self.client or ("",))[0])
+            client = (self.client or ("",))[0]
+            log.info("request refused", status=problem.status, reason=problem.detail, client=client)
             self.transport.write(_bytes_of(problem.response()))
             self.transport.close()
         self._refused = True

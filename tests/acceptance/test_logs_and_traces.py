@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,12 @@ def test_one_id_leads_from_the_request_to_the_record(world: World, uploaded: str
             assert fields["objects"] >= 1
 
 
+def linked(world: World, stage: str, own: set[str]) -> bool:
+    """Whether a message of a stage is linked to one of these spans."""
+    batches = [span for span in world.collector.spans if span.name == f"{stage} batch"]
+    return any(own & set(span.links) for span in batches)
+
+
 def test_one_trace_leads_from_the_event_to_the_record(world: World, uploaded: str) -> None:
     wanted = {"accept", "dispatch", *STAGES, "record"}
     eventually(lambda: {span.name for span in world.collector.of(uploaded)} >= wanted, 20,
@@ -143,9 +150,7 @@ def test_one_trace_leads_from_the_event_to_the_record(world: World, uploaded: st
     for stage in STAGES:
         assert processes[stage] == f"worker-{stage}"
         own = {span.id for span in spans if span.name == stage}
-        eventually(lambda stage=stage, own=own: [
-            span for span in world.collector.spans if span.name == f"{stage} batch" and own & set(span.links)
-        ], 20)  # fmt: skip
+        eventually(partial(linked, world, stage, own), 20)
     assert {headers["authorization"] for headers in world.collector.headers} == {f"Bearer {SEED}-collector"}
 
 

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 def run_gateway(settings: Settings) -> None:
     """Run the HTTP gateway, which receives images and events and serves results and the page."""
-    configure()
+    configure(settings, "gateway")
     wiring = Wiring(settings)
     chosen = options(wiring)
     host, port = settings.gateway_host, settings.gateway_port

@@ -1,12 +1,10 @@
-"""The metrics of the gateway and of the system for Prometheus, and the middleware that counts requests."""
+"""The metrics of the gateway and of the system for Prometheus."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, Counter, Histogram
+from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -14,23 +12,16 @@ from vectordb.errors import Transient
 from workers.gateway.event_streams import Streams
 from workers.gateway.services import Services
 from workers.gateway.webhook_metrics import of_receivers
-
-Receive = Callable[[], Awaitable[Any]]
-Send = Callable[[Any], Awaitable[None]]
+from workers.monitoring.exporter import ProcessMetrics
+from workers.monitoring.meter import METER
 
 
 class Metrics:
-    """The gateway's own counters, and metrics of the system that are read at each scrape."""
+    """What processes count, and metrics of the system that are read at each scrape."""
 
     def __init__(self, services: Services, streams: Streams) -> None:
         self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "wildtag_http_requests", "HTTP requests", ["method", "route", "status"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "wildtag_http_request_seconds", "seconds until the response headers were sent", ["route"],
-            registry=self.registry, buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
-        )  # fmt: skip
+        self.registry.register(ProcessMetrics(METER.folder))
         self.registry.register(_Rest(services, streams))
 
 
@@ -115,26 +106,3 @@ class _Rest(Collector):
                 waiting.add_metric([one.name], one.waiting)
         yield lasting
         yield waiting
-
-
-class Measuring:
-    """Middleware that counts requests by route, not by path, so that no keys get into metrics."""
-
-    def __init__(self, app: Any, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        begin = time.perf_counter()
-
-        async def sending(message: Any) -> None:
-            if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", "other")
-                self._metrics.requests.labels(scope["method"][:10], route, message["status"]).inc()
-                self._metrics.seconds.labels(route).observe(time.perf_counter() - begin)
-            await send(message)
-
-        await self._app(scope, receive, sending)

@@ -18,7 +18,8 @@ MODULES = (
     "celery.worker.consumer.delayed_delivery", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
     "prometheus_client.multiprocess", "tasks.encoders.bundled", "workers.broker.consumer",
     "workers.broker.redis_transport", "workers.cli.main", "workers.cli.processes", "workers.embedded.stack",
-    "workers.processes.dispatcher", "workers.processes.watcher", "workers.processes.worker", "workers.wiring.dispatch", "workers.wiring.stages",
+    "workers.processes.dispatcher", "workers.processes.watcher", "workers.processes.worker",
+    "workers.wiring.dispatch", "workers.wiring.stages",
 )  # fmt: skip
 
 import_commands()

@@ -11,7 +11,7 @@ from workers.settings.settings import Settings
 from workers.settings.variables import variable
 from workers.stores.folder import FolderStore
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
-from workers.stores.measured import measured_store
+from workers.stores.measured_store import measured_store
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 

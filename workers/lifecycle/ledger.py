@@ -171,7 +171,13 @@ class Ledger(RecordWriter):
         k, calls = self._keys, []
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
-            args = [token(revision), queue, now, int(again), *(one for ref in part for one in (raw(ref.id), ref.etag))]
+            args = [
+                token(revision),
+                queue,
+                now,
+                int(again),
+                *(one for ref in part for one in (raw(ref.id), ref.etag)),
+            ]
             calls.append(([*k.counting, *(k.entry(ref.id) for ref in part)], args))
         with translated():
             call_together(self._redis, self._put_on, calls)
@@ -182,7 +188,10 @@ class Ledger(RecordWriter):
         """Retry these objects after ``until``, because ``fault`` is temporary."""
         k = self._keys
         calls = [
-            ((*k.counting, k.ledger, k.segmenting, k.entry(r.id)), (raw(r.id), r.etag, token(revision), until, fault, now))
+            (
+                (*k.counting, k.ledger, k.segmenting, k.entry(r.id)),
+                (raw(r.id), r.etag, token(revision), until, fault, now),
+            )
             for r in refs
         ]
         with translated():

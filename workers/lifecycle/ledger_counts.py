@@ -32,9 +32,10 @@ class Distribution(msgspec.Struct):
 
 
 class LedgerCounts(msgspec.Struct):
-    """Numbers of objects. ``finished``: by state and reason (``workers.lifecycle.reasons``). ``withdrawn``: by reason.
+    """Numbers of objects. ``finished``: by state and reason, see ``workers.lifecycle.reasons``.
 
-    The others are by stage, of which ``waiting`` is one. ``duration``: from acceptance to the record.
+    ``withdrawn``: by reason. The others are by stage, of which ``waiting`` is one. ``duration``: from acceptance to
+    the record.
     """
 
     accepted: int = 0

@@ -6,8 +6,8 @@ OTHER = "other"
 REASONS = frozenset({
     "bad-image", "changed", "damaged", "decoder-crashed", "decoder-fault", "empty", "forbidden", "gave-up", "gone",
     "internal", "no-such-method", "no-vector", "not-an-image", "not-followed", "poisonous", "refused", "too-complex",
-    "too-large", "too-many-pixels", "too-much-memory", "too-slow", "truncated", "unreadable", "unsupported", "unwanted",
-    "wrong-space",
+    "too-large", "too-many-pixels", "too-much-memory", "too-slow", "truncated", "unreadable", "unsupported",
+    "unwanted", "wrong-space",
 })  # fmt: skip
 
 

@@ -142,7 +142,7 @@ def test_removing_forgets_everything(ledger: Ledger, client: Client, keys: Keys)
     assert ledger.remove(["inbox/cat.jpg", "inbox/unknown"]) == [True, False]
     assert ledger.finish([record(ref("b"), "late")], 102.0) == [False]
     own = keys_of(keys, "inbox/cat.jpg")
-    assert set(client.scan_iter()) == {own.feed.encode(), own.last_number.encode()}
+    assert set(client.scan_iter()) == {key.encode() for key in (own.feed, own.last_number, own.ledger_counts)}
     assert [item.record is None for item in Records(client, own).feed("0-0", block_ms=1)] == [False, True]
 
 

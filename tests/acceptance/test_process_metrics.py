@@ -57,6 +57,7 @@ def tag(stack: Stack, name: str) -> Values:
         return now if more else None
 
     after = eventually(grown, 30)
+    assert after is not None
     assert gone_back(before, after) == []
     return after
 

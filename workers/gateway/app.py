@@ -29,6 +29,7 @@ from workers.gateway import (
     page,
     paging,
     problems,
+    request_metrics,
     route_rules,
     search,
     segments,
@@ -88,7 +89,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(
-        services.batching_writer, bucket=options.bucket, token=options.token, open_=options.open
+        services.batching_writer, bucket=options.bucket, tokens=options.tokens, open_=options.open
     )
     app.add_route(openapi.WEBHOOK, notified, methods=["POST"])
     routers = (
@@ -126,7 +127,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         patience_s=options.body_patience_s,
     )
     app.add_middleware(Head)
-    app.add_middleware(metrics.Measuring, metrics=measured)
+    app.add_middleware(request_metrics.Measuring)
     if options.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],

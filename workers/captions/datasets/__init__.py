@@ -1,6 +1,6 @@
 """Published caption sets: the list of those that can be fetched, and how they are fetched."""
 
-from workers.captions.datasets.dataset_catalogue import CATALOGUE, Dataset, NoDataset, catalogue
+from workers.captions.datasets.known_datasets import CATALOGUE, Dataset, NoDataset, catalogue
 from workers.captions.datasets.dataset_files import Fetched, fetch
 from workers.captions.datasets.download import BadDownload
 

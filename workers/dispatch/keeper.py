@@ -26,7 +26,7 @@ from workers.lifecycle.policy import Dead, Wait, after_deadline
 from workers.lifecycle.record_reports import recorded
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
-from workers.settings.settings import SEGMENTATION
+from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stores.store import ObjectStore
 from workers.telemetry.origin import of_request
 
@@ -164,7 +164,8 @@ class Keeper:
     def _resend(self, overdue: Overdue) -> None:
         ref, submitted = overdue.ref, _submitted(overdue)
         if submitted.revision.space_id == self._revision().space_id:
-            self._publisher.send("embedding", submitted)
+            self._ledger.put_on(STAGES[0], [ref], submitted.revision, self._clock(), again=True)
+            self._publisher.send(STAGES[0], submitted)
         else:  # the encoder was changed meanwhile: enter the object again under the current revision
             event = ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, origin=ref.origin)
             self._inbox.append([event])

@@ -19,12 +19,14 @@ from workers.gateway.services import Options, Services
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.images.kept_lists import KeptLists
+from workers.monitoring.measured import measured_index
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.redis.server_paths import data_folder
 from workers.settings.settings import Settings
 from workers.wiring.caption_service import CaptionService
 from workers.wiring.operations import (
+    COVERAGE_S,
     archive,
     coverage,
     duplicate_finder,
@@ -72,6 +74,10 @@ def services(wiring: Wiring) -> Services:
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         depths=wiring.depths,
+        ledger_reader=wiring.ledger_reader,
+        inbox_readers=wiring.inbox_readers,
+        redis_servers=wiring.redis_servers,
+        captions_in_use=caption_service(wiring, COVERAGE_S).in_use,
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),
@@ -102,7 +108,7 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
     def open_index(version: str) -> CaptionIndex:
         if wiring.owned:
             return RemoteIndex(rpc, version, wiring.space.dimension)
-        return wiring.library.open(wiring.space.id, version)
+        return measured_index(wiring.library.open(wiring.space.id, version), "captions")
 
     return CaptionService(
         RemoteEncoder(rpc, wiring.space),

@@ -1,0 +1,1 @@
+"""What wildtag measures, and how processes count it. Knows nothing of the rest, so everything may import it."""

@@ -180,7 +180,7 @@ def test_a_claim_up_to_a_time_misses_no_deadline_that_was_rounded_up(ledger: Led
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)
-    ledger.postpone([ref("a"), ref("z", "no.jpg")], REVISION, 170.0, "the store is away")
+    ledger.postpone([ref("a"), ref("z", "no.jpg")], REVISION, 170.0, "the store is away", now=10.0)
     (taken,) = ledger.overdue(171.0, 300.0)
     assert (taken.attempts, taken.fault) == (0, "the store is away")
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)

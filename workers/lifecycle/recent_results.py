@@ -24,6 +24,10 @@ TIMED = 300  # newest objects whose duration is read
 LATE_S = 300.0  # … unless they finished before
 
 
+FAILED = frozenset({"failed", "dead"})
+"""The states of objects that have no tags and should have some."""
+
+
 class FeedEntry(NamedTuple):
     """An entry of the feed as it is stored. ``at``: Unix seconds. ``state``: ``removed``, or of the record."""
 
@@ -142,13 +146,13 @@ class RecentResults:
     def failures(self) -> Failures:
         """What failed in the last hour, or since what is known."""
         begin = max(self._since, self._now - KEPT_S)
-        codes = Counter(one.code for one in self._found if one.state in {"failed", "dead"})
+        codes = Counter(one.code for one in self._found if one.state in FAILED)
         return Failures(round(self._now - begin, 1), len(self._found), dict(codes.most_common()))
 
 
 def _finished(entry: FeedEntry, *, timed: bool) -> Finished:
     """Only what is wanted is unpacked: that takes longer than all the rest."""
-    record = read_copy(entry.oid, entry.body) if timed or entry.state in {"failed", "dead"} else None
+    record = read_copy(entry.oid, entry.body) if timed or entry.state in FAILED else None
     if record is None:
         return Finished(entry.at, entry.state, "", None)
     total = record.timings_ms.get("total")

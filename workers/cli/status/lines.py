@@ -1,156 +1,165 @@
-"""``status``: the state of a stack."""
+"""How ``wildtag status`` shows an overview to people: a table of the stages, lines below it, and what is wrong."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
 
-import msgspec
-import typer
+from rich.console import Group, RenderableType
+from rich.filesize import decimal
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from vectordb.errors import Transient
-from workers.cli.connection import connected
-from workers.cli.console import clean, console, messages
+from workers.cli.console import clean
 from workers.cli.local_time import local_time
-from workers.cli.panels import OPERATE
-from workers.cli.results import Json
+from workers.cli.status.overview import Disk, Overview, Stage
 from workers.cli.webhook_receivers import state_of
-from workers.lifecycle.times import public, rfc3339_or_none
-from workers.settings.dependencies import BROKER, REDIS
+from workers.lifecycle.recent_results import Failures, Latency, Rate
+from workers.redis.models_in_use import ModelInUse
+from workers.redis.redis_clock import off
+from workers.redis.server_memory import ServerMemory
+from workers.settings.settings import STAGES
 
-if TYPE_CHECKING:
-    from workers.broker.depths import Depths
-    from workers.events.sources import Condition
-    from workers.images.coverage import Coverage
-    from workers.images.findings import Standing
-    from workers.lifecycle.losses import Lost
-    from workers.notifying.receivers import Standing as Receiver
-    from workers.outages.board import Outage
-    from workers.redis.models_in_use import ModelInUse
-    from workers.wiring.wiring import Wiring
+NAMED = {
+    "inbox": "waiting", "segments": "waiting for segmentation", "in_flight": "in progress",
+    "acknowledged": "dead, acknowledged",
+}  # fmt: skip
+REASONS = 5  # codes of errors that are named
+DAMAGED = 5
 
 
-def status(json: Json = False) -> None:
-    """Show how many objects wait, are in progress or finished, each stage's last progress, and current outages.
+def view_of(found: Overview) -> RenderableType:
+    """The tables, without what is wrong."""
+    return Group(_counts(found.counts), Text(), _stages(found.stages), Text(), _lines(found))
 
-    Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known.
-    """
-    from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
-    from workers.redis.words_progress import WordsProgressBoard  # noqa: PLC0415 -- as above
-    from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
-    wiring = connected()
-    now = wiring.clock()
-    depths, standing = _standing(wiring)
-    if any(one.name == REDIS or partition_of(one.name) is not None for one in wiring.outages.own.active()):
-        standing = [
-            msgspec.structs.replace(one, since=None) for one in standing
-        ]  # not known: this command has just started
-        if json:
-            console.out(msgspec.json.encode(public({"outages": standing})).decode(), highlight=False)
-        _show_outages(standing, now)
-        raise typer.Exit(1)
-    counts = wiring.records.counts()
-    ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
-    common = wiring.records.tag_index.common(10)
-    sources, held = wiring.sources.conditions(), wiring.holds.active()
-    damaged, images, found = wiring.records.damaged.list(), images_standing(wiring).read(), coverage(wiring).read()
-    receivers = wiring.receivers.standing()
-    lost, refilling = losses(wiring).read(), wiring.refill.since()
-    processes = wiring.health.processes()
-    models, words = wiring.models_in_use.read(), WordsProgressBoard(wiring.redis, wiring.keys).read()
-    if json:
-        body = {"counts": counts, "queues": depths, "seconds_since_progress": ages, "tags": dict(common),
-                "outages": public(standing), "processes": public(processes), "models": public(models),
-                "words_ahead": words, "sources": public(sources), "held_removals": public(held),
-                "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
-                "webhooks": public(receivers), "data_loss": public(lost),
-                "refilling_since": rfc3339_or_none(refilling),
-                "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
-        console.out(msgspec.json.encode(body).decode(), highlight=False)
-        return
-    view = Table(show_header=False, pad_edge=False, box=None)
-    for name, count in counts.items():
-        view.add_row(name.replace("_", " "), f"{count:,}")
-    view.add_row("queues", queue_line(depths))
-    view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in common) or "–")
-    view.add_row("last progress", progress_line(ages))
-    _add_index(view, found, images, now)
-    for name, described in model_rows(models):
-        view.add_row(name, escape(described))
-    if words is not None:
-        view.add_row("words ahead", clean(str(words)))
-    _add_sources(view, sources)
-    _add_receivers(view, receivers)
-    console.print(view)
-    _show_outages(standing, now)
-    _show_clocks([note.clock for note in processes])
-    _show_loss(lost, refilling, now)
-    _show_incomplete(found)
-    for hold in held:
-        messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
-    if damaged:
-        shown = ", ".join(damaged[:5]) + (" …" if len(damaged) > 5 else "")
-        number = f"{len(damaged):,} damaged record{'' if len(damaged) == 1 else 's'}"
-        messages.print(f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}", soft_wrap=True)
-    for pending in wiring.records.pending(10):
+def warnings(found: Overview) -> Iterator[str]:
+    """What is wrong, a line of markup each."""
+    for one in found.outages:
+        since = "" if one.since is None else f" for {found.at - one.since:.0f} s"
+        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects are waiting"
+        yield f"[red]{clean(one.name)} is unavailable{since}[/]{waiting}: {clean(one.reason)}"
+    if found.counts.get("dead"):
+        yield f"[red]{_objects(found.counts['dead'])} given up[/]: `wildtag dead list` says why"
+    for line in off(note.clock for note in found.processes):
+        yield f"[yellow]{clean(line)}[/]"
+    if found.lost is not None:
+        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
+    if found.refilling is not None:
+        yield (
+            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the bucket"
+            " was not compared completely since"
+        )
+    if found.coverage is not None and found.coverage.incomplete is not None:
+        yield f"[yellow]{clean(found.coverage.incomplete)}[/]"
+    for hold in found.held:
+        yield f"[yellow]{clean(hold.summary)}[/]"
+    if found.damaged:
+        shown = ", ".join(found.damaged[:DAMAGED]) + (" …" if len(found.damaged) > DAMAGED else "")
+        number = f"{len(found.damaged):,} damaged record{'' if len(found.damaged) == 1 else 's'}"
+        yield f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}"
+
+
+def pending_lines(found: Overview) -> Iterator[str]:
+    """Some objects in progress."""
+    for pending in found.pending:
         fault = f": {pending.fault}" if pending.fault else ""
         attempts = f"{pending.attempts} attempt{'' if pending.attempts == 1 else 's'}"
-        console.print(f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]")
+        yield f"[dim]{clean(f'{pending.oid}  {pending.stage}, {attempts}{fault}')}[/]"
 
 
-def _standing(wiring: Wiring) -> tuple[Depths | None, list[Outage]]:
-    """What is on the queues, and the current outages."""
-    from workers.outages.board import Outage  # noqa: PLC0415 -- keeps the command line quick
-
-    depths, away = None, None
-    try:
-        depths = wiring.publisher.depths()
-    except Transient as exc:
-        away = Outage(name=BROKER, reason=str(exc), since=None)
-    standing = wiring.outages.active()
-    if away is not None and all(one.name not in {BROKER, REDIS} for one in standing):
-        standing.append(away)
-    return depths, standing
+def _counts(counts: Mapping[str, int]) -> Table:
+    view = Table(show_header=False, pad_edge=False, box=None)
+    for name, count in counts.items():
+        if count or name not in {"segments", "acknowledged"}:
+            view.add_row(NAMED.get(name, name), f"{count:,}")
+    return view
 
 
-def queue_line(depths: Depths | None) -> str:
-    """The queues on which messages wait, and those that no worker consumes."""
-    from workers.settings.settings import STAGES  # noqa: PLC0415 -- keeps the command line quick
-
-    if depths is None:
-        return "unknown"
-    found = [f"{name} {one.ready:,}" for name, one in depths.queues.items() if one.ready]
-    if depths.unacknowledged:
-        found.append(f"with workers {depths.unacknowledged:,}")
-    idle = [stage for stage in STAGES if depths.queues[stage].consumers == 0]
-    return "; ".join(filter(None, [", ".join(found) or "empty", f"no worker: {', '.join(idle)}" if idle else ""]))
-
-
-def _add_index(view: Table, found: Coverage, last: Standing | None, now: float) -> None:
-    """Rows of what is in the index of images now, and of when it was compared with the records."""
-    view.add_row("images in the index", found.count)
-    if last is not None:
-        seconds = max(0.0, now - last.at)
+def _stages(stages: Iterable[Stage]) -> Table:
+    view = Table("stage", pad_edge=False, box=None)
+    for name in ("messages", "objects", "oldest", "last progress", "workers"):
+        view.add_column(name, justify="right")
+    for one in stages:
         view.add_row(
-            "index last checked", f"{seconds:.0f} s ago, with {last.indexed:,} of {last.records:,} images then"
-        )
+            one.name, "?" if one.messages is None else f"{one.messages:,}", f"{one.objects:,}",
+            "" if one.oldest_s is None else seconds(one.oldest_s),
+            "" if one.progress_s is None else f"{seconds(one.progress_s)} ago", workers_of(one),
+        )  # fmt: skip
+    return view
 
 
-def _add_receivers(view: Table, receivers: Iterable[Receiver]) -> None:
-    """Rows of the receivers of webhooks."""
-    for one in receivers:
-        view.add_row(f"webhook {clean(one.name)}", clean(f"{state_of(one)}, {one.waiting:,} waiting"))
+def workers_of(one: Stage) -> str:
+    """How many workers a stage has, in red if it needs one."""
+    number = one.processes if one.consumers is None else one.consumers
+    return f"{number:,}" if number or one.name not in STAGES else "[red]none[/]"
 
 
-def _add_sources(view: Table, sources: Mapping[str, Condition]) -> None:
-    """Rows of the event sources that do not work."""
-    for source, condition in sources.items():
+def _lines(found: Overview) -> Table:
+    view = Table(show_header=False, pad_edge=False, box=None)
+    if found.depths is not None and found.depths.unacknowledged is not None:
+        view.add_row("messages with workers", f"{found.depths.unacknowledged:,}")
+    view.add_row("rate", rate_line(found.rate, found.latency))
+    view.add_row("failures", clean(failures_line(found.failures, found.totals)))
+    others = {name: age for name, age in found.ages.items() if name not in {one.name for one in found.stages}}
+    view.add_row("last progress", progress_line(others))
+    view.add_row("most frequent tags", ", ".join(f"{escape(label)} {n}" for label, n in found.common) or "–")
+    if found.coverage is not None:
+        view.add_row("images in the index", found.coverage.count)
+    if found.image_index is not None:
+        last = found.image_index
+        ago = max(0.0, found.at - last.at)
+        view.add_row("index last checked", f"{ago:.0f} s ago, with {last.indexed:,} of {last.records:,} images then")
+    if found.captions_version is not None:
+        view.add_row("captions", clean(found.captions_version))
+    for name, described in model_rows(found.models):
+        view.add_row(name, escape(described))
+    if found.words is not None:
+        view.add_row("words ahead", clean(str(found.words)))
+    for source, condition in found.sources.items():
         if condition.state != "working":
             since = local_time(condition.since)
             view.add_row(source, clean(f"{condition.state} since {since}: {condition.reason}"))
+    for one in found.receivers:
+        dead = f", {one.dead_letters:,} dead letters" if one.dead_letters else ""
+        view.add_row(f"webhook {clean(one.name)}", clean(f"{state_of(one)}, {one.waiting:,} waiting{dead}"))
+    view.add_row("Redis", memory_line(found.memory))
+    view.add_row("disk", clean(disk_line(found.disks)))
+    return view
+
+
+def rate_line(rate: Rate, latency: Latency | None) -> str:
+    """Objects a second, and how long one takes."""
+    line = f"{rate.per_second:,.1f} objects/s in the last {seconds(rate.seconds)}"
+    if latency is None:
+        return line
+    return f"{line}; from acceptance to record p50 {seconds(latency.p50)}, p95 {seconds(latency.p95)}"
+
+
+def failures_line(failures: Failures, totals: Mapping[str, int]) -> str:
+    """What failed lately and so far, by error code."""
+    lately = f"{failures.count:,} of {failures.finished:,} in the last {seconds(failures.seconds)}"
+    return f"{lately}{_reasons(failures.reasons)}; so far {sum(totals.values()):,}{_reasons(totals)}"
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    shown = [f"{code or 'unknown'} {count:,}" for code, count in list(counts.items())[:REASONS]]
+    more = " …" if len(counts) > REASONS else ""
+    return f" ({', '.join(shown)}{more})" if shown else ""
+
+
+def memory_line(servers: Iterable[ServerMemory]) -> str:
+    """Memory of each server, and of how much."""
+    shown = []
+    for one in servers:
+        of = f" of {decimal(one.limit)}" if one.limit else ", without a limit"
+        shown.append(f"{decimal(one.used)}{of}" + (f", {one.evicted:,} keys evicted" if one.evicted else ""))
+    return "; ".join(shown) or "memory unknown"
+
+
+def disk_line(disks: Iterable[Disk]) -> str:
+    """Free space on this machine."""
+    return "; ".join(f"{one.folder} {decimal(one.free)} of {decimal(one.size)} free" for one in disks) or "–"
 
 
 def model_rows(models: Iterable[ModelInUse]) -> list[tuple[str, str]]:
@@ -169,42 +178,14 @@ def progress_line(ages: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {ago:.0f} s ago" for name, ago in ages.items()) or "–"
 
 
-def _show_incomplete(found: Coverage) -> None:
-    if found.incomplete is not None:
-        messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
+def seconds(value: float) -> str:
+    """A duration, as short as it is precise: ``0.25 s``, ``42 s``, ``3 min``, ``2.5 h``."""
+    if value < 10:
+        return f"{value:.2g} s" if value < 1 else f"{value:.1f} s"
+    if value < 180:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 3 * 3600 else f"{value / 3600:.1f} h"
 
 
-def _show_clocks(offsets: Iterable[tuple[str, float]]) -> None:
-    """Print which hosts have a wrong clock."""
-    from workers.redis.redis_clock import off  # noqa: PLC0415 -- keeps the command line quick
-
-    for line in off(offsets):
-        messages.print(f"[yellow]{clean(line)}[/]", soft_wrap=True)
-
-
-def _show_loss(lost: Lost | None, refilling: float | None, now: float) -> None:
-    """Print what the last loss of all keys has cost, and whether records are being made again."""
-    if lost is not None:
-        when = local_time(lost.at)
-        messages.print(f"[yellow]{clean(str(lost))}[/] ({when})", soft_wrap=True)
-    if refilling is not None:
-        messages.print(
-            f"[yellow]Records are incomplete:[/] Redis was empty {now - refilling:.0f} s ago, and the bucket was not"
-            " compared completely since",
-            soft_wrap=True,
-        )
-
-
-def _show_outages(standing: Iterable[Outage], now: float) -> None:
-    """Print each outage: the service, its duration, and how many objects wait for it."""
-    for one in standing:
-        since = "" if one.since is None else f" for {now - one.since:.0f} s"
-        waiting = "" if one.waiting is None else f"; {one.waiting:,} objects are waiting"
-        messages.print(
-            f"[red]{clean(one.name)} is unavailable{since}[/]{waiting}: {clean(one.reason)}", soft_wrap=True
-        )
-
-
-def add_to(app: typer.Typer) -> None:
-    """Register this module's command."""
-    app.command(rich_help_panel=OPERATE)(status)
+def _objects(number: int) -> str:
+    return f"{number:,} object{'' if number == 1 else 's'}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,9 @@ from workers.dispatch.removals import Hold
 from workers.events.sources import Condition
 from workers.images.coverage import Coverage
 from workers.images.findings import Standing
+from workers.lifecycle.ledger_counts import LedgerReader, LedgerState, PartitionedLedgerReader
 from workers.lifecycle.losses import Lost
-from workers.lifecycle.recent_results import Failures, Latency, Rate, RecentResults
+from workers.lifecycle.recent_results import FAILED, Failures, Latency, Rate, RecentResults
 from workers.lifecycle.record_reader import Pending
 from workers.lifecycle.times import public, rfc3339, rfc3339_or_none
 from workers.notifying.receivers import Standing as Receiver
@@ -80,7 +82,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     rate: Rate = Rate(0, 0.0)
     latency: Latency | None = None
     failures: Failures = Failures(0.0, 0, {})
-    totals: dict[str, int] | None = None
+    totals: dict[str, int] = {}
     processes: list[ProcessNote] = []
     models: list[ModelInUse] = []
     words: WordsProgress | None = None
@@ -131,9 +133,15 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
 class OverviewReader:
     """Reads overviews of one stack. Never raises ``Transient``: what is away is part of what was read."""
 
-    def __init__(self, wiring: Wiring) -> None:
+    def __init__(self, wiring: Wiring, fault: Transient | None = None) -> None:
+        """``fault``: why Redis is away, if that was just found."""
         s = wiring.settings
         self._wiring = wiring
+        self._fault = fault
+        self._ledger = (
+            PartitionedLedgerReader(wiring.partitions, wiring.partition_clients)
+            if wiring.partitioned else LedgerReader(wiring.redis, wiring.keys)
+        )  # fmt: skip
         self._recent = RecentResults(wiring.redis, wiring.keys, s.feed_length)
 
     def read(self, interval_s: float | None = None, *, whole: bool = True) -> Overview:
@@ -155,15 +163,18 @@ class OverviewReader:
 
     def _standing(self) -> tuple[Depths | None, list[Outage]]:
         """What is on the queues, and the current outages."""
-        depths, away = None, None
-        try:
-            depths = self._wiring.publisher.depths()
-        except Transient as exc:
-            away = Outage(name=BROKER, reason=str(exc), since=None)
+        if self._fault is not None:  # asking once more would take as long again
+            fault, self._fault = self._fault, None
+            return None, [Outage(name=REDIS, reason=str(fault), since=None)]
         standing = self._wiring.outages.active()
-        if away is not None and all(one.name not in {BROKER, REDIS} for one in standing):
-            standing.append(away)
-        return depths, standing
+        if any(one.name == REDIS for one in standing):
+            return None, standing  # which often is the broker, and would not answer
+        try:
+            return self._wiring.publisher.depths(), standing
+        except Transient as exc:
+            if all(one.name != BROKER for one in standing):
+                standing.append(Outage(name=BROKER, reason=str(exc), since=None))
+            return None, standing
 
     def _read(self, known: Overview, depths: Depths | None, interval_s: float | None, *, whole: bool) -> Overview:
         from workers.wiring.operations import losses  # noqa: PLC0415 -- keeps the command line quick
@@ -175,9 +186,10 @@ class OverviewReader:
         ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
         found = msgspec.structs.replace(
             known, counts=counts, depths=depths, ages=ages, processes=processes, models=models,
-            stages=stages_of(depths, self._loads(known.at), ages, processes, models),
+            stages=stages_of(known.at, depths, self._ledger.state(), ages, processes, models),
             rate=self._recent.rate(RATE_S if interval_s is None else max(interval_s, SHORTEST_S)),
-            latency=self._recent.latency(), failures=self._recent.failures(), totals=self._totals(),
+            latency=self._recent.latency(), failures=self._recent.failures(), 
+            totals=totals_of(self._ledger.counts().finished),
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
             memory=memory_of([wiring.redis, *wiring.partition_clients]), inbox=str(s.inbox_folder),
@@ -205,25 +217,33 @@ class OverviewReader:
 
 
 def stages_of(
-    depths: Depths | None, loads: Mapping[str, Load], ages: Mapping[str, float], processes: list[ProcessNote],
+    now: float, depths: Depths | None, ledger: LedgerState, ages: Mapping[str, float], processes: list[ProcessNote],
     models: list[ModelInUse],
 ) -> list[Stage]:  # fmt: skip
     """A row for each queue that every object goes through, and for the others that are in use."""
-    names = [*STAGES, *(name for name in (depths.queues if depths else {}) if name not in STAGES)]
-    names += [name for name in loads if name not in names]
+    queues = depths.queues if depths else {}
     found = []
-    for name in names:
-        depth = depths.queues.get(name) if depths else None
-        load, workers = loads.get(name), [one for one in processes if one.name == name]
-        of = list(dict.fromkeys(str(one) for one in models if one.queue == name))
-        row = Stage(
-            name=name, messages=depth.ready if depth else None, consumers=depth.consumers if depth else None,
-            objects=load.objects if load else 0, oldest_s=round(load.oldest_s, 1) if load and load.objects else None,
-            progress_s=ages.get(name), processes=len(workers), devices=tuple(of),
-        )  # fmt: skip
-        if name in STAGES or row.messages or row.objects or workers or of:
-            found.append(row)
+    for name in dict.fromkeys([*STAGES, *queues, *ledger.queues]):
+        depth, load = queues.get(name), ledger.queues.get(name)
+        objects, since = (load.objects, load.since) if load else (0, None)
+        workers = sum(one.name == name for one in processes)
+        devices = tuple(dict.fromkeys(str(one) for one in models if one.queue == name))
+        if name in STAGES or (depth and depth.ready) or objects or workers or devices:
+            found.append(Stage(
+                name=name, messages=depth.ready if depth else None, consumers=depth.consumers if depth else None,
+                objects=objects, oldest_s=None if since is None else round(max(0.0, now - since), 1),
+                progress_s=ages.get(name), processes=workers, devices=devices,
+            ))  # fmt: skip
     return found
+
+
+def totals_of(finished: Mapping[tuple[str, str], int]) -> dict[str, int]:
+    """How many objects failed so far, by error code, most first."""
+    found: Counter[str] = Counter()
+    for (state, reason), count in finished.items():
+        if state in FAILED:
+            found[reason] += count
+    return dict(found.most_common())
 
 
 def disks(folders: Mapping[str, Path]) -> list[Disk]:

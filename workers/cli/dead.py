@@ -72,7 +72,9 @@ def listed(
     view = Table("key", "when", "code", "reason", pad_edge=False, box=None)
     notes = Footnotes((_reason_of(record) for record in rows), "objects")
     for record in rows:
-        view.add_row(clean(record.key), local_time(record.finished_at), _code_of(record), notes.cell(_reason_of(record)))
+        view.add_row(
+            clean(record.key), local_time(record.finished_at), _code_of(record), notes.cell(_reason_of(record))
+        )
     if rows:
         console.print(view)
         notes.print()

@@ -13,7 +13,7 @@ from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 
 if TYPE_CHECKING:
-    from workers.diagnostics.sizing import Demand, Figure, Size
+    from workers.diagnostics.sizing import Demand, Size
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, with the figures that were used.")]
 
@@ -26,7 +26,8 @@ def size(
     peak_factor: Annotated[float, typer.Option(min=1, help="Images a second at the peak, over the mean.")] = 4,
     encoder: Annotated[str, typer.Option(help="bundled, or clip-vit-b-32; others with --image-ms.")] = "bundled",
     image_ms: Annotated[
-        float | None, typer.Option(min=0.01, help="Milliseconds of CPU of your encoder for one image, decoding included.")
+        float | None,
+        typer.Option(min=0.01, help="Milliseconds of CPU of your encoder for one image, decoding included."),
     ] = None,
     dimension: Annotated[int | None, typer.Option(min=1, help="Dimension of its vectors.")] = None,
     partitions: Annotated[int, typer.Option(min=1, max=1024, help="Partitions of Redis, each on a node.")] = 1,
@@ -55,13 +56,13 @@ def size(
         body: dict[str, Any] = {"demand": msgspec.to_builtins(demand), **found.row(), "figures": known}
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    _show(demand, found, known)
+    _show(demand, found)
 
 
-def _show(demand: Demand, found: Size, known: dict[str, Figure]) -> None:
+def _show(demand: Demand, found: Size) -> None:
     console.print(
-        f"{demand.images_a_day:,.0f} images a day, {found.peak:,.2f} a second at the peak ({demand.peak_factor:g} times"
-        f" the mean), {found.records:,} images kept, {demand.captions:,} captions, encoder {clean(demand.encoder)}",
+        f"{demand.images_a_day:,.0f} images a day, {found.peak:,.2f} a second at the peak"
+        f" ({demand.peak_factor:g} times the mean), {found.records:,} images kept, {demand.captions:,} captions, encoder {clean(demand.encoder)}",
         soft_wrap=True,
     )
     view = Table("process", pad_edge=False, box=None)

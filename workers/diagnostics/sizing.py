@@ -1,8 +1,7 @@
-"""How much an installation needs for a number of images a day: arithmetic with the measured figures of ``sizing.toml``.
+"""How much an installation needs for so many images a day: arithmetic with the measured figures of ``sizing.toml``.
 
-Cores are those at the peak, divided by the share of them that is to be used. Memory of processes is the largest PSS that
-was measured. Everything grows in proportion; no figure covers what was not measured, and the result names which those
-are.
+Cores are those at the peak, divided by the share of them that is to be used. Memory of processes is the largest PSS
+that was measured. Everything grows in proportion; the result names what was not measured.
 """
 
 from __future__ import annotations
@@ -139,7 +138,8 @@ def size(demand: Demand, known: Mapping[str, Figure]) -> Size:
     nodes = max(1, demand.partitions)
     vectors = dimension / BUNDLED_DIMENSION
     index = {
-        what: vectors * (demand.captions * known[f"caption_{what}"].value + demand.records * known[f"image_{what}"].value)
+        what: vectors
+        * (demand.captions * known[f"caption_{what}"].value + demand.records * known[f"image_{what}"].value)
         for what in ("memory", "pages", "disk")
     }
     if _name(demand) != "bundled":
@@ -209,8 +209,8 @@ def _image_ms(demand: Demand, known: Mapping[str, Figure]) -> float:
     figure = known.get(f"embedding_{_name(demand)}_ms")
     if figure is None:
         raise UnknownEncoder(
-            f"there are no figures for the encoder {demand.encoder}: measure it with `wildtag tune`, and give --image-ms"
-            " and --dimension"
+            f"there are no figures for the encoder {demand.encoder}: measure it with `wildtag tune`, and give"
+            " --image-ms and --dimension"
         )
     return figure.value
 

@@ -1,7 +1,7 @@
 """What has finished lately, from the feed: the rate, how long objects took, and why they failed.
 
-The feed has a bounded length and is read backwards up to a bound, so that it costs the same whatever is in Redis. What
-the numbers cover is said with them.
+The feed has a bounded length and is read backwards up to a bound, so that it costs the same whatever is in Redis.
+What the numbers cover is said with them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Latency(msgspec.Struct, frozen=True):
 
 
 class Failures(msgspec.Struct, frozen=True):
-    """Objects that ended ``failed`` or ``dead`` in the last ``seconds``, of ``finished``. ``reasons``: by error code."""
+    """Objects that failed or were given up in the last ``seconds``, of ``finished``. ``reasons``: by error code."""
 
     seconds: float
     finished: int
@@ -113,9 +113,7 @@ class RecentResults:
             self._since = new[-1].at
         if new:
             self._seen = new[0].id
-        read = [
-            _finished(entry, timed=place < TIMED and entry.at >= now - LATE_S) for place, entry in enumerate(new)
-        ]
+        read = [_finished(entry, timed=place < TIMED and entry.at >= now - LATE_S) for place, entry in enumerate(new)]
         self._found.extend(one for one in reversed(read) if one.state != "removed")
         while self._found and (self._found[0].at < begin or len(self._found) > self._most):
             self._since = max(self._since, self._found.popleft().at)
@@ -136,9 +134,7 @@ class RecentResults:
 
     def latency(self) -> Latency | None:
         """How long the newest objects took; ``None`` if none has finished in the last minutes."""
-        took = sorted(
-            one.seconds for one in self._found if one.seconds is not None and one.at >= self._now - LATE_S
-        )
+        took = sorted(one.seconds for one in self._found if one.seconds is not None and one.at >= self._now - LATE_S)
         if not took:
             return None
         return Latency(round(_quantile(took, 0.5), 3), round(_quantile(took, 0.95), 3), len(took))
@@ -163,4 +159,3 @@ def _finished(entry: FeedEntry, *, timed: bool) -> Finished:
 def _quantile(ordered: Sequence[float], share: float) -> float:
     """The nearest rank."""
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
-

@@ -117,7 +117,7 @@ class RecordWriter:
     def acknowledge(self, oids: Sequence[str]) -> list[str]:
         """Count dead objects no more. Their records stay; the next record of an object undoes it.
 
-        Returns for each ``acknowledged``, ``already``, or ``not-dead``: its record has another state, or there is none.
+        Returns for each ``acknowledged``, ``already``, or ``not-dead``: another state, or no record.
         """
         calls: list[Call] = []
         for start in range(0, len(oids), AT_ONCE):

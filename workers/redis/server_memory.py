@@ -41,7 +41,7 @@ def memory_of(clients: Iterable[Client]) -> list[ServerMemory]:
             continue
         asked.append(client)
         with translated(), contextlib.suppress(NoPermissionError):
-            info: dict[str, Any] = dict(client.info("all"))  # type: ignore[call-overload]  # redis-py's stub
+            info: dict[str, Any] = dict(client.info("all"))
             run = str(info.get("run_id", ""))
             found[run] = ServerMemory(
                 run, int(info.get("used_memory", 0)), int(info.get("maxmemory", 0)), int(info.get("evicted_keys", 0))

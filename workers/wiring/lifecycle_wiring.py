@@ -75,9 +75,7 @@ class LifecycleWiring:
     @cached_property
     def redis(self) -> Client:
         if self._patience_s is not None:
-            return connect(
-                self.settings.redis_url, self.settings.key_prefix, patience_s=self._patience_s, tries=1
-            )
+            return connect(self.settings.redis_url, self.settings.key_prefix, patience_s=self._patience_s, tries=1)
         return connect(self.settings.redis_url, self.settings.key_prefix)
 
     @cached_property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from pathlib import Path
 
@@ -19,7 +20,7 @@ RECORDS = 4000
 
 def test_the_memory_of_redis_is_predicted(tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("r")
-    link = Path("/tmp") / f"wt-size-{time.time_ns() % 10**9}"  # the path of a socket must be short
+    link = Path(tempfile.gettempdir()) / f"wt-size-{time.time_ns() % 10**9}"  # the path of a socket must be short
     link.symlink_to(folder)
     try:
         with private_redis(link) as (client, _):

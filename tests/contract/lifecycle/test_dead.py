@@ -87,7 +87,9 @@ def test_an_event_without_a_new_version_does_not_bring_it_back(
     dead: DeadObjects, ledger: Ledger, records: Records
 ) -> None:
     ledger.acknowledge(["inbox/a/1.png"])
-    assert ledger.enter([Arrival(ObjectRef("inbox", "a/1.png", "e"), verified=True)], REVISION, 300.0, 360.0) == ["done"]
+    assert ledger.enter([Arrival(ObjectRef("inbox", "a/1.png", "e"), verified=True)], REVISION, 300.0, 360.0) == [
+        "done"
+    ]
     assert records.counts()["acknowledged"] == 1
     assert keys_of(dead, codes=("poisonous",)) == ["b/3.png"]
 

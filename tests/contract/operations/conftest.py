@@ -48,7 +48,8 @@ def finish(ledger: Ledger) -> Finish:
 def wildtag(tmp_path: Path, redis_url: str, keys: Keys) -> Wildtag:
     """Runs a command to its end."""
     environment = {
-        **os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": redis_url, "WILDTAG_KEY_PREFIX": keys.prefix,
+        **os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": redis_url,
+        "WILDTAG_KEY_PREFIX": keys.prefix,
     }  # fmt: skip
 
     def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:

@@ -29,7 +29,8 @@ def dead(finish: Finish) -> None:
 @contextmanager
 def dispatching(client: Client, keys: Keys) -> Iterator[list[str]]:
     """Takes what is queued, as a dispatcher does; what it took, in order."""
-    inbox, taken, ended = LowPriorityInbox(client, keys), [], threading.Event()
+    inbox, ended = LowPriorityInbox(client, keys), threading.Event()
+    taken: list[str] = []
     inbox.prepare()
 
     def run() -> None:
@@ -57,7 +58,10 @@ def keys_of(wildtag: Wildtag, *arguments: str) -> list[str]:
 def test_they_are_listed_and_shown(wildtag: Wildtag) -> None:
     assert keys_of(wildtag) == ["b/3.png", "a/2.png", "a/1.png"]
     assert keys_of(wildtag, "--limit", "1") == ["b/3.png"]
-    assert keys_of(wildtag, "--reason", "gave-up", "--reason", "poisonous", "--prefix", "a/") == ["a/2.png", "a/1.png"]
+    assert keys_of(wildtag, "--reason", "gave-up", "--reason", "poisonous", "--prefix", "a/") == [
+        "a/2.png",
+        "a/1.png",
+    ]
     assert keys_of(wildtag, "--since", "2026-09-21T14:13:21+00:00") == ["b/3.png", "a/2.png"]
     assert keys_of(wildtag, "--state", "failed") == ["b/5.png", "b/4.png"]
     table = wildtag("dead", "list", COLUMNS="200").stdout
@@ -65,7 +69,15 @@ def test_they_are_listed_and_shown(wildtag: Wildtag) -> None:
     assert "gave-up: it may crash" in table
     shown = wildtag("dead", "show", "a/1.png", COLUMNS="200")
     assert shown.returncode == 0
-    for said in ("inbox/a/1.png", "poisonous", "given up", "accepted", "etag e", "wildtag tag ", "dead replay a/1.png"):
+    for said in (
+        "inbox/a/1.png",
+        "poisonous",
+        "given up",
+        "accepted",
+        "etag e",
+        "wildtag tag ",
+        "dead replay a/1.png",
+    ):
         assert said in shown.stdout
     assert json.loads(wildtag("dead", "show", "a/1.png", "--json").stdout)["acknowledged"] is False
     refused = wildtag("dead", "show", "b/6.png")

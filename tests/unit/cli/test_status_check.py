@@ -53,7 +53,8 @@ def test_all_is_well() -> None:
         ({"stages": stages(STAGES[:3])}, Level.CRITICAL, "no worker for scoring"),
         ({"processes": notes(*STAGES)}, Level.CRITICAL, "no dispatcher runs"),
         ({"stages": stages(scoring=(2, NOW - 301))}, Level.WARNING, "2 objects in scoring, the oldest since 5 min"),
-        ({"stages": stages(scoring=(2, NOW - 1800))}, Level.CRITICAL, "2 objects in scoring, the oldest since 30 min"),
+        ({"stages": stages(scoring=(2, NOW - 1800))}, Level.CRITICAL,
+         "2 objects in scoring, the oldest since 30 min"),
         ({"stages": stages(progress_s=700, scoring=(2, NOW - 9))}, Level.CRITICAL,
          "scoring has made no progress for 12 min"),
         ({"stages": stages(progress_s=700)}, Level.OK, ""),  # an idle stage has nothing to do
@@ -69,7 +70,7 @@ def test_all_is_well() -> None:
         ({"held": [Hold("inbox", 7, 9, "many", 1.0)]}, Level.WARNING, "removals of 7 objects in inbox are held"),
         ({"sources": {"listen": Condition("failing", 1.0, "gone")}}, Level.WARNING,
          "event source listen is failing: gone"),
-        ({"damaged": ["inbox/a"]}, Level.WARNING, "1 damaged records"),
+        ({"damaged": ["inbox/a"]}, Level.WARNING, "1 damaged record"),
         ({"refilling": 1.0}, Level.WARNING, "records are made again, because Redis was empty"),
     ],
 )  # fmt: skip
@@ -98,7 +99,9 @@ def test_limits_in_the_wrong_order_are_refused(limits: dict[str, Limit]) -> None
 
 def test_performance_data_has_the_limits() -> None:
     found = overview(
-        disks=[Disk("home", "/h", 50, 100)], memory=[ServerMemory("a", 10, 100, 0)], stages=stages(scoring=(1, NOW - 4.5))
+        disks=[Disk("home", "/h", 50, 100)],
+        memory=[ServerMemory("a", 10, 100, 0)],
+        stages=stages(scoring=(1, NOW - 4.5)),
     )
     data = line(found, Limits())[1].partition(" | ")[2].split()
     assert {"oldest=4.5s;300;1800;0", "dead=0;1;;0", "failures=0%;10;50;0;100", "scoring_objects=1;;;0",

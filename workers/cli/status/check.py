@@ -130,6 +130,14 @@ def _state(found: Overview, limits: Limits) -> Iterator[Finding]:
     yield from _stages(found, limits)
     if all(one.name != DISPATCHER for one in found.processes):
         yield Finding(Level.CRITICAL, "no dispatcher runs")
+    yield from _objects(found, limits)
+    yield from _memory(found, limits)
+    yield from _around(found)
+    letters = sum(receiver.dead_letters for receiver in found.receivers)
+    yield Finding(limits.dead_letters.level(letters), f"{letters:,} dead deliveries, see `wildtag webhooks dead`")
+
+
+def _objects(found: Overview, limits: Limits) -> Iterator[Finding]:
     dead, waiting = found.counts.get("dead", 0), found.counts.get("inbox", 0)
     yield Finding(limits.dead.level(dead), f"{dead:,} dead, see `wildtag dead list`")
     yield Finding(limits.waiting.level(waiting), f"{waiting:,} objects wait")
@@ -140,11 +148,23 @@ def _state(found: Overview, limits: Limits) -> Iterator[Finding]:
             limits.failures.level(lately.share),
             f"{lately.count:,} of {lately.finished:,} failed in the last {seconds(lately.seconds)} ({reasons})",
         )
+    if found.damaged:
+        number = len(found.damaged)
+        yield Finding(Level.WARNING, f"{number:,} damaged record{'' if number == 1 else 's'}")
+    if found.refilling is not None:
+        yield Finding(Level.WARNING, "records are made again, because Redis was empty")
+
+
+def _memory(found: Overview, limits: Limits) -> Iterator[Finding]:
     for one in found.memory:
         if one.share is not None:
             yield Finding(limits.memory.level(one.share), f"{one.share:.0%} of the memory of Redis is used")
         if one.evicted:
             yield Finding(Level.WARNING, f"Redis has evicted {one.evicted:,} keys: set maxmemory-policy noeviction")
+
+
+def _around(found: Overview) -> Iterator[Finding]:
+    """Of what is around the stages."""
     for hold in found.held:
         yield Finding(Level.WARNING, f"removals of {hold.missing:,} objects in {hold.bucket} are held")
     for name, condition in found.sources.items():
@@ -155,14 +175,8 @@ def _state(found: Overview, limits: Limits) -> Iterator[Finding]:
             yield Finding(Level.WARNING, f"webhook receiver {receiver.name} fails since {receiver.failing_since}")
         if not receiver.served:
             yield Finding(Level.WARNING, f"no notifier runs for the webhook receiver {receiver.name}")
-    letters = sum(receiver.dead_letters for receiver in found.receivers)
-    yield Finding(limits.dead_letters.level(letters), f"{letters:,} dead deliveries, see `wildtag webhooks dead`")
     for clock in off(note.clock for note in found.processes):
         yield Finding(Level.WARNING, clock.partition(";")[0])
-    if found.damaged:
-        yield Finding(Level.WARNING, f"{len(found.damaged):,} damaged records")
-    if found.refilling is not None:
-        yield Finding(Level.WARNING, "records are made again, because Redis was empty")
 
 
 def _stages(found: Overview, limits: Limits) -> Iterator[Finding]:
@@ -176,16 +190,15 @@ def _stages(found: Overview, limits: Limits) -> Iterator[Finding]:
             )
         if one.progress_s is not None and (one.objects or one.messages) and one.name in STAGES:
             yield Finding(
-                limits.progress.level(one.progress_s), f"{one.name} has made no progress for {seconds(one.progress_s)}"
+                limits.progress.level(one.progress_s),
+                f"{one.name} has made no progress for {seconds(one.progress_s)}",
             )
 
 
 def _well(found: Overview) -> str:
     counts = found.counts
-    return (
-        f"{counts.get('in_flight', 0):,} in progress, {counts.get('inbox', 0):,} waiting, {counts.get('done', 0):,} done,"
-        f" {found.rate.per_second:.1f} objects/s"
-    )
+    on_its_way = f"{counts.get('in_flight', 0):,} in progress, {counts.get('inbox', 0):,} waiting"
+    return f"{on_its_way}, {counts.get('done', 0):,} done, {found.rate.per_second:.1f} objects/s"
 
 
 def performance(found: Overview, limits: Limits) -> Iterator[str]:

@@ -47,8 +47,8 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
     if found.refilling is not None:
         yield (
-            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the bucket"
-            " was not compared completely since"
+            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
+            " bucket was not compared completely since"
         )
     if found.coverage is not None and found.coverage.incomplete is not None:
         yield f"[yellow]{clean(found.coverage.incomplete)}[/]"

@@ -149,7 +149,10 @@ class OverviewReader:
         wiring, s = self._wiring, self._wiring.settings
         depths, outages = self._standing()
         known = Overview(
-            at=wiring.clock(), home=str(s.home), outages=outages, disks=disks({"home": s.home, "temporary": _temporary()})
+            at=wiring.clock(),
+            home=str(s.home),
+            outages=outages,
+            disks=disks({"home": s.home, "temporary": _temporary()}),
         )
         if known.away:
             return msgspec.structs.replace(
@@ -188,7 +191,7 @@ class OverviewReader:
             known, counts=counts, depths=depths, ages=ages, processes=processes, models=models,
             stages=stages_of(known.at, depths, self._ledger.state(), ages, processes, models),
             rate=self._recent.rate(RATE_S if interval_s is None else max(interval_s, SHORTEST_S)),
-            latency=self._recent.latency(), failures=self._recent.failures(), 
+            latency=self._recent.latency(), failures=self._recent.failures(),
             totals=totals_of(self._ledger.counts().finished),
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),

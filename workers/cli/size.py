@@ -61,8 +61,9 @@ def size(
 
 def _show(demand: Demand, found: Size) -> None:
     console.print(
-        f"{demand.images_a_day:,.0f} images a day, {found.peak:,.2f} a second at the peak"
-        f" ({demand.peak_factor:g} times the mean), {found.records:,} images kept, {demand.captions:,} captions, encoder {clean(demand.encoder)}",
+        f"{demand.images_a_day:,.0f} images a day, {found.peak:,.2f} a second at the peak ({demand.peak_factor:g}"
+        f" times the mean), {found.records:,} images kept, {demand.captions:,} captions, encoder"
+        f" {clean(demand.encoder)}",
         soft_wrap=True,
     )
     view = Table("process", pad_edge=False, box=None)

@@ -68,14 +68,14 @@ def test_all_is_well() -> None:
          "Redis has evicted 3 keys: set maxmemory-policy noeviction"),
         ({"disks": [Disk("home", "/h", 2, 100)]}, Level.CRITICAL, "2% of the disk with /h is free"),
         ({"held": [Hold("inbox", 7, 9, "many", 1.0)]}, Level.WARNING, "removals of 7 objects in inbox are held"),
-        ({"sources": {"listen": Condition("failing", 1.0, "gone")}}, Level.WARNING,
-         "event source listen is failing: gone"),
+        ({"sources": {"listen": Condition("away", 1.0, "gone")}}, Level.WARNING,
+         "event source listen is away: gone"),
         ({"damaged": ["inbox/a"]}, Level.WARNING, "1 damaged record"),
         ({"refilling": 1.0}, Level.WARNING, "records are made again, because Redis was empty"),
     ],
 )  # fmt: skip
 def test_each_fault_has_its_level_and_is_named(known: dict[str, object], level: Level, reason: str) -> None:
-    found, text = said(**known)
+    found, text = said(None, **known)
     assert (found, text if level is not Level.OK else "") == (level, reason)
 
 

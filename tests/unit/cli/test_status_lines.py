@@ -54,7 +54,7 @@ def overview(**known: object) -> Overview:
         stages=stages, depths=depths({}), processes=notes(*STAGES, "dispatcher"), rate=Rate(30, 60.0),
         failures=Failures(3600.0, 3, {}),
     )  # fmt: skip
-    return msgspec.structs.replace(plain, **known)  # type: ignore[arg-type]  # any field
+    return msgspec.structs.replace(plain, **known)
 
 
 def shown(found: Overview) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
@@ -17,8 +17,8 @@ CHECK = "With --check"
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, with --watch one line each time.")]
 
 
-def _limit(text: str, unit: str = "") -> typer.models.OptionInfo:
-    return typer.Option(help=text, min=0, metavar=unit or None, rich_help_panel=CHECK)
+def _limit(text: str) -> Any:
+    return typer.Option(help=text, min=0, rich_help_panel=CHECK)
 
 
 def status(

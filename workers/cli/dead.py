@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from rich.table import Table
 from workers.cli.ages import since_of
 from workers.cli.connection import connected
 from workers.cli.console import Footnotes, clean, console, messages
+from workers.cli.dead_lines import code_of, lines, reason_of
 from workers.cli.local_time import local_time
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
@@ -70,10 +70,10 @@ def listed(
         return
     rows = list(found)
     view = Table("key", "when", "code", "reason", pad_edge=False, box=None)
-    notes = Footnotes((_reason_of(record) for record in rows), "objects")
+    notes = Footnotes((reason_of(record) for record in rows), "objects")
     for record in rows:
         view.add_row(
-            clean(record.key), local_time(record.finished_at), _code_of(record), notes.cell(_reason_of(record))
+            clean(record.key), local_time(record.finished_at), code_of(record), notes.cell(reason_of(record))
         )
     if rows:
         console.print(view)
@@ -102,7 +102,7 @@ def show(
         _print_json(record, acknowledged=marked)
         return
     view = Table(show_header=False, pad_edge=False, box=None)
-    for name, value in _lines(wiring, record, acknowledged=marked):
+    for name, value in lines(wiring, record, acknowledged=marked):
         view.add_row(name, clean(value))
     console.print(view)
 
@@ -234,42 +234,6 @@ def _queue(wiring: Wiring, bucket: str, keys: Sequence[str]) -> int:
         return retag(in_pages(iter(keys), PAGE), bucket, wiring.low_priority_inbox, wait)
 
 
-def _lines(wiring: Wiring, record: Record, *, acknowledged: bool) -> Iterator[tuple[str, str]]:
-    """What is shown of an object, by name."""
-    yield "object", record.id
-    yield "state", f"{record.state}, acknowledged" if acknowledged else record.state
-    yield "code", _code_of(record)
-    yield "reason", _reason_of(record)
-    yield "given up" if record.state == "dead" else "failed", local_time(record.finished_at)
-    if record.accepted_at is not None:
-        took = record.finished_at - record.accepted_at
-        yield "accepted", f"{local_time(record.accepted_at)}, {took:,.1f} s before"
-    for stage, at in record.stages.items():
-        yield f"entered {stage}", local_time(at)
-    if record.media is not None:
-        yield "file", f"{record.media.format}, {record.media.width} x {record.media.height} pixels"
-    yield "version", f"etag {record.etag}" + (f", version id {record.version_id}" if record.version_id else "")
-    yield "captions", record.captions_version
-    moving = wiring.records.on_its_way(record.id)
-    if moving is not None:
-        fault = f", {moving.fault}" if moving.fault else ""
-        yield "now", f"in progress again: {moving.stage}, {moving.attempts} attempts{fault}"
-    yield "worker", f"not part of a record; the logs of the workers and of the dispatcher name {record.id}"
-    yield "to try it", f"wildtag tag {_file_of(wiring, record)}"
-    yield "to tag it again", f"wildtag dead replay {_state_option(record)}{shlex.quote(record.key)}"
-
-
-def _file_of(wiring: Wiring, record: Record) -> str:
-    """The file of an object of a folder, as a shell takes it; what to fetch of a bucket on a server."""
-    if wiring.settings.s3_endpoint is not None:
-        return f"FILE, a copy of the object {shlex.quote(record.key)} of the bucket {record.bucket}"
-    return shlex.quote(str(wiring.settings.inbox_folder / record.key))
-
-
-def _state_option(record: Record) -> str:
-    return "" if record.state == "dead" else f"--state {record.state} "
-
-
 def _print_json(record: Record, *, acknowledged: bool) -> None:
     """The record as ``results --json`` prints it, and whether it was acknowledged."""
     row = FULL.record(record) | {"acknowledged": acknowledged}
@@ -297,14 +261,6 @@ def _narrowed(which: DeadFilter) -> str:
     chosen = which.codes or which.prefix or which.since is not None
     left = "" if which.acknowledged or which.state != "dead" else " that are not acknowledged"
     return " of this kind" if chosen else left
-
-
-def _code_of(record: Record) -> str:
-    return record.error.code if record.error else ""
-
-
-def _reason_of(record: Record) -> str:
-    return record.error.reason if record.error else ""
 
 
 def add_to(app_: typer.Typer) -> None:

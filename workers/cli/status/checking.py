@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from vectordb.errors import WildtagError
 from workers.cli.status.check import Level, Limits, failed, line
-from workers.cli.status.reached import NoStack, reader
+from workers.cli.status.reached import NoStack, reader, why
 
 
 def run_check(limits: Limits, timeout_s: float) -> NoReturn:
@@ -33,7 +33,7 @@ def _answer(limits: Limits) -> tuple[Level, str]:
     except WildtagError as exc:
         return Level.UNKNOWN, failed(Level.UNKNOWN, str(exc))
     except Exception as exc:
-        return Level.UNKNOWN, failed(Level.UNKNOWN, f"{type(exc).__name__}: {exc}")
+        return Level.UNKNOWN, failed(Level.UNKNOWN, f"{type(exc).__name__}: {why(exc)}")
     return line(found, limits)
 
 

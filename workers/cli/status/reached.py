@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from vectordb.errors import Transient
 from workers.settings.settings import Settings
+from workers.settings.variables import PREFIX, variable
 
 if TYPE_CHECKING:
     from workers.cli.status.overview import OverviewReader
@@ -21,6 +22,16 @@ class NoStack(Exception):
         self.phase = phase
         doing = f"is {phase}" if phase else "is not running"
         super().__init__(f"the stack in {settings.home} {doing}")
+
+
+def why(exc: Exception) -> str:
+    """What an error says. Wrong settings are named without their values, which may be secrets."""
+    from pydantic import ValidationError  # noqa: PLC0415 -- keeps the command line quick
+
+    if not isinstance(exc, ValidationError):
+        return str(exc) or type(exc).__name__
+    wrong = [(variable(str((*error["loc"], "")[0])), error["msg"]) for error in exc.errors(include_input=False)]
+    return "; ".join(f"{name}: {said}" if name != PREFIX else said for name, said in wrong)
 
 
 def reader() -> OverviewReader:

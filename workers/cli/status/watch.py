@@ -39,7 +39,7 @@ class Watch:
             return None, str(exc)
         except (WildtagError, ValueError, OSError) as exc:  # another version was started, or its settings are wrong
             self._reader = None
-            return None, str(exc)
+            return None, reached.why(exc)
         if found.away:
             self._reader = None  # when it comes back, it may have another address, or other data
             return found, "; ".join(f"{one.name} is unavailable: {one.reason}" for one in found.outages)

@@ -10,11 +10,12 @@ from collections.abc import Callable
 from ops.reference.commands import cli
 from ops.reference.schemas import http, record
 from ops.reference.settings import settings
+from ops.reference.sizing import sizing
 from ops.reference.sources import client, metrics, redis, side_files
 
-__all__ = ["PARTS", "cli", "client", "http", "metrics", "record", "redis", "settings", "side_files"]
+__all__ = ["PARTS", "cli", "client", "http", "metrics", "record", "redis", "settings", "side_files", "sizing"]
 
 PARTS: dict[str, Callable[[], str]] = {
     "cli": cli, "settings": settings, "http": http, "client": client, "record": record, "redis": redis,
-    "metrics": metrics, "side_files": side_files,
+    "metrics": metrics, "side_files": side_files, "sizing": sizing,
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import tempfile
 from pathlib import Path
@@ -40,6 +41,16 @@ class OwnRedis:
             self._server.kill()
             self._server.wait(10)
             self._server = None
+
+    def suspend(self) -> None:
+        """It takes connections and answers nothing, until ``resume``."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """It answers again."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGCONT)
 
     def close(self) -> None:
         """End it and forget what it held."""

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import re
 import signal
 import time
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,6 +12,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from vectordb.errors import Transient
+from workers.cli.ages import since_of
 from workers.cli.connection import connected, process_settings
 from workers.cli.console import clean, console, messages
 from workers.cli.panels import BUCKET, RUN
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from workers.dispatch.removals import Hold
 
 STEP_S = 0.5
-AGES = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
 
 def reconcile(
@@ -64,7 +62,7 @@ def reconcile(
     from workers.wiring.dispatch import sweeper as sweeper_of  # noqa: PLC0415 -- keeps the command line quick
 
     wiring = connected()
-    earliest = _timestamp(since)
+    earliest = since_of(since)
     sweeper = sweeper_of(
         wiring, bucket, prefix=prefix, since=earliest, resume=resume, rate=rate, confirmed=confirm_removals
     )
@@ -142,19 +140,6 @@ def retag(
         console.out(msgspec.json.encode({"objects": put}).decode(), highlight=False)
     else:
         console.print(f"{put:,} object{'' if put == 1 else 's'} queued for tagging")
-
-
-def _timestamp(since: str | None) -> float | None:
-    """Unix seconds of a date, a time, or an age such as 36h."""
-    if since is None:
-        return None
-    if age := re.fullmatch(r"(\d+)([smhdw])", since):
-        return (datetime.now(UTC) - timedelta(**{AGES[age[2]]: int(age[1])})).timestamp()
-    try:
-        moment = datetime.fromisoformat(since)
-    except ValueError:
-        raise typer.BadParameter(f"{since!r} is neither a date such as 2025-06-01 nor an age such as 36h") from None
-    return (moment if moment.tzinfo else moment.astimezone()).timestamp()
 
 
 def _print(sweep: Sweep, took: float, held: list[Hold], *, json: bool) -> None:

@@ -14,8 +14,9 @@ FRESH_S = 2.0
 
 
 class Coverage(msgspec.Struct, frozen=True):
-    """``indexed`` of ``tagged`` images are in the index; ``None`` if it does not answer.
+    """``tagged`` images have a record, and ``indexed`` are in the index; ``None`` if it does not answer.
 
+    ``indexed`` may be more: an image is in the index before it has its record, and for a moment after it was removed.
     ``refilling``: records are being made again after a loss of Redis, so that not even ``tagged`` is complete.
     """
 
@@ -25,8 +26,12 @@ class Coverage(msgspec.Struct, frozen=True):
 
     @property
     def count(self) -> str:
-        """The numbers, to be shown."""
-        return f"{'?' if self.indexed is None else f'{self.indexed:,}'} of {self.tagged:,}"
+        """The numbers, to be shown. Those without a record are not among the tagged ones."""
+        if self.indexed is None:
+            return f"? of {self.tagged:,}"
+        more = max(0, self.indexed - self.tagged)
+        without = f", and {more:,} without a record: in progress, or just removed" if more else ""
+        return f"{self.indexed - more:,} of {self.tagged:,}{without}"
 
     def row(self) -> dict[str, object]:
         """The fields for JSON."""

@@ -141,6 +141,8 @@ class Verifier:
         for oid in answer.ids:
             findings.repaired[left[oid][1]] += 1
             findings.indexed += 1
+        # an image that was tagged since the records were counted is one more of them, too
+        findings.records = max(findings.records, findings.indexed)
         for fault in answer.faults:
             self._set_aside(left[fault.object.id][0], _said(fault), findings)
 

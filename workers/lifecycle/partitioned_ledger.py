@@ -83,6 +83,10 @@ class PartitionedLedger(Ledger):
             [ref.id for ref, _ in same], lambda part, places: part.adopt([same[place] for place in places])
         )
 
+    def acknowledge(self, oids: Sequence[str]) -> list[str]:
+        """See ``RecordWriter``."""
+        return self._parts.gather(oids, lambda part, places: part.acknowledge([oids[place] for place in places]))
+
     def remove(self, oids: Sequence[str]) -> list[bool]:
         """See ``RecordWriter``."""
         return self._parts.gather(oids, lambda part, places: part.remove([oids[place] for place in places]))

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from workers.lifecycle.damaged_records import DamagedRecords
 from workers.lifecycle.object_numbers import ObjectNumbers
 from workers.lifecycle.partitioned_tag_index import PartitionedTagIndex
-from workers.lifecycle.record import Record, State
-from workers.lifecycle.record_reader import PAGE, Pending, Records, ranges
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import PAGE, Pending, Records
 from workers.lifecycle.record_times import RecordPlace, RecordTimes, merged
 from workers.lifecycle.stored_heads import Heads
 from workers.lifecycle.tag_hints import TagHints
@@ -57,9 +57,9 @@ class PartitionedRecords(Records):
         """See ``Records``."""
         return self._parts.gather(oids, lambda part, places: part.known([oids[place] for place in places]))
 
-    def places(self, after: RecordPlace | None, limit: int, state: State | None = None) -> list[RecordPlace]:
+    def places_in(self, listed: Sequence[int], after: RecordPlace | None, limit: int) -> list[RecordPlace]:
         """See ``Records``."""
-        return merged(self._times.each(lambda times: times.page(ranges(state), after, limit)), limit)
+        return merged(self._times.each(lambda times: times.page(listed, after, limit)), limit)
 
     def named(self, places: Sequence[RecordPlace]) -> list[str | None]:
         """See ``Records``."""
@@ -73,6 +73,10 @@ class PartitionedRecords(Records):
     def times(self, oids: Sequence[str], numbers: Sequence[int]) -> list[float]:
         """See ``Records``."""
         return self._times.gather(oids, lambda part, places: part.times([numbers[place] for place in places]))
+
+    def ranges_of(self, oids: Sequence[str]) -> list[int | None]:
+        """See ``Records``."""
+        return self._parts.gather(oids, lambda part, places: part.ranges_of([oids[place] for place in places]))
 
     def pending_until(self, limit: int) -> list[tuple[float, Pending]]:
         """See ``Records``."""

@@ -128,5 +128,6 @@ def after_deadline(
     if away:
         return Wait()
     if overdue.attempts >= max_attempts:
-        return Dead("poisonous", f"{overdue.attempts} attempts, none finished: it may crash the worker")
+        tried = f"{overdue.attempts} attempts, none finished, the last in {overdue.stage}"
+        return Dead("poisonous", f"{tried}: it may crash the worker")
     return Resend() if consuming else Wait()

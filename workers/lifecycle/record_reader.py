@@ -13,7 +13,7 @@ from workers.lifecycle.record import STATES, Record, State
 from workers.lifecycle.record_times import RecordPlace, RecordTimes
 from workers.lifecycle.removed import NOTHING, Removed, read_removed, removal
 from workers.lifecycle.stored_heads import HeadReader, StoredHeads
-from workers.lifecycle.stored_record import PLACES, readable, state_range
+from workers.lifecycle.stored_record import ACKNOWLEDGED, PLACES, readable, state_range
 from workers.lifecycle.tag_entries import forms
 from workers.lifecycle.tag_hints import TagHints
 from workers.lifecycle.tag_index import TagIndex
@@ -135,7 +135,11 @@ class Records:
 
     def places(self, after: RecordPlace | None, limit: int, state: State | None = None) -> list[RecordPlace]:
         """The places of ``limit`` objects, newest object first, all behind ``after`` if that is given."""
-        return self.record_times.page(ranges(state), after, limit)
+        return self.places_in(ranges(state), after, limit)
+
+    def places_in(self, listed: Sequence[int], after: RecordPlace | None, limit: int) -> list[RecordPlace]:
+        """``places``, of those in some ranges of the list (``PLACES``)."""
+        return self.record_times.page(listed, after, limit)
 
     def named(self, places: Sequence[RecordPlace]) -> list[str | None]:
         """The ids of the objects at these places; ``None`` for one that was removed meanwhile."""
@@ -144,6 +148,13 @@ class Records:
     def times(self, oids: Sequence[str], numbers: Sequence[int]) -> list[float]:  # noqa: ARG002 -- for partitions
         """When these objects came (Unix seconds): the time of their first record. ``numbers``: theirs."""
         return self.record_times.times(numbers)
+
+    def ranges_of(self, oids: Sequence[str]) -> list[int | None]:
+        """In which range of the list of records each object is (``PLACES``); ``None`` for one without a record."""
+        heads = self._heads.of(oids)
+        there = {oid: head.number for oid, head in zip(oids, heads, strict=True) if head is not None}
+        found = dict(zip(there, self.record_times.ranges(list(there.values())), strict=True))
+        return [found.get(oid) for oid in oids]
 
     def page(
         self, after: RecordPlace | None, limit: int, state: State | None = None
@@ -209,15 +220,18 @@ class Records:
         return Pending(oid, text(a[0]), int(a[1]), float(a[2]), text(a[3]) if a[3] else None)
 
     def counts(self) -> dict[str, int]:
-        """Number of objects in the inbox, in the segmentation queue, in progress, and per state of their record."""
+        """Number of objects in the inbox, in the segmentation queue, in progress, and per state of their record.
+
+        Those that are dead and were acknowledged are counted as ``acknowledged`` instead.
+        """
         with translated():
             pipe = self._redis.pipeline(transaction=False)
             pipe.xlen(self._keys.inbox)
             pipe.zcard(self._keys.segmentation_queue)
             pipe.zcard(self._keys.ledger)
-            for state in STATES:
+            for state in (*STATES, ACKNOWLEDGED):
                 pipe.zcount(self._keys.records, *state_range(state))
-            return dict(zip(("inbox", "segments", "in_flight", *STATES), pipe.execute(), strict=True))
+            return dict(zip(("inbox", "segments", "in_flight", *STATES, ACKNOWLEDGED), pipe.execute(), strict=True))
 
     def feed_end(self) -> str:
         """The id of the newest feed entry: read from here to see only new entries."""
@@ -252,7 +266,9 @@ class Records:
 
 def ranges(state: State | None) -> list[int]:
     """The ranges of the list of records that have those in a state, or all."""
-    return list(PLACES.values()) if state is None else [PLACES[state]]
+    if state is None:
+        return list(PLACES.values())
+    return [PLACES[state], PLACES[ACKNOWLEDGED]] if state == "dead" else [PLACES[state]]
 
 
 def _labelled(stored: bytes | None) -> tuple[str, str, list[str]]:

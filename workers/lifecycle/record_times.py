@@ -67,6 +67,14 @@ class RecordTimes:
             scores = self._redis.zmscore(self._key, list(map(member_of, numbers)))
         return [0.0 if score is None else float(score) % STATE_SPAN for score in scores]
 
+    def ranges(self, numbers: Sequence[int]) -> list[int | None]:
+        """In which range of the list the objects with these numbers are; ``None`` for those that are not there."""
+        if not numbers:
+            return []
+        with translated():
+            scores = self._redis.zmscore(self._key, list(map(member_of, numbers)))
+        return [None if score is None else int(float(score) // STATE_SPAN) for score in scores]
+
     def _place(self, state: int, member: bytes, score: float) -> RecordPlace:
         tick = int((score - state * STATE_SPAN) * TICKS)
         return RecordPlace(tick, self._partition, int.from_bytes(member, "big"))

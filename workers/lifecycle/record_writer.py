@@ -15,7 +15,7 @@ from workers.lifecycle.outcomes import Before
 from workers.lifecycle.reasons import counted_reason
 from workers.lifecycle.record import Record
 from workers.lifecycle.removed import removed_bytes
-from workers.lifecycle.stored_record import PLACES, packed_body, read_rows
+from workers.lifecycle.stored_record import ACKNOWLEDGED, PLACES, packed_body, read_rows
 from workers.lifecycle.tag_entries import added, removed, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import Client, raw, text, translated
@@ -40,6 +40,7 @@ class RecordWriter:
         self._remove = self._script("counting", "records", "tag_index", "remove")
         self._revise = self._script("records", "tag_index", "revise")
         self._adopt = self._script("records", "adopt")
+        self._acknowledge = self._script("records", "acknowledge")
 
     def before(self, oids: Sequence[str]) -> list[Before]:
         """What there is of objects now, for ``finish_said``."""
@@ -112,6 +113,19 @@ class RecordWriter:
         calls = [((self._keys.record(ref.id),), (stored, ref.etag)) for ref, stored in same]
         with translated():
             return [answer == b"adopted" for answer in call_together(self._redis, self._adopt, calls)]
+
+    def acknowledge(self, oids: Sequence[str]) -> list[str]:
+        """Count dead objects no more. Their records stay; the next record of an object undoes it.
+
+        Returns for each ``acknowledged``, ``already``, or ``not-dead``: another state, or no record.
+        """
+        calls: list[Call] = []
+        for start in range(0, len(oids), AT_ONCE):
+            keys = [self._keys.records, *map(self._keys.record, oids[start : start + AT_ONCE])]
+            calls.append((keys, (PLACES["dead"], PLACES[ACKNOWLEDGED])))
+        with translated():
+            pages = call_together(self._redis, self._acknowledge, calls)
+        return [text(answer) for page in pages for answer in page]
 
     def remove(self, oids: Sequence[str]) -> list[bool]:
         """Remove objects that are gone from the bucket. ``False`` for unknown objects."""

@@ -18,7 +18,9 @@ from workers.lifecycle.tag_entries import Row, tag_entries
 HEAD_BYTES = 511  # a read of so many bytes from the beginning nearly always has the whole head
 STATE_SPAN = float(2**33)
 """Seconds between the scores of two states in ``P records``: each has its own range, in the order of the times."""
-PLACES = {"done": 0, "failed": 1, "dead": 2, "skipped": 3}
+ACKNOWLEDGED = "acknowledged"
+"""Not a state of a record: the range of those that are dead and were acknowledged (``workers.lifecycle.dead``)."""
+PLACES = {"done": 0, "failed": 1, "dead": 2, "skipped": 3, ACKNOWLEDGED: 4}
 """The ranges of the states. Times of records that are done are their scores; the others are rounded by 8 µs."""
 
 

@@ -111,7 +111,8 @@ key                              type        holds
                                              until its record is removed; numbers are not given twice
 ``P numbered:PAGE``              hash        number modulo 64 → OID, of the numbers from 64 × PAGE on
 ``P records``                    sorted set  number (5 bytes) → time of its first record (Unix s), plus 2^33 for each
-                                             place of its state in the order done, failed, dead, skipped
+                                             place of its state in the order done, failed, dead, skipped; then dead
+                                             ones that were acknowledged (``workers.lifecycle.dead``)
 ``P objects``                    sorted set  OID of each record, all with score 0: in byte order, as buckets list
                                              their keys
 ``P damaged``                    set         OIDs whose record cannot be read, until it is written again

@@ -49,9 +49,15 @@ PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others 
 class LifecycleWiring:
     """A part of ``Wiring``."""
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] | None = None) -> None:
-        """``clock``: Unix seconds; that of Redis when not given, since hosts' clocks may be wrong."""
+    def __init__(
+        self, settings: Settings, clock: Callable[[], float] | None = None, patience_s: float | None = None
+    ) -> None:
+        """``clock``: Unix seconds; that of Redis when not given, since hosts' clocks may be wrong.
+
+        ``patience_s``: give up on Redis after so many seconds and one attempt, for who would rather know than wait.
+        """
         self.settings = settings
+        self._patience_s = patience_s
         self.clock = clock or clock_of(settings.redis_url, settings.key_prefix)
         self.file_clock = clock or time.time  # files have the time of this host, or that of its file server
 
@@ -72,6 +78,8 @@ class LifecycleWiring:
 
     @cached_property
     def redis(self) -> Client:
+        if self._patience_s is not None:
+            return connect(self.settings.redis_url, self.settings.key_prefix, patience_s=self._patience_s, tries=1)
         return connect(self.settings.redis_url, self.settings.key_prefix)
 
     @cached_property
@@ -88,8 +96,9 @@ class LifecycleWiring:
         """A client for each partition. Without a cluster it is the same one."""
         if not self.partitioned or not names_cluster(self.settings.redis_url):
             return (self.redis,) * self.partitions.count
+        patience, tries = (PARTITION_PATIENCE_S, 3) if self._patience_s is None else (self._patience_s, 1)
         return tuple(
-            connect(self.settings.redis_url, keys.prefix, patience_s=PARTITION_PATIENCE_S)
+            connect(self.settings.redis_url, keys.prefix, patience_s=patience, tries=tries)
             for keys in self.partitions.all
         )
 

@@ -46,7 +46,8 @@ def test_an_object_leaves_the_ledger_by_its_record(
     assert [tag.label for tag in found.tags] == ["cat", "tabby"]
     assert records.tag_index.common() == [("tabby", 1), ("cat", 1)]
     assert records.counts() == {
-        "inbox": 0, "segments": 0, "in_flight": 0, "done": 1, "failed": 0, "dead": 0, "skipped": 0
+        "inbox": 0, "segments": 0, "in_flight": 0, "done": 1, "failed": 0, "dead": 0, "skipped": 0,
+        "acknowledged": 0,
     }  # fmt: skip
     assert all(key.startswith(keys_of(keys, "inbox/cat.jpg").prefix.encode()) for key in client.scan_iter())
 

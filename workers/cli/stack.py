@@ -15,6 +15,7 @@ from rich.markup import escape
 from vectordb.errors import Permanent
 from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions, tune_encoder
+from workers.cli.local_time import local_time
 from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.settings.settings import SEGMENTATION, Settings
@@ -175,6 +176,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.layout.require()
             wiring.health.clear()
             wiring.models_in_use.clear()
+            _end_drain(wiring)
             supervisor.start(
                 services(here, redis, port, devices),
                 {
@@ -194,6 +196,13 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130) from None
     except subprocess.CalledProcessError as exc:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
+
+
+def _end_drain(wiring: Wiring) -> None:
+    """End a drain, because who starts a stack wants it to work."""
+    if (draining := wiring.drain.read()) is not None:
+        wiring.drain.end()
+        messages.print(f"The drain since {local_time(draining.since)} is over.")
 
 
 def _home_key(settings: Settings) -> str | None:

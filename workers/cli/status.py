@@ -17,7 +17,7 @@ from workers.cli.local_time import local_time
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.cli.webhook_receivers import state_of
-from workers.lifecycle.times import public, rfc3339_or_none
+from workers.lifecycle.times import public, rfc3339, rfc3339_or_none
 from workers.settings.dependencies import BROKER, REDIS
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from workers.lifecycle.losses import Lost
     from workers.notifying.receivers import Standing as Receiver
     from workers.outages.board import Outage
+    from workers.redis.heartbeats import ProcessNote
     from workers.redis.models_in_use import ModelInUse
     from workers.wiring.wiring import Wiring
 
@@ -68,6 +69,7 @@ def status(json: Json = False) -> None:
                 "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
                 "webhooks": public(receivers), "data_loss": public(lost),
                 "refilling_since": rfc3339_or_none(refilling),
+                "draining_since": _draining_since(wiring),
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -88,6 +90,7 @@ def status(json: Json = False) -> None:
     _show_outages(standing, now)
     _show_clocks([note.clock for note in processes])
     _show_loss(lost, refilling, now)
+    _show_upgrade(wiring, processes)
     _show_incomplete(found)
     for hold in held:
         messages.print(f"[yellow]{clean(hold.summary)}[/]", soft_wrap=True)
@@ -172,6 +175,25 @@ def progress_line(ages: Mapping[str, float]) -> str:
 def _show_incomplete(found: Coverage) -> None:
     if found.incomplete is not None:
         messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
+
+
+def _draining_since(wiring: Wiring) -> str | None:
+    draining = wiring.drain.read()
+    return None if draining is None else rfc3339(draining.since)
+
+
+def _show_upgrade(wiring: Wiring, processes: Iterable[ProcessNote]) -> None:
+    """Print whether several releases run, and whether a drain is in force."""
+    from workers.redis.heartbeats import mixed_releases  # noqa: PLC0415 -- keeps the command line quick
+
+    if (mixed := mixed_releases(processes)) is not None:
+        messages.print(f"[yellow]{clean(mixed)}[/]", soft_wrap=True)
+    if (draining := wiring.drain.read()) is not None:
+        since = local_time(draining.since)
+        messages.print(
+            f"[yellow]Draining since {since}:[/] images are accepted, and none is tagged until `wildtag undrain`",
+            soft_wrap=True,
+        )
 
 
 def _show_clocks(offsets: Iterable[tuple[str, float]]) -> None:

@@ -50,6 +50,7 @@ class _Rest(Collector):
             counts, ages = self._services.records.counts(), self._services.health.ages()
             models_in_use = self._services.models_in_use.read()
             sources, received = self._services.sources.conditions(), self._services.event_sink.counts()
+            draining = self._services.drain.read()
             holds, receivers = self._services.holds.active(), self._services.receivers.standing()
         except Transient:
             yield GaugeMetricFamily("wildtag_redis_up", "whether Redis answers", value=0)
@@ -73,6 +74,8 @@ class _Rest(Collector):
         for one in models_in_use:
             batch.add_metric([one.queue, one.model, one.process, one.device, one.runtime, one.dtype], one.batch)
         yield batch
+        lasted = max(0.0, now - draining.since) if draining else 0.0
+        yield GaugeMetricFamily("wildtag_drain_seconds", "seconds since a drain began; 0 without one", value=lasted)
         works = GaugeMetricFamily("wildtag_event_source_works", "whether a source of events works", labels=["source"])
         for name, condition in sources.items():
             works.add_metric([name], float(condition.state == "working"))

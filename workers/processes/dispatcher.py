@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.dispatch.drained import Drained
 from workers.images.follower import GATHER_S
 from workers.processes.logs import configure
 from workers.processes.loops import (
@@ -39,13 +40,20 @@ def run_dispatcher(settings: Settings) -> None:
     restored = Step(restoration(wiring).step, wiring.outage_tracker)
 
     verification = periodic_verification(wiring)
+    drained = Drained(wiring.drain, wiring.service)
+
+    def recover(idle_ms: int) -> None:
+        if not drained():
+            dispatcher.recover(idle_ms)
 
     def dispatch() -> None:
         restored()  # before images are tagged without what people said; an outage of the store does not stop them
+        if drained():
+            return
         dispatcher.step(block_ms=100 if verification.running else 500)
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
-    recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    recovering = Periodic(RECOVER_EVERY_S, lambda: recover(RECOVER_IDLE_MS))
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten, gather_s=GATHER_S).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
@@ -67,7 +75,7 @@ def run_dispatcher(settings: Settings) -> None:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # entries that a predecessor left: each home has only one dispatcher
-        leftovers = Once(lambda: dispatcher.recover(0))
+        leftovers = Once(lambda: recover(0))
         run_steps(
             stop,
             wiring.outage_tracker,

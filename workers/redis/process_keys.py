@@ -35,5 +35,26 @@ class ProcessKeys:
         return f"{self.prefix}outages"
 
     @property
+    def drain(self) -> str:
+        return f"{self.prefix}drain"
+
+    @property
+    def encoder(self) -> str:
+        return f"{self.prefix}encoder"
+
+    @property
+    def encoder_change(self) -> str:
+        return f"{self.prefix}encoder-change"
+
+    @property
+    def reserved_numbers(self) -> str:
+        return f"{self.prefix}reserved-numbers"
+
+    @property
+    def next(self) -> str:
+        """The prefix of what another encoder prepares."""
+        return f"{self.prefix}next:"
+
+    @property
     def sources(self) -> str:
         return f"{self.prefix}sources"

@@ -82,6 +82,7 @@ def services(wiring: Wiring) -> Services:
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,
         free_space=free_space(s),
+        drain=wiring.drain,
         clock=wiring.clock,
     )  # fmt: skip
 

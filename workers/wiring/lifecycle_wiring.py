@@ -30,6 +30,7 @@ from workers.lifecycle.retag_marks import RetagMarks
 from workers.lifecycle.statements import Statements
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
+from workers.redis.drain import Drain
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
@@ -93,6 +94,11 @@ class LifecycleWiring:
     def layout(self) -> Layout:
         """The layout of the keys. Call ``require`` before any other key is read or written."""
         return Layout(self.redis, self.keys, self.settings.partitions, self.clock)
+
+    @cached_property
+    def drain(self) -> Drain:
+        """Whether nothing is handed out to workers."""
+        return Drain(self.redis, self.keys, self.clock)
 
     @cached_property
     def data_loss(self) -> DataLoss:

@@ -135,12 +135,10 @@ key                              type        holds
 ``P drain``                      hash        present while nothing is handed out to workers (``workers.redis.drain``):
                                              ``since`` (Unix seconds), ``token``, and dispatcher → the token that it
                                              has confirmed
-``P encoder``                    hash        the encoder that a switch has put into use: ``encoder``, ``runtime``,
-                                             ``space``, ``before`` (the encoder before it), ``since`` (Unix seconds).
-                                             Without it the one of the settings (``workers.redis.encoders``)
-``P encoder-change``             hash        present while another encoder prepares: ``encoder``, ``runtime``,
-                                             ``space``, ``before`` (the space in use), ``since``. What it prepares is
-                                             under ``P next:``, with the names of this layout
+``P encoder``                    string      the encoder that a switch has put into use (JSON, see
+                                             ``workers.redis.encoders``); without it that of the settings is
+``P encoder-change``             string      the encoder that prepares to replace it (JSON). What it prepares is under
+                                             ``P next:``, with the names of this layout
 ``P reserved-numbers``           hash        OID → the number that its first record gets; only under ``P next:``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``

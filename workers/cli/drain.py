@@ -28,9 +28,7 @@ LISTED = 10_000
 
 def drain(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait for what is in progress.")] = TIMEOUT_S,
-    give_up: Annotated[
-        bool, typer.Option("--give-up", help="End the drain again if the time is over.")
-    ] = False,
+    give_up: Annotated[bool, typer.Option("--give-up", help="End the drain again if the time is over.")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="End a drain, as `wildtag undrain`.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The outcome as one JSON object.")] = False,
 ) -> None:

@@ -93,6 +93,7 @@ COMMANDS = (
         "Measure which runtime and batch are fastest for the encoder on this machine, and remember them."),
     Command("alive", "alive", OPERATE,
         "Check whether a process makes progress; exit status 1 if it does not. For health checks."),
+    Command("encoder", "encoder", OPERATE, "Change the encoder while the stack serves with the one before."),
     Command("migrate", "migrate", OPERATE,
         "Bring the Redis keys of an older wildtag to the current layout. Stop all its processes first."),
     Command("images", "images", OPERATE, "Verify, repair and describe the index of images."),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
     to: Annotated[
-        int | None, typer.Option(min=0, help="The layout version; an older one for an older wildtag. Default: current.")
+        int | None, typer.Option(min=0, help="Layout version; an older one for an older wildtag. Default: newest.")
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:

@@ -20,6 +20,7 @@ from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.encoder_in_use import in_use, require_in_use
 from workers.wiring.images import periodic_verification
 from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
 from workers.wiring.wiring import Wiring
@@ -35,7 +36,7 @@ LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 def run_dispatcher(settings: Settings) -> None:
     """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
     configure()
-    wiring = Wiring(settings)
+    wiring = Wiring(in_use(settings))
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     restored = Step(restoration(wiring).step, wiring.outage_tracker)
 
@@ -50,6 +51,7 @@ def run_dispatcher(settings: Settings) -> None:
         restored()  # before images are tagged without what people said; an outage of the store does not stop them
         if drained():
             return
+        require_in_use(wiring)  # right after a drain, so that nothing is handed out for the encoder before
         dispatcher.step(block_ms=100 if verification.running else 500)
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)

@@ -9,6 +9,7 @@ from workers.gateway.app import create_app
 from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
 from workers.settings.settings import Settings
+from workers.wiring.encoder_in_use import in_use
 from workers.wiring.gateway import options, services
 from workers.wiring.operations import impatient_layout
 from workers.wiring.wiring import Wiring
@@ -19,7 +20,7 @@ log = structlog.get_logger()
 def run_gateway(settings: Settings) -> None:
     """Run the HTTP gateway, which receives images and events and serves results and the page."""
     configure()
-    wiring = Wiring(settings)
+    wiring = Wiring(in_use(settings))
     chosen = options(wiring)
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)

@@ -1,7 +1,7 @@
 """Which encoder is in use, and which one prepares to replace it.
 
-The one in use is that of the settings until a switch has named another one in ``P encoder``. It is read when a process
-starts, and looked at again by each that computes or searches.
+The one in use is that of the settings until a switch has named another one in ``P encoder``. It is read when a
+process starts, and looked at again by each that computes or searches.
 """
 
 from __future__ import annotations

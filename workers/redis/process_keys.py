@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NEXT = "next:"
+"""Ends the prefix of what another encoder prepares."""
+
 
 @dataclass(frozen=True)
 class ProcessKeys:
@@ -53,7 +56,7 @@ class ProcessKeys:
     @property
     def next(self) -> str:
         """The prefix of what another encoder prepares."""
-        return f"{self.prefix}next:"
+        return f"{self.prefix}{NEXT}"
 
     @property
     def sources(self) -> str:

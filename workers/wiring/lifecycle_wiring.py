@@ -31,11 +31,13 @@ from workers.lifecycle.statements import Statements
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.drain import Drain
+from workers.redis.encoders import Encoders
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
+from workers.redis.process_keys import NEXT
 from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
 from workers.wiring.clock import clock_of
@@ -101,6 +103,11 @@ class LifecycleWiring:
         return Drain(self.redis, self.keys, self.clock)
 
     @cached_property
+    def encoders(self) -> Encoders:
+        """Which encoder is in use, and which one prepares."""
+        return Encoders(self.redis, self.keys, self.clock)
+
+    @cached_property
     def data_loss(self) -> DataLoss:
         """Notices when Redis loses all keys while this process runs."""
         return DataLoss(self.redis, self.keys, self.layout, self.partition_loss)
@@ -127,6 +134,11 @@ class LifecycleWiring:
             return Refill(self.redis, self.keys, self.clock)
         streams = [(client, keys.inbox) for client, keys in self._of_partitions]
         return Refill(self.redis, self.keys, self.clock, [*streams, (self.redis, self.keys.inbox)])
+
+    @property
+    def prepares(self) -> bool:
+        """Whether these are the adapters of an encoder that prepares, beside those of the one in use."""
+        return self.settings.key_prefix.endswith(NEXT)
 
     @property
     def partitioned(self) -> bool:

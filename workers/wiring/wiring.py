@@ -117,9 +117,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def health(self) -> Health:
-        return Health(
-            self.redis, self.keys, self.clock, self.liveness, self.service, self.host, release()
-        )
+        return Health(self.redis, self.keys, self.clock, self.liveness, self.service, self.host, release())
 
     @cached_property
     def models_in_use(self) -> ModelBoard:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.2
 SAY_EVERY_S = 5.0
 TIMEOUT_S = 600.0
+GONE_S = 30.0  # without a note, after which a dispatcher was killed: it notes itself every ten seconds
 NAMED = 5  # objects that are named when the time is over
 LISTED = 10_000
 
@@ -58,7 +59,8 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
     while True:
         now = wiring.drain.read()
         confirmed = len(now.confirmed) if now else 0
-        dispatchers = sum(note.name == "dispatcher" for note in wiring.health.processes())
+        since = wiring.clock() - GONE_S
+        dispatchers = sum(note.name == "dispatcher" and note.at >= since for note in wiring.health.processes())
         left = wiring.ledger.in_flight()
         if now is None:  # another command has ended it
             messages.print("[red]The drain was ended meanwhile[/], by `wildtag undrain` or a start of the stack.")

@@ -58,7 +58,7 @@ class Reader:
                     self.faults.append(f"nothing found: {str(found)[:200]}")
             except OSError as exc:
                 self.faults.append(repr(exc))
-            time.sleep(0.05)
+            time.sleep(0.05)  # leaves the cores to the stack
 
 
 def test_the_encoder_changes_without_a_gap(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_the_encoder_changes_without_a_gap(make_stack: Callable[..., Stack], tmp
         assert switched.returncode == 0, switched.stderr
         drop(stack.inbox, "after.png", photograph("rocket.jpg"))
         eventually(lambda: "after.png" in stack.known(), 60, stack.said)
-        time.sleep(1)  # some further reads
+        time.sleep(1)  # some further reads, by the thread
     finally:
         reader.stop()
     after = stack.results()

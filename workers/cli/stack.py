@@ -176,7 +176,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.layout.require()
             wiring.health.clear()
             wiring.models_in_use.clear()
-            _end_drain(wiring)
+            _go_on(wiring)
             supervisor.start(
                 services(here, redis, port, devices),
                 {
@@ -198,8 +198,14 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
 
 
-def _end_drain(wiring: Wiring) -> None:
-    """End a drain, because who starts a stack wants it to work."""
+def _go_on(wiring: Wiring) -> None:
+    """End a drain, because who starts a stack wants it to work. Raises ``EncoderChanged`` for a wrong encoder."""
+    from workers.wiring.encoder_change import note_in_home  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_in_use import require_in_use  # noqa: PLC0415 -- as above
+
+    if (chosen := wiring.encoders.in_use()) is not None:
+        note_in_home(wiring.settings, chosen)  # the home may be a restored one
+    require_in_use(wiring)
     if (draining := wiring.drain.read()) is not None:
         wiring.drain.end()
         messages.print(f"The drain since {local_time(draining.since)} is over.")

@@ -24,7 +24,7 @@ from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, Migration, Migrator, NoWayBack
+from workers.redis.migration import LOCK, Migration, Migrator
 from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
 from workers.redis.partitions import Partitions
 
@@ -285,90 +285,3 @@ def test_each_step_runs_in_all_partitions_and_another_number_of_them_is_refused(
     assert [step.changed for step in migrator.run().steps] == [4]
     assert all(client.exists(f"{keys.prefix}new") for keys in (partitions.base, *partitions.all))
     assert client.get(partitions.base.layout_version) == str(VERSION + 1).encode()
-
-
-NEWEST = Migration(
-    VERSION + 1, (RenameFamily("entry:", "item:"), Rename("ledger", "accepted")),
-    back=(RenameFamily("item:", "entry:"), Rename("accepted", "ledger")),
-)  # fmt: skip
-NEXT = (*MIGRATIONS, NEWEST)
-
-
-def dumped(client: Client) -> dict[bytes, bytes]:
-    return {key: bytes(client.dump(key) or b"") for key in client.keys()}
-
-
-def filled(client: Client, keys: Keys) -> dict[bytes, bytes]:
-    old_home.fill(client, keys.prefix, at=LONG_AGO)
-    Migrator(client, keys, MIGRATIONS).run()
-    client.set(f"{keys.prefix}ledger", "x")
-    return dumped(client)
-
-
-def test_forward_and_back_is_as_it_was(client: Client, keys: Keys) -> None:
-    before = filled(client, keys)
-    forward = Migrator(client, keys, NEXT).run()
-    assert (forward.before, forward.after) == (VERSION, VERSION + 1)
-    assert dumped(client) != before
-    planned = Migrator(client, keys, NEXT).plan(VERSION)
-    back = Migrator(client, keys, NEXT).run(VERSION)
-    assert (back.before, back.after) == (VERSION + 1, VERSION)
-    assert [one.changed for one in back.steps] == [one.changed for one in planned.steps]
-    assert dumped(client) == before
-    assert Migrator(client, keys, NEXT).settled(VERSION)
-    Layout(client, keys).require()
-
-
-@pytest.mark.parametrize("last", range(4))
-def test_forward_and_back_from_wherever_it_was_interrupted(client: Client, keys: Keys, last: int) -> None:
-    """Nothing of any release starts between two versions; both ways lead out of there."""
-
-    class Interrupted(Exception):
-        pass
-
-    before = filled(client, keys)
-    if back := last >= 2:
-        Migrator(client, keys, NEXT).run()
-    ended: list[object] = []
-
-    def report(what: object) -> None:
-        ended.append(what)
-        if len(ended) > last % 2:
-            raise Interrupted
-
-    with pytest.raises(Interrupted):
-        Migrator(client, keys, NEXT, report).run(VERSION if back else None)
-    assert client.get(keys.layout_version) == f"{VERSION}+".encode()
-    with pytest.raises(OtherLayout, match="a migration runs, or was interrupted"):
-        Layout(client, keys).require()
-    with pytest.raises(OtherLayout):
-        Migrator(client, keys, MIGRATIONS).run()  # of a release that does not know the way
-    assert Migrator(client, keys, NEXT).run().after == VERSION + 1
-    assert Migrator(client, keys, NEXT).run(VERSION).after == VERSION
-    assert dumped(client) == before
-
-
-def test_where_there_is_no_way_back_the_backup_is_named_and_nothing_changed(client: Client, keys: Keys) -> None:
-    filled(client, keys)
-    Migrator(client, keys, NEXT).run()
-    before = dumped(client)
-    for to in (VERSION - 1, 0):
-        for call in (Migrator(client, keys, NEXT).run, Migrator(client, keys, NEXT).plan):
-            with pytest.raises(NoWayBack, match=r"version 3 cannot be brought back to 2: .* restore the backup"):
-                call(to)
-    with pytest.raises(Permanent, match=r"there is no layout version 9"):
-        Migrator(client, keys, NEXT).run(9)
-    assert dumped(client) == before
-
-
-@pytest.mark.parametrize("arguments", [("dispatcher",), ("worker", "extraction"), ("results",)], ids=" ".join)
-def test_no_process_starts_while_a_migration_runs(
-    client: Client, keys: Keys, wildtag: Run, arguments: tuple[str, ...]
-) -> None:
-    filled(client, keys)
-    client.set(keys.layout_version, f"{VERSION}+")
-    before = dumped(client)
-    done = wildtag(*arguments)
-    assert done.returncode == 1
-    assert "a migration runs, or was interrupted" in done.stderr
-    assert dumped(client) == before

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
 import typer
@@ -15,6 +15,7 @@ from workers.cli.console import clean, console, messages
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.lifecycle.times import rfc3339
+from workers.settings.method import MethodSettings
 
 if TYPE_CHECKING:
     from workers.dispatch.preparation import Compared
@@ -25,7 +26,7 @@ SAY_EVERY_S = 5.0
 LOOK_EVERY_S = 0.2
 TRIES = 10  # of the switch: images may be finished, or labels said, between the comparison and the switch
 DRAIN_S = 600.0
-RESTARTED_S = 60.0  # for the processes of the stack to have the new encoder
+RUNTIMES: tuple[str, ...] = get_args(MethodSettings.model_fields["runtime"].annotation)
 
 app = typer.Typer(no_args_is_help=True, help="Change the encoder while the stack serves with the one before.")
 Rate = Annotated[float | None, typer.Option(min=0.01, help="Images a second at most. Default: as fast as it goes.")]
@@ -41,14 +42,15 @@ def begin(
 
     Searches and tags stay those of the encoder in use until `wildtag encoder switch`. Ctrl-C pauses.
     """
-    from workers.settings.settings import Settings  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.encoder_change import require_possible  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_change import require_possible  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     now = connected()
     require_possible(now.settings)
-    wanted = Settings(**{**now.settings.model_dump(exclude_unset=True), "encoder": name, "runtime": runtime})
-    space = Wiring(wanted).space.id
+    if runtime not in RUNTIMES:
+        raise Permanent(f"unknown runtime {runtime}; choose from {', '.join(RUNTIMES)}")
+    # not checked as a whole: an encoder that was in use before may be wanted again
+    space = Wiring(now.settings.model_copy(update={"encoder": name, "runtime": runtime})).space.id
     if space == now.space.id:
         raise Permanent(f"{name} is the encoder in use")
     now.encoders.begin(name, runtime, space, now.space.id)

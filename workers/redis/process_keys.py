@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NEXT = "next:"
-"""Ends the prefix of what another encoder prepares."""
+from workers.settings.encoder_in_use import NEXT
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 FILE = "encoder.json"
+NEXT = "next:"
+"""Ends the prefix of the keys of what another encoder prepares."""
 
 
 def chosen_in(home: Path, given: Mapping[str, Any]) -> dict[str, Any]:

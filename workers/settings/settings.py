@@ -10,7 +10,7 @@ from pydantic import model_validator
 from workers.settings.caption_databases import CaptionSettings
 from workers.settings.dispatch import DispatchSettings
 from workers.settings.embedded import EmbeddedSettings, default_home
-from workers.settings.encoder_in_use import chosen_in
+from workers.settings.encoder_in_use import NEXT, chosen_in
 from workers.settings.events import EventSettings
 from workers.settings.gateway import GatewaySettings
 from workers.settings.method import MethodSettings
@@ -53,8 +53,8 @@ class Settings(
     @model_validator(mode="before")
     @classmethod
     def _encoder_in_use(cls, given: object) -> object:
-        if not isinstance(given, dict):
-            return given
+        if not isinstance(given, dict) or str(given.get("key_prefix", "")).endswith(NEXT):
+            return given  # what another encoder prepares has its own
         home = Path(given["home"]).expanduser() if given.get("home") else default_home()
         return {**given, **chosen_in(home, given)}
 

@@ -17,7 +17,6 @@ from workers.captions.versions import chosen
 from workers.dispatch.encoder_switch import EncoderSwitch
 from workers.dispatch.preparation import Compared, Preparation, Side
 from workers.redis.encoders import ChosenEncoder
-from workers.redis.process_keys import NEXT
 from workers.settings import encoder_in_use
 from workers.settings.settings import Settings
 from workers.wiring.captions import deriving, image_library_of
@@ -43,7 +42,7 @@ def require_possible(settings: Settings) -> None:
 def next_settings(settings: Settings, change: ChosenEncoder) -> Settings:
     """The settings of the second pipeline."""
     return settings.model_copy(update={
-        "encoder": change.encoder, "runtime": change.runtime, "key_prefix": f"{settings.key_prefix}{NEXT}",
+        "encoder": change.encoder, "runtime": change.runtime, "key_prefix": f"{settings.key_prefix}{encoder_in_use.NEXT}",
         "segment_prefixes": (), "write_back": "off", "words_ahead": False,
     })  # fmt: skip
 

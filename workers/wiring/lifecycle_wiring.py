@@ -37,8 +37,8 @@ from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
-from workers.redis.process_keys import NEXT
 from workers.settings.cluster_urls import names_cluster
+from workers.settings.encoder_in_use import NEXT
 from workers.settings.settings import Settings
 from workers.wiring.clock import clock_of
 

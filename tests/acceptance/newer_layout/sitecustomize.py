@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import workers.redis.layout as layout
+from workers.redis import layout
 from workers.redis.keys import Keys
 from workers.redis.migration import Migration
 from workers.redis.migration_steps import Rename, RenameFamily
 
 layout.VERSION += 1
 
-import workers.lifecycle.migrations as migrations  # noqa: E402 -- with that version
+from workers.lifecycle import migrations  # noqa: E402 -- with that version
 
 migrations.MIGRATIONS = (
     *migrations.MIGRATIONS,

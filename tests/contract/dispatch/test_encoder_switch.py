@@ -17,7 +17,7 @@ from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.connection import Client, text
 from workers.redis.drain import Drain
-from workers.redis.encoders import EncoderChanged, Encoders  # noqa: F401 -- the error is part of its interface
+from workers.redis.encoders import Encoders
 from workers.redis.keys import Keys
 
 OLD, NEW = Revision("old", "c@1"), Revision("new", "c@1")
@@ -33,12 +33,17 @@ class Both:
     then: Side
     clock: float = 1000.0
 
-    def tag(self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done") -> None:
+    def tag(
+        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done"
+    ) -> None:
         self.clock += 1
         ref = ObjectRef("inbox", key, etag)
         side.ledger.enter([Arrival(ref, force=True)], revision, self.clock, self.clock + 60)
-        record = Record(bucket="inbox", key=key, etag=etag, state=state, space_id=revision.space_id,
-                        captions_version="c@1", tags=tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels))  # fmt: skip
+        tags = tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels)
+        record = Record(
+            bucket="inbox", key=key, etag=etag, state=state, space_id=revision.space_id, captions_version="c@1",
+            tags=tags,
+        )  # fmt: skip
         assert side.ledger.finish([record], self.clock) == [True]
 
     def prepare(self, *, refuses: str = "", keep_refused: bool = False) -> Any:
@@ -158,7 +163,8 @@ def test_what_the_new_encoder_refuses_keeps_its_record_and_its_tags(both: Both) 
 def test_it_is_refused_when_anything_has_happened_since(both: Both, what: str) -> None:
     both.prepare()
     client, keys = both.client, both.keys
-    switcher, change = EncoderSwitch(client, keys, both.now.records), Encoders(client, keys).begin("N", "", "new", "old")
+    switcher = EncoderSwitch(client, keys, both.now.records)
+    change = Encoders(client, keys).begin("N", "", "new", "old")
     state = switcher.state()
     Drain(client, keys).begin()
     match what:
@@ -170,7 +176,7 @@ def test_it_is_refused_when_anything_has_happened_since(both: Both, what: str) -
             both.now.ledger.enter([Arrival(ObjectRef("inbox", "z", "1"))], OLD, 1.0, 2.0)
         case _:
             Drain(client, keys).end()
-    before = {key: client.dump(key) for key in client.keys()}
+    before = {key: client.dump(key) for key in client.scan_iter()}
     with pytest.raises(NotQuiet):
         switcher.switch(change, ("OLD",), state, 5000.0)
-    assert {key: client.dump(key) for key in client.keys()} == before
+    assert {key: client.dump(key) for key in client.scan_iter()} == before

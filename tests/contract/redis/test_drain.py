@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -56,6 +57,11 @@ def test_a_dispatcher_says_so_again_and_again(client: Client, keys: Keys) -> Non
     assert [line["event"] for line in logs] == ["draining", "draining", "drain ended"]
 
 
+def confirmed_by(client: Client, keys: Keys, count: int) -> bool:
+    draining = Drain(client, keys).read()
+    return draining is not None and len(draining.confirmed) == count
+
+
 def test_a_real_dispatcher_hands_out_nothing_also_after_a_restart(
     client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
 ) -> None:
@@ -68,7 +74,7 @@ def test_a_real_dispatcher_hands_out_nothing_also_after_a_restart(
             [sys.executable, "-m", "workers.cli", "dispatcher"], env=environment, stderr=subprocess.DEVNULL
         )
         try:
-            eventually_while(process, lambda: len(Drain(client, keys).read().confirmed) == 2 - kill, 60)  # type: ignore[union-attr] # it is in force
+            eventually_while(process, partial(confirmed_by, client, keys, 1 if kill else 2), 60)
             assert inbox.length() == 1
             if not kill:
                 done = wildtag("drain", "--json")
@@ -127,8 +133,12 @@ def test_two_releases_beside_each_other_are_named(
             process.wait(30)
 
 
-@pytest.mark.parametrize(("releases", "said"), [((), None), (("1",), None), (("1", "1"), None),
-                                               (("1", ""), "two releases of wildtag are running: 1 (x); an older one (x)")])  # fmt: skip
+TWO = "two releases of wildtag are running: 1 (x); an older one (x)"
+
+
+@pytest.mark.parametrize(
+    ("releases", "said"), [((), None), (("1",), None), (("1", "1"), None), (("1", ""), TWO)]
+)  # fmt: skip
 def test_one_release_is_not_named(releases: tuple[str, ...], said: str | None) -> None:
     notes = [ProcessNote(name="x", host="h", offset=0.0, at=0.0, release=one) for one in releases]
     assert mixed_releases(notes) == said

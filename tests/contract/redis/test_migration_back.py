@@ -25,7 +25,7 @@ NEXT = (*MIGRATIONS, NEWEST)
 
 
 def dumped(client: Client) -> dict[bytes, bytes]:
-    return {key: bytes(client.dump(key) or b"") for key in client.keys()}
+    return {key: bytes(client.dump(key) or b"") for key in client.scan_iter()}
 
 
 def filled(client: Client, keys: Keys) -> dict[bytes, bytes]:

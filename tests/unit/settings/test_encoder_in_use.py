@@ -17,6 +17,7 @@ def test_it_takes_the_place_of_those_it_has_replaced(tmp_path: Path, monkeypatch
     assert (Settings().encoder, Settings().runtime) == ("new/model", "onnx-float32")
     assert Settings(encoder="other").encoder == "new/model"  # set before the switch, and never changed since
     assert Settings(encoder="third/one").encoder == "third/one"
+    assert Settings(encoder="other", key_prefix="w:next:").encoder == "other"  # it prepares to be used again
     assert Settings(home=tmp_path / "another").encoder == "bundled"
     (tmp_path / FILE).write_text("{")
     assert Settings().encoder == "bundled"

@@ -110,6 +110,11 @@ def test_the_encoder_changes_without_a_gap(make_stack: Callable[..., Stack], tmp
     changes = [one for one, other in zip(reader.spaces, reader.spaces[1:], strict=False) if one != other]
     assert len(changes) == 1  # and never back
     assert stack.stop() < 10
+    restarted(stack, old, new)
+
+
+def restarted(stack: Stack, old: str, new: str) -> None:
+    """The stack has the new encoder after a restart, too, and the space of the old one can be freed."""
     stack.start()  # WILDTAG_ENCODER is as before: the home knows better
     assert json.loads(run(stack, "encoder", "status", "--json").stdout)["space"] == new
     freed = run(stack, "encoder", "drop", old)

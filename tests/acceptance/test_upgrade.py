@@ -21,7 +21,9 @@ NEWER = str(Path(__file__).parent / "newer_layout")
 
 def run(stack: Stack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """A command in a process of its own, which has the layout of the stack's environment."""
-    return subprocess.run(command(*arguments), env=stack.environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(
+        command(*arguments), env=stack.environment, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def said(done: subprocess.CompletedProcess[str]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
@@ -12,6 +11,7 @@ from rich.markup import escape
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
+from workers.cli.encoder_progress import PreparationProgress, captions_progress
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.lifecycle.times import rfc3339
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from workers.redis.encoders import ChosenEncoder
     from workers.wiring.wiring import Wiring
 
-SAY_EVERY_S = 5.0
-LOOK_EVERY_S = 0.2
 TRIES = 10  # of the switch: images may be finished, or labels said, between the comparison and the switch
 DRAIN_S = 600.0
 RUNTIMES: tuple[str, ...] = get_args(MethodSettings.model_fields["runtime"].annotation)
@@ -197,8 +195,8 @@ def _prepare(
     settings = encoder_change.next_settings(now.settings, change)
     next_ = Wiring(settings)
     tune_encoder(settings)
-    encoder_change.encode_captions(now, next_, _bar())
-    progress = _Progress(next_, says=says)
+    encoder_change.encode_captions(now, next_, captions_progress())
+    progress = PreparationProgress(next_, says=says)
     by = encoder_change.preparation(now, next_, rate, progress)
     by.prepare()
     if not gently and not by.run(submit=False, keep_refused=keep_refused).missing and not by.unfinished():
@@ -259,42 +257,6 @@ def _not_running(now: Wiring) -> None:
 
     if supervisor_of(now.settings.home / FOLDER) is not None:
         raise Permanent("the preparation is running: end it with Ctrl-C first")
-
-
-def _bar() -> Any:
-    said: set[str] = set()
-
-    def progress(doing: str, _: int, total: int) -> None:
-        if doing not in said:
-            said.add(doing)
-            messages.print(f"{doing} ({total:,} captions) …", highlight=False)
-
-    return progress
-
-
-class _Progress:
-    """Says how far it is, and looks after the second pipeline."""
-
-    def __init__(self, next_: Wiring, *, says: bool) -> None:
-        self.watch: Any = lambda: None
-        self._next = next_
-        self._says = says
-        self._said = time.monotonic()
-        self._first: tuple[float, int] | None = None
-
-    def __call__(self, found: Compared) -> None:
-        self.watch()
-        now = time.monotonic()
-        if now - self._said < SAY_EVERY_S or not self._says:
-            return
-        self._said = now
-        done = self._next.records.counts()["done"]
-        self._first = self._first or (now, done)
-        began, before = self._first
-        rate = (done - before) / (now - began) if now > began else 0.0
-        left = max(0, found.images - done)
-        eta = f", about {left / rate:.0f} s left" if rate > 0 else ""
-        messages.print(f"[dim]{done:,} of {found.images:,} images prepared; {rate:.1f} a second{eta}[/]")
 
 
 def add_to(parent: typer.Typer) -> None:

@@ -41,8 +41,9 @@ def require_possible(settings: Settings) -> None:
 
 def next_settings(settings: Settings, change: ChosenEncoder) -> Settings:
     """The settings of the second pipeline."""
+    prefix = f"{settings.key_prefix}{encoder_in_use.NEXT}"
     return settings.model_copy(update={
-        "encoder": change.encoder, "runtime": change.runtime, "key_prefix": f"{settings.key_prefix}{encoder_in_use.NEXT}",
+        "encoder": change.encoder, "runtime": change.runtime, "key_prefix": prefix,
         "segment_prefixes": (), "write_back": "off", "words_ahead": False,
     })  # fmt: skip
 

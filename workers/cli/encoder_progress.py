@@ -31,7 +31,7 @@ class PreparationProgress:
     """Says how far it is, and looks after the second pipeline."""
 
     def __init__(self, next_: Wiring, *, says: bool) -> None:
-        """``next_``: of the encoder that prepares. ``says``: prints a line every five seconds. ``watch`` is called."""
+        """``next_``: of the encoder that prepares. ``says``: prints a line now and then. ``watch`` is called."""
         self.watch: Any = lambda: None
         self._next = next_
         self._says = says

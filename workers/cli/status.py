@@ -40,6 +40,7 @@ def status(json: Json = False) -> None:
     """
     from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
     from workers.redis.words_progress import WordsProgressBoard  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- as above
     from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
     wiring = connected()
@@ -69,7 +70,7 @@ def status(json: Json = False) -> None:
                 "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
                 "webhooks": public(receivers), "data_loss": public(lost),
                 "refilling_since": rfc3339_or_none(refilling),
-                "draining_since": _draining_since(wiring),
+                "draining_since": _draining_since(wiring), "encoder_change": progress_of(wiring),
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -185,9 +186,15 @@ def _draining_since(wiring: Wiring) -> str | None:
 def _show_upgrade(wiring: Wiring, processes: Iterable[ProcessNote]) -> None:
     """Print whether several releases run, and whether a drain is in force."""
     from workers.redis.heartbeats import mixed_releases  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- as above
 
     if (mixed := mixed_releases(processes)) is not None:
         messages.print(f"[yellow]{clean(mixed)}[/]", soft_wrap=True)
+    if (change := progress_of(wiring)) is not None:
+        messages.print(
+            f"[yellow]{clean(str(change['encoder']))} prepares to be used:[/] {change['prepared']:,} images."
+            " `wildtag encoder status` compares, `wildtag encoder resume` goes on", soft_wrap=True,
+        )  # fmt: skip
     if (draining := wiring.drain.read()) is not None:
         since = local_time(draining.since)
         messages.print(

@@ -16,7 +16,10 @@ from workers.captions.another_space import encode_for, level
 from workers.captions.versions import chosen
 from workers.dispatch.encoder_switch import EncoderSwitch
 from workers.dispatch.preparation import Compared, Preparation, Side
+from workers.lifecycle.record_reader import Records
+from workers.lifecycle.times import rfc3339
 from workers.redis.encoders import ChosenEncoder
+from workers.redis.keys import Keys
 from workers.settings import encoder_in_use
 from workers.settings.settings import Settings
 from workers.wiring.captions import deriving, image_library_of
@@ -46,6 +49,15 @@ def next_settings(settings: Settings, change: ChosenEncoder) -> Settings:
         "encoder": change.encoder, "runtime": change.runtime, "key_prefix": prefix,
         "segment_prefixes": (), "write_back": "off", "words_ahead": False,
     })  # fmt: skip
+
+
+def progress_of(wiring: Wiring) -> dict[str, object] | None:
+    """How far an encoder that prepares is, as JSON values; ``None`` without one. Counts, and compares nothing."""
+    change = wiring.encoders.change()
+    if change is None:
+        return None
+    prepared = Records(wiring.redis, Keys(wiring.keys.next)).counts()["done"]
+    return {"encoder": change.encoder, "space": change.space, "since": rfc3339(change.since), "prepared": prepared}
 
 
 def side(wiring: Wiring) -> Side:

@@ -40,7 +40,6 @@ def status(json: Json = False) -> None:
     """
     from workers.redis.partition_faults import partition_of  # noqa: PLC0415 -- keeps the command line quick
     from workers.redis.words_progress import WordsProgressBoard  # noqa: PLC0415 -- as above
-    from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- as above
     from workers.wiring.operations import coverage, images_standing, losses  # noqa: PLC0415 -- as above
 
     wiring = connected()
@@ -70,7 +69,7 @@ def status(json: Json = False) -> None:
                 "damaged_records": damaged, "image_index": public(images), "coverage": found.row(),
                 "webhooks": public(receivers), "data_loss": public(lost),
                 "refilling_since": rfc3339_or_none(refilling),
-                "draining_since": _draining_since(wiring), "encoder_change": progress_of(wiring),
+                **_upgrade(wiring),
                 "home": str(wiring.settings.home), "inbox": str(wiring.settings.inbox_folder)}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
@@ -178,9 +177,14 @@ def _show_incomplete(found: Coverage) -> None:
         messages.print(f"[yellow]{clean(found.incomplete)}[/]", soft_wrap=True)
 
 
-def _draining_since(wiring: Wiring) -> str | None:
+def _upgrade(wiring: Wiring) -> dict[str, object]:
+    """What is in force during an upgrade, as JSON values."""
+    from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- keeps the command line quick
+
     draining = wiring.drain.read()
-    return None if draining is None else rfc3339(draining.since)
+    return {
+        "draining_since": None if draining is None else rfc3339(draining.since), "encoder_change": progress_of(wiring),
+    }  # fmt: skip
 
 
 def _show_upgrade(wiring: Wiring, processes: Iterable[ProcessNote]) -> None:

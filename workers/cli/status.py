@@ -182,9 +182,8 @@ def _upgrade(wiring: Wiring) -> dict[str, object]:
     from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- keeps the command line quick
 
     draining = wiring.drain.read()
-    return {
-        "draining_since": None if draining is None else rfc3339(draining.since), "encoder_change": progress_of(wiring),
-    }  # fmt: skip
+    since = None if draining is None else rfc3339(draining.since)
+    return {"draining_since": since, "encoder_change": progress_of(wiring)}
 
 
 def _show_upgrade(wiring: Wiring, processes: Iterable[ProcessNote]) -> None:

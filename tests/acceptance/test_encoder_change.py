@@ -18,7 +18,7 @@ from tests.acceptance.test_upgrade import run
 from tests.eventually import eventually
 from workers.redis.connection import connect
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.timeout(600)]
 PHOTOGRAPHS = ("chelsea.png", "coffee.png", "astronaut.png", "rocket.jpg")
 
 

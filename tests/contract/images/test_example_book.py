@@ -160,7 +160,7 @@ def test_the_images_like_one_are_named_nearest_first_and_it_says_if_there_are_mo
 
 
 def test_an_exemplar_without_departures_counts_from_the_next_batch_on(archive: Archive) -> None:
-    """As for an encoder that prepares: it has the statements before the images, and waits for no look at the clock."""
+    """As for an encoder that prepares: it has the statements before the images, and waits for no clock."""
     archive.say(COUNT, "Anna")
     row = units(COUNT + 1)[COUNT]
     assert archive.gained(row) == []

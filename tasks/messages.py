@@ -68,6 +68,34 @@ def decode_any(data: bytes, *kinds: type[M]) -> M:
         raise UnreadableMessage(f"the message is not a {names}: {exc}") from exc
 
 
+class _Named(msgspec.Struct, frozen=True):
+    bucket: str
+    key: str
+    etag: str
+
+
+class _Described(msgspec.Struct, frozen=True):
+    """What messages of all releases say. Other fields are not read."""
+
+    kind: str
+    objects: tuple[_Named, ...]
+    revision: Revision
+
+
+def of_other_release(data: bytes) -> tuple[tuple[ObjectRef, ...], Revision] | None:
+    """The objects of a message that cannot be decoded, if another release of wildtag has written it."""
+    try:
+        found = from_msgpack(data, _Described)
+    except msgspec.DecodeError:
+        return None
+    if found.kind.partition("/")[0] not in _KINDS:
+        return None
+    return tuple(ObjectRef(one.bucket, one.key, one.etag) for one in found.objects), found.revision
+
+
+_KINDS = frozenset({"submitted", "embedded", "retrieved", "extracted", "scored"})
+
+
 class Batch(Message, frozen=True, kw_only=True):
     """A batch of objects. ``timings_ms``: stage → wall milliseconds the whole batch spent in it."""
 

@@ -71,6 +71,10 @@ class Publisher:
         args, label = (batch.encode(),), describe(batch.objects)
         self._send(stage, f"wildtag.{stage}", args, label, pause=pause, retries=retries)
 
+    def send_on(self, stage: str, data: bytes, objects: Sequence[ObjectRef]) -> None:
+        """Send an encoded batch to the end of the queue of a stage."""
+        self._send(stage, f"wildtag.{stage}", (data,), describe(objects), retries=1)
+
     def probe(self, stage: str, lifetime: float) -> None:
         """Send a probe to the consumers of a stage's queue. It expires after ``lifetime`` seconds."""
         self._send(stage, f"wildtag.probe.{stage}", (), f"({stage})", expires=lifetime)

@@ -161,6 +161,11 @@ class OpenIndexes:
         if index is not None:
             index.close()
 
+    def close(self) -> None:
+        """Close all."""
+        for captions_version in list(self._open):
+            self.release(captions_version)
+
 
 def switch(library: ChangeableLibrary, space_id: str, wanted: str, pinned: str | None) -> str:
     """Activate a version; returns ``name@version``. Raises ``IndexMissing``.

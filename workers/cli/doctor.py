@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
@@ -34,8 +35,9 @@ def doctor(
     from workers.diagnostics.doctor import examine  # noqa: PLC0415 -- keeps the command line quick
     from workers.diagnostics.env_file import check_env_file  # noqa: PLC0415 -- as above
     from workers.diagnostics.threshold_checks import threshold_checks  # noqa: PLC0415 -- as above
+    from workers.diagnostics.upgrade_checks import upgrade_checks  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared, thresholds_in_force  # noqa: PLC0415 -- as above
-    from workers.wiring.liveness import ages_at, offsets_at  # noqa: PLC0415 -- as above
+    from workers.wiring.liveness import ages_at, offsets_at, upgrades_at  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import device_finder, models_of_stack  # noqa: PLC0415 -- as above
     from workers.wiring.tuning import on_cpu, read_tuning  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
@@ -49,6 +51,7 @@ def doctor(
     checks = [
         *examine(settings, prepared, ages_at),
         *clock_checks(_redis_of(settings), lambda url: offsets_at(settings, url)),
+        *upgrade_checks(_redis_of(settings), lambda url: upgrades_at(settings, url), time.time),
         *broker_check(settings.broker_url, reach),
         *device_checks(settings.device, device_finder(settings), lambda: models_of_stack(settings)),
         *tuning_check(settings.runtime, settings.encoder, lambda: read_tuning(settings), on_cpu=on_cpu(settings)),

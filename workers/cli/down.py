@@ -18,6 +18,10 @@ LOOK_EVERY_S = 0.1
 
 def down(
     timeout: Annotated[float, typer.Option(min=0, help="Seconds to wait until everything has stopped.")] = 30.0,
+    drain: Annotated[
+        bool, typer.Option("--drain", help="Finish what is in progress first, see `wildtag drain`.")
+    ] = False,
+    drain_timeout: Annotated[float, typer.Option(min=0, help="Seconds for that; then nothing is stopped.")] = 600.0,
 ) -> None:
     """Stop the stack of this home, as Ctrl-C does where it was started. Exit status 1: none runs or stops.
 
@@ -26,6 +30,12 @@ def down(
     from workers.supervision.home import supervisor_of  # noqa: PLC0415 -- keeps the command line quick
     from workers.supervision.os_processes import alive, send  # noqa: PLC0415 -- as above
 
+    if drain:
+        from workers.cli.connection import connected  # noqa: PLC0415 -- as above
+        from workers.cli.drain import drained  # noqa: PLC0415 -- as above
+
+        if not drained(connected(), drain_timeout):
+            raise typer.Exit(1)
     home = Settings().home
     found = supervisor_of(home)
     if found is None or not send(found, signal.SIGTERM):

@@ -39,6 +39,9 @@ COMMANDS = (
         "Run the whole stack on this machine until Ctrl-C. Images in the printed folder are tagged."),
     Command("down", "down", RUN, "Stop the stack of this home, as Ctrl-C does where it was started."
         " Exit status 1: none runs or stops."),
+    Command("drain", "drain", RUN,
+        "Stop handing out images, and wait until those in progress are finished. New ones are stored and wait."),
+    Command("undrain", "drain", RUN, "End a drain: what has waited is tagged."),
     Command("demo", "stack", RUN, "Start the stack, tag 13 sample photographs, show the results, and stop."),
     Command("prepare", "stack", RUN,
         "Encode the starter captions, unless that has been done. Measures the encoder first (`wildtag tune`)."),
@@ -94,6 +97,7 @@ COMMANDS = (
         "Measure which runtime and batch are fastest for the encoder on this machine, and remember them."),
     Command("alive", "alive", OPERATE,
         "Check whether a process makes progress; exit status 1 if it does not. For health checks."),
+    Command("encoder", "encoder", OPERATE, "Change the encoder while the stack serves with the one before."),
     Command("migrate", "migrate", OPERATE,
         "Bring the Redis keys of an older wildtag to the current layout. Stop all its processes first."),
     Command("backup", "backup", OPERATE,

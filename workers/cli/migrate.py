@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 def migrate(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")] = False,
+    to: Annotated[
+        int | None, typer.Option(min=0, help="Layout version; an older one for an older wildtag. Default: newest.")
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="The result as one JSON object.")] = False,
 ) -> None:
     """Bring the Redis keys of an older wildtag to the current layout. Stop all its processes first.
@@ -32,7 +35,7 @@ def migrate(
 
     settings = Settings()
     with _reached(settings, dry_run=dry_run) as wiring:
-        outcome = Outcome(None, None, ()) if wiring is None else _migrated(wiring, dry_run=dry_run)
+        outcome = Outcome(None, None, ()) if wiring is None else _migrated(wiring, to, dry_run=dry_run)
     if json:
         typer.echo(msgspec.json.encode({
             "from": outcome.before, "to": outcome.after, "dry_run": dry_run,
@@ -48,21 +51,25 @@ def migrate(
         messages.print(f"Migrated from layout version {outcome.before} to {outcome.after}.")
 
 
-def _migrated(wiring: Wiring, *, dry_run: bool) -> Outcome:
+def _migrated(wiring: Wiring, to: int | None, *, dry_run: bool) -> Outcome:
     from workers.wiring import operations  # noqa: PLC0415 -- as above
 
     migrator = operations.migrator(wiring, _report)
     if dry_run:
-        outcome = migrator.plan()
+        outcome = migrator.plan(to)
         for one in outcome.steps:
             _report(one)
         return outcome
-    found = migrator.found()
-    if found is not None and found != migrator.latest:
+    if not migrator.settled(to):
+        migrator.plan(to)  # refuses what cannot be done before anything is waited for
+        if wiring.redis.exists(wiring.keys.encoder_change):
+            raise Permanent(
+                "a change of the encoder is in progress: `wildtag encoder switch`, or `wildtag encoder abort` first"
+            )
         migrator.stopped()
         if consumers := wiring.publisher.consumers():
             raise Permanent(f"workers still running: {', '.join(consumers)}; stop all processes of wildtag first")
-    return migrator.run()
+    return migrator.run(to)
 
 
 def _report(what: Done | str) -> None:

@@ -15,6 +15,7 @@ from rich.markup import escape
 from vectordb.errors import Permanent
 from workers.cli.console import console, messages
 from workers.cli.first_start import prepare_captions, tune_encoder
+from workers.cli.local_time import local_time
 from workers.cli.models import explain
 from workers.cli.panels import RUN
 from workers.settings.settings import SEGMENTATION, Settings
@@ -176,6 +177,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             wiring.layout.require()
             wiring.health.clear()
             wiring.models_in_use.clear()
+            _go_on(wiring)
             supervisor.start(
                 services(here, redis, port, devices),
                 {
@@ -195,6 +197,19 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130) from None
     except subprocess.CalledProcessError as exc:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
+
+
+def _go_on(wiring: Wiring) -> None:
+    """End a drain, because who starts a stack wants it to work. Raises ``EncoderChanged`` for a wrong encoder."""
+    from workers.wiring.encoder_change import note_in_home  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_in_use import require_in_use  # noqa: PLC0415 -- as above
+
+    if (chosen := wiring.encoders.in_use()) is not None:
+        note_in_home(wiring.settings, chosen)  # the home may be a restored one
+    require_in_use(wiring)
+    if (draining := wiring.drain.read()) is not None:
+        wiring.drain.end()
+        messages.print(f"The drain since {local_time(draining.since)} is over.")
 
 
 def _home_key(settings: Settings) -> str | None:

@@ -17,6 +17,7 @@ from workers.settings.secret_settings import SECRETS
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.webhook_receivers import any_configured
 from workers.supervision.supervisor import Service, read_stack
+from workers.wiring.encoder_in_use import in_use
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
 
@@ -108,7 +109,7 @@ def running(settings: Settings) -> Settings | None:
     info = read_stack(settings.home)
     if info is None:
         return None
-    return _as_given(settings, info.settings).model_copy(
+    found = _as_given(settings, info.settings).model_copy(
         update={
             "redis_url": info.addresses["redis"],
             "broker_url": info.addresses["broker"],
@@ -117,6 +118,7 @@ def running(settings: Settings) -> Settings | None:
             "output_folder": Path(output) if (output := info.addresses.get("output")) else None,
         }
     )
+    return in_use(found)
 
 
 def _as_given(settings: Settings, stack: Mapping[str, Any]) -> Settings:

@@ -32,6 +32,14 @@ def held_removals(services: Services) -> list[dict[str, Any]]:
     return []
 
 
+def draining_since(services: Services) -> str | None:
+    """Since when nothing is handed out to workers; RFC 3339."""
+    with contextlib.suppress(Transient):  # as above
+        draining = services.drain.read()
+        return None if draining is None else rfc3339(draining.since)
+    return None
+
+
 def covered(services: Services) -> dict[str, Any]:
     """What can be found, in the form of the ``Coverage`` schema."""
     return services.coverage.read().row()
@@ -91,7 +99,8 @@ async def readiness(services: Services, *, known: bool) -> Response:
     outages = described(standing, services.clock())
     if not known:
         missing, outages, held = anonymous(missing, outages), [states_only(one) for one in outages], []
-    body = {"ready": not missing, "missing": missing, "outages": outages, "held_removals": held}
+    body = {"ready": not missing, "missing": missing, "outages": outages, "held_removals": held,
+            "draining_since": await anyio.to_thread.run_sync(draining_since, services)}  # fmt: skip
     return responses.json(body, 503 if missing else 200, headers)
 
 
@@ -147,6 +156,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
             "sources": public(dict(services.sources.conditions())),
             "image_index": public(services.images_standing.read()),
             "coverage": covered(services), "webhooks": public(services.receivers.standing()),
+            "draining_since": draining_since(services),
             "data_loss": public(services.losses.read()), "refilling_since": rfc3339_or_none(services.refill.since()),
         })  # fmt: skip
 

@@ -244,6 +244,9 @@ class Status(BaseModel):
     refilling_since: datetime | None = Field(
         description="Redis was empty then, and the bucket was not compared completely since."
     )
+    draining_since: datetime | None = Field(
+        description="Since then images are accepted, and none is tagged until the drain ends."
+    )
 
 
 class Ready(BaseModel):
@@ -258,3 +261,6 @@ class Ready(BaseModel):
     missing: dict[str, str]
     outages: list[Outage]
     held_removals: list[HeldRemovals]
+    draining_since: datetime | None = Field(
+        description="Since then images are accepted, and none is tagged until the drain ends. It is still ready."
+    )

@@ -38,6 +38,7 @@ from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.receivers import Receivers
 from workers.outages.outage_report import OutageReport
 from workers.redis.data_loss import DataLoss, Refill
+from workers.redis.drain import Drain
 from workers.redis.heartbeats import Health
 from workers.redis.models_in_use import ModelBoard
 from workers.redis.servers import RedisServers
@@ -137,6 +138,7 @@ class Services:
     ignored_by: Callable[[str], str | None]
     decoders: Decoders
     free_space: FreeSpace
+    drain: Drain
     clock: Callable[[], float]
 
 

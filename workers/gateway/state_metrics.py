@@ -45,6 +45,7 @@ class StateMetrics(Collector):
             "progress": self._progress,
             "models": self._models,
             "events": self._events,
+            "drain": self._drain,
             "holds": self._holds,
             "webhooks": lambda: of_receivers(services.receivers.standing(), services.clock()),
             "images": self._indexed,
@@ -124,6 +125,10 @@ class StateMetrics(Collector):
         ))  # fmt: skip
         counted = self._services.event_sink.counts()
         yield family(catalogue.EVENTS_RECEIVED, ((name.partition(":")[::2], n) for name, n in counted.items()))
+
+    def _drain(self) -> Iterable[Family]:
+        draining = self._services.drain.read()
+        yield one(catalogue.DRAIN, age(draining.since, self._services.clock()) if draining else 0.0)
 
     def _holds(self) -> Iterable[Family]:
         yield family(catalogue.HELD_REMOVALS, (((h.bucket,), h.missing) for h in self._services.holds.active()))

@@ -97,7 +97,11 @@ class ExampleBook:
     def _welcome(self, batch: Embedded) -> None:
         """Receive exemplars that come back, and move statements of objects that are gone to the same content."""
         homeless, departures = self._homeless, self._departures
-        if homeless is None or departures is None:
+        if homeless is None:
+            return
+        if departures is None:  # an encoder prepares: statements stay where they are, and exemplars come one by one
+            if any(homeless.has(ref.id) for ref in batch.objects):
+                self._due = 0.0
             return
         hashes = batch.hashes or (None,) * len(batch.objects)
         for ref, number, row in zip(batch.objects, hashes, batch.vectors.array(), strict=True):

@@ -10,6 +10,7 @@ import msgspec
 
 from tasks.message_parts import Vectors
 from vectordb.decoders import from_msgpack
+from vectordb.errors import Transient
 from vectordb.images import ImageEntry, ImageFilter, ImageIndex, ImageLabels, image_id
 from vectordb.index import Floats
 
@@ -20,12 +21,17 @@ class _Request(msgspec.Struct, frozen=True, tag_field="ask", forbid_unknown_fiel
     pass
 
 
-class Search(_Request, frozen=True, tag="search"):
-    """The nearest images of each vector."""
+class OtherSpace(Transient):
+    """The vector of a query is of another encoder than the index: it was changed meanwhile. A new query works."""
+
+
+class Search(_Request, frozen=True, tag="search", omit_defaults=True):
+    """The nearest images of each vector. ``space``: of the vectors; empty if the caller does not say it."""
 
     vectors: Vectors
     limit: int
     where: ImageFilter
+    space: str = ""
 
 
 class SearchWords(_Request, frozen=True, tag="search-words"):

@@ -20,13 +20,17 @@ OWNER = "retrieval"  # the queue of the process that owns the index
 class RemoteImages:
     """Raises ``RpcTimeout`` without a response, ``RpcTransient`` or ``RpcPermanent`` with the owner's error."""
 
-    def __init__(self, rpc: RpcClient, dimension: int) -> None:
+    def __init__(self, rpc: RpcClient, dimension: int, space_id: str = "") -> None:
+        """``space_id``: of the vectors that are searched with; then an index of another space refuses them."""
         self._rpc = rpc
+        self._space_id = space_id
         self.dimension = dimension
 
     def search(self, vectors: Floats, limit: int, where: ImageFilter = EVERYTHING) -> list[ImageHits]:
         """See ``ImageSearch``."""
-        found: list[ImageHits] = self._ask(requests.Search(Vectors.of(vectors), limit, where), list[ImageHits])
+        found: list[ImageHits] = self._ask(
+            requests.Search(Vectors.of(vectors), limit, where, self._space_id), list[ImageHits]
+        )
         return found
 
     def search_words(self, words: Mapping[str, float], limit: int, where: ImageFilter = EVERYTHING) -> ImageHits:

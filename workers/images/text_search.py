@@ -15,6 +15,7 @@ from tasks.search.expansion import CAPTIONS, expanded
 from vectordb.decoders import from_msgpack
 from vectordb.images import ImageFilter, ImageHits, ImageSearch
 from vectordb.index import CaptionSearch, Floats, IndexMissing
+from workers.images.image_requests import OtherSpace
 from workers.images.open_images import OpenImages
 from workers.images.remote_images import OWNER
 from workers.redis.rpc import RpcClient
@@ -25,12 +26,13 @@ TASK = "wildtag.search"
 
 
 class TextQuery(msgspec.Struct, frozen=True):
-    """The vector of a text, and its words with their weights."""
+    """The vector of a text, and its words with their weights. ``space``: of the vector; empty in older messages."""
 
     vector: Vectors
     words: dict[str, float]
     limit: int
     where: ImageFilter
+    space: str = ""
 
 
 class FoundByText(msgspec.Struct, frozen=True):
@@ -48,13 +50,18 @@ class TextSearch:
         images: Callable[[], OpenImages],
         captions: Callable[[], CaptionSearch],
         reference_vectors: Callable[[], ReferenceVectors | None],
+        space_id: str = "",
     ) -> None:
+        """``space_id``: of the images."""
+        self._space_id = space_id
         self._images = images
         self._captions = captions
         self._reference_vectors = reference_vectors
 
     def answer(self, query: TextQuery) -> FoundByText:
         """Search with the expanded vector of the text (``tasks.search.expansion``), and with its words."""
+        if query.space not in {"", self._space_id}:
+            raise OtherSpace("the encoder was changed while this was searched: search again")
         known = self._reference_vectors()
         reference = None if known is None else known.vectors
         vector = expanded(query.vector.array()[0], self._nearest(query.vector.array()), reference)
@@ -78,12 +85,14 @@ class TextSearch:
 class RemoteTextSearch:
     """Text search in a running stack. Raises ``RpcTimeout``, ``RpcTransient`` or ``RpcPermanent``."""
 
-    def __init__(self, rpc: RpcClient) -> None:
+    def __init__(self, rpc: RpcClient, space_id: str = "") -> None:
+        """``space_id``: of the vectors that are searched with."""
         self._rpc = rpc
+        self._space_id = space_id
 
     def find(self, vector: Floats, words: Mapping[str, float], limit: int, where: ImageFilter) -> FoundByText:
         """See ``TextSearch``. ``vector``: unit vector (d,) of the text."""
-        query = TextQuery(Vectors.of(vector[None]), dict(words), limit, where)
+        query = TextQuery(Vectors.of(vector[None]), dict(words), limit, where, self._space_id)
         kind: Any = FoundByText
         found: FoundByText = from_msgpack(
             self._rpc.ask(OWNER, TASK, msgspec.msgpack.encode(query), "search images"), kind

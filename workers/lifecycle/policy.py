@@ -9,6 +9,7 @@ what happened                               what follows
 … still, after ``RETRIES`` retries          the ledger waits, then sends each object again
 HEAD and GET of an object disagree          the same at once, for that object only
 ``UnreadableMessage``                       drop it: the ledger sends the objects again
+… of another release                        the end of its queue, for a worker of that release
 any other error, several objects            each object alone, so that only the faulty one fails
 any other error, one object                 a ``failed`` record
 overdue, transient faults for too long      ``dead``, with the last fault

@@ -106,6 +106,7 @@ EVENT_SOURCE_LAG = gauge(
 EVENTS_RECEIVED = counter(
     "state", "wildtag_events_received", "Events by their source and what became of them", "source", "outcome"
 )
+DRAIN = gauge("state", "wildtag_drain_seconds", "Seconds since a drain began; 0 without one")
 HELD_REMOVALS = gauge(
     "state", "wildtag_held_removals", "Missing objects whose removal is held", "bucket", occasional=True
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from workers.dispatch.drained import Drained
 from workers.images.follower import GATHER_S
 from workers.processes.logs import configure
 from workers.processes.loops import (
@@ -19,6 +20,7 @@ from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
+from workers.wiring.encoder_in_use import in_use, require_in_use
 from workers.wiring.images import periodic_verification
 from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
 from workers.wiring.wiring import Wiring
@@ -34,18 +36,26 @@ LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 def run_dispatcher(settings: Settings) -> None:
     """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
     configure(settings, "dispatcher")
-    wiring = Wiring(settings)
+    wiring = Wiring(in_use(settings))
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     restored = Step(restoration(wiring).step, wiring.outage_tracker)
 
     verification = periodic_verification(wiring)
+    drained = Drained(wiring.drain, wiring.service)
+
+    def recover(idle_ms: int) -> None:
+        if not drained():
+            dispatcher.recover(idle_ms)
 
     def dispatch() -> None:
         restored()  # before images are tagged without what people said; an outage of the store does not stop them
+        if drained():
+            return
+        require_in_use(wiring)  # right after a drain, so that nothing is handed out for the encoder before
         dispatcher.step(block_ms=100 if verification.running else 500)
 
     keeping = Periodic(KEEPER_EVERY_S, keeper.step)
-    recovering = Periodic(RECOVER_EVERY_S, lambda: dispatcher.recover(RECOVER_IDLE_MS))
+    recovering = Periodic(RECOVER_EVERY_S, lambda: recover(RECOVER_IDLE_MS))
     following = Periodic(FOLLOW_EVERY_S, follower_of(wiring, verification.hasten, gather_s=GATHER_S).step)
     verifying = Periodic(VERIFY_STEP_EVERY_S, verification.step)
     beating = Periodic(1.0, lambda: wiring.health.beat("dispatcher"))
@@ -67,7 +77,7 @@ def run_dispatcher(settings: Settings) -> None:
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # entries that a predecessor left: each home has only one dispatcher
-        leftovers = Once(lambda: dispatcher.recover(0))
+        leftovers = Once(lambda: recover(0))
         run_steps(
             stop,
             wiring.outage_tracker,

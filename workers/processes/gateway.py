@@ -10,6 +10,7 @@ from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
 from workers.processes.measuring import measure_gateway
 from workers.settings.settings import Settings
+from workers.wiring.encoder_in_use import in_use
 from workers.wiring.gateway import options, services
 from workers.wiring.operations import impatient_layout
 from workers.wiring.wiring import Wiring
@@ -21,7 +22,7 @@ def run_gateway(settings: Settings) -> None:
     """Run the HTTP gateway, which receives images and events and serves results and the page."""
     configure(settings, "gateway")
     measure_gateway(settings)
-    wiring = Wiring(settings)
+    wiring = Wiring(in_use(settings))
     chosen = options(wiring)
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)

@@ -11,6 +11,7 @@ from workers.processes.sweeping import SWEEP_REST_S, SWEEP_STEP_S, let_go, resta
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import requested_sweeps
 from workers.wiring.dispatch import sweeper as sweeper_of
+from workers.wiring.encoder_in_use import in_use
 from workers.wiring.wiring import Wiring
 
 
@@ -22,7 +23,7 @@ def run_reconcile(settings: Settings) -> None:
     report a change without saying where bring the sweep forward.
     """
     configure(settings, "reconcile")
-    wiring = Wiring(settings)
+    wiring = Wiring(in_use(settings))
     sweeper = sweeper_of(wiring)
     requested = requested_sweeps(wiring, parts=True)
     sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources, requested))

@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import signal
+from collections.abc import Callable
 from functools import cache
 
 from workers.broker.celery_commands import import_commands
@@ -15,9 +16,11 @@ from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure
 from workers.settings.settings import Settings
+from workers.stages.current_worker import CurrentWorker
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
 from workers.telemetry.library_lines import OnceAMinute
+from workers.wiring.encoder_in_use import in_use
 from workers.wiring.liveness import worker_liveness
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
@@ -53,12 +56,18 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
 
     service = own.service  # of this process, not of its children
 
-    def made() -> StageWorker:
-        wiring = Wiring(settings)
+    def made() -> tuple[StageWorker, Callable[[], object]]:
+        wiring = Wiring(in_use(settings))
         wiring.service = service
-        return stage_worker(wiring)
 
-    register(app, cache(made), own.clock)
+        def close() -> None:
+            wiring.images.close()
+            wiring.indexes.close()
+
+        return stage_worker(wiring), close
+
+    encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
+    register(app, CurrentWorker(made, lambda: encoders().look()), own.clock)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
@@ -21,13 +21,15 @@ FRESH_S = 180.0  # without a note, after which a process counts as gone; idle wo
 class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
     """A process that sends heartbeats. ``name``: of these. ``at``: when it noted this (Unix seconds).
 
-    ``offset``: seconds by which the clock of its host is ahead of that of Redis.
+    ``offset``: seconds by which the clock of its host is ahead of that of Redis. ``release``: of wildtag; empty for
+    one that does not say it.
     """
 
     name: str
     host: str
     offset: float
     at: float
+    release: str = ""
 
     @property
     def clock(self) -> tuple[str, float]:
@@ -40,7 +42,7 @@ class Health:
 
     def __init__(
         self, client: Client, keys: Keys, clock: Callable[[], float], files: LivenessFiles | None = None,
-        process: str = "", host: str = "",
+        process: str = "", host: str = "", release: str = "",
     ) -> None:  # fmt: skip
         """``process``: a unique name of the service that this process belongs to; without it none is noted."""
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
@@ -48,7 +50,7 @@ class Health:
         self._notes = keys.processes
         self._clock = clock
         self._files = files or LivenessFiles(None)
-        self._process, self._host = process, host
+        self._process, self._host, self._release = process, host, release
         self._noted: dict[str, float] = {}
 
     def beat(self, name: str) -> None:
@@ -110,12 +112,24 @@ class Health:
             return
         self._noted[name] = now
         at = self._clock()
-        note = ProcessNote(name=name, host=self._host, offset=round(time.time() - at, 3), at=at)
+        note = ProcessNote(name=name, host=self._host, offset=round(time.time() - at, 3), at=at,
+                           release=self._release)  # fmt: skip
         with translated():
             pipe = self._redis.pipeline(transaction=True)
             pipe.hset(self._notes, self._field(name), msgspec.msgpack.encode(note))
             pipe.expire(self._notes, int(FRESH_S))
             pipe.execute()
+
+
+def mixed_releases(notes: Iterable[ProcessNote]) -> str | None:
+    """One line that names the releases that run beside each other; ``None`` if there is one at most."""
+    found: dict[str, list[str]] = {}
+    for note in notes:
+        found.setdefault(note.release or "an older one", []).append(note.name)
+    if len(found) < 2:
+        return None
+    said = "; ".join(f"{release} ({', '.join(sorted(set(names)))})" for release, names in sorted(found.items()))
+    return f"{'two' if len(found) == 2 else len(found)} releases of wildtag are running: {said}"
 
 
 def _decoded(packed: bytes) -> ProcessNote | None:

@@ -146,6 +146,12 @@ key                              type        holds
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
 ``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)
+``P drain``                      hash        present while nothing is handed out (``workers.redis.drain``): ``since``
+                                             (Unix seconds), ``token``, dispatcher → the token that it has confirmed
+``P encoder``                    string      the encoder that a switch has put into use (``workers.redis.encoders``)
+``P encoder-change``             string      the encoder that prepares to replace it (JSON). What it prepares is under
+                                             ``P next:``, with the names of this layout
+``P reserved-numbers``           hash        OID → the number of its first record; only under ``P next:``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
 ``P statements:OID``             string      what people said of labels of the object (JSON list, see

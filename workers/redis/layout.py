@@ -44,6 +44,10 @@ FAMILIES = ("reconcile:", "seen:", "entry:", "wish:", "record:", "state:", "tag:
 SCAN_COUNT = 1000
 
 
+BETWEEN = "+"
+"""Follows a version while a migration from or to the next one runs, or was interrupted. No release accepts it."""
+
+
 class OtherLayout(Permanent):
     """The keys under this prefix have another version, or number of partitions. The text says what to do."""
 
@@ -139,6 +143,11 @@ def refusal(prefix: str, found: str) -> str:
             " whose restore was interrupted: wait for it, or run `wildtag restore` again"
         )
     what = f"the Redis keys under {prefix!r} have layout version {found}"
+    if found.endswith(BETWEEN):
+        return (
+            f"{what}: a migration runs, or was interrupted. Wait for its end, or run `wildtag migrate` of the newer"
+            " wildtag again"
+        )
     if found.isdecimal() and int(found) < VERSION:
         return f"{what}, and this wildtag needs version {VERSION}: stop what uses them and run `wildtag migrate`"
     return f"{what}, and this wildtag knows {VERSION} at most: a newer wildtag wrote this, use that one"

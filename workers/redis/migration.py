@@ -18,7 +18,7 @@ from typing import Any
 from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
-from workers.redis.layout import Layout, OtherLayout, refusal
+from workers.redis.layout import BETWEEN, Layout, OtherLayout, refusal
 from workers.redis.migration_steps import Step
 from workers.redis.redis_clock import seconds
 
@@ -31,10 +31,15 @@ HEARTBEATS = ("health", "heartbeats")  # the hash's names in all versions
 
 @dataclass(frozen=True)
 class Migration:
-    """The steps from the version before to ``version``."""
+    """The steps from the version before to ``version``, and those ``back``, if there are any."""
 
     version: int
     steps: Sequence[Step]
+    back: Sequence[Step] | None = None
+
+
+class NoWayBack(Permanent):
+    """A version cannot be migrated back. The text says what to do instead."""
 
 
 @dataclass(frozen=True)
@@ -78,37 +83,52 @@ class Migrator:
         self._token = secrets.token_hex(8).encode()
 
     def found(self) -> int | None:
-        """The version of the keys, ``None`` if there are no keys. Raises ``OtherLayout``."""
+        """The version of the keys, ``None`` if there are no keys. Raises ``OtherLayout``.
+
+        That before an interrupted migration.
+        """
+        found = self._found()
+        return None if found is None else found[0]
+
+    def _found(self) -> tuple[int, bool] | None:
+        """The version, and whether a migration between it and the next one was interrupted."""
         recorded = self._layout.recorded()
         if recorded is None:
-            return None if self._layout.empty() else 0
-        if not recorded.isdecimal() or int(recorded) > self.latest:
+            return None if self._layout.empty() else (0, False)
+        version, between = recorded.removesuffix(BETWEEN), recorded.endswith(BETWEEN)
+        if not version.isdecimal() or int(version) + between > self.latest:
             raise OtherLayout(refusal(self._keys.prefix, recorded))
         self._layout.require_partitions()
-        return int(recorded)
+        return int(version), between
 
-    def plan(self) -> Outcome:
-        """What ``run`` would change. Changes nothing."""
-        before = self.found()
+    def settled(self, to: int | None = None) -> bool:
+        """Whether there is nothing to do. Raises ``OtherLayout``."""
+        return self._found() in {None, (self._target(to), False)}
+
+    def plan(self, to: int | None = None) -> Outcome:
+        """What ``run`` would change. Changes nothing. Raises ``NoWayBack``."""
+        found = self._found()
         with translated():
             steps = [
-                Done(migration.version, step.name, sum(step.left(of, prefix) for of, prefix in self._places))
-                for migration in self._ahead(before)
-                for step in migration.steps
+                Done(number, step.name, sum(step.left(of, prefix) for of, prefix in self._places))
+                for number, _, path in self._path(found, to)
+                for step in path
             ]
-        return Outcome(before, None if before is None else self.latest, steps)
+        return Outcome(found[0] if found else None, None if found is None else self._target(to), steps)
 
-    def run(self) -> Outcome:
+    def run(self, to: int | None = None) -> Outcome:
         """Migrate, or resume an interrupted migration. Raises ``Permanent`` while another one runs.
+
+        ``to``: the version; the latest when not given. Raises ``NoWayBack`` before anything is changed.
 
         No process may use the keys meanwhile: see ``stopped``.
         """
-        before = self.found()
-        if before is None or before == self.latest:
-            return Outcome(before, before, ())
+        found = self._found()
+        if found is None or not self._path(found, to):
+            return Outcome(found[0] if found else None, found[0] if found else None, ())
         self._lock()
         try:
-            return self._run()
+            return self._run(to)
         finally:
             with translated():
                 if self._redis.get(self._keys.lock(LOCK)) == self._token:
@@ -140,23 +160,48 @@ class Migrator:
         """The version after ``run``."""
         return self._migrations[-1].version
 
-    def _ahead(self, before: int | None) -> list[Migration]:
-        return [] if before is None else [one for one in self._migrations if one.version > before]
+    def _target(self, to: int | None) -> int:
+        if to is not None and not 0 <= to <= self.latest:
+            raise Permanent(f"there is no layout version {to}: this wildtag knows 0 to {self.latest}")
+        return self.latest if to is None else to
 
-    def _run(self) -> Outcome:
-        before, done = self.found(), []  # read again under the lock
+    def _path(self, found: tuple[int, bool] | None, to: int | None) -> list[tuple[int, int, Sequence[Step]]]:
+        """For each version on the way: its number, the one that is recorded after its steps, and these."""
+        target = self._target(to)
+        if found is None:
+            return []
+        version, between = found
+        if target > version:
+            return [
+                (one.version, one.version, one.steps) for one in self._migrations if version < one.version <= target
+            ]
+        top = version + between
+        undone = [one for one in reversed(self._migrations) if target < one.version <= top]
+        for one in undone:
+            if one.back is None:
+                raise NoWayBack(
+                    f"the keys have layout version {top}, and version {one.version} cannot be brought back to"
+                    f" {one.version - 1}: stop everything, restore the backup that was made before the upgrade"
+                    " (wildtag restore), and start the older wildtag. Nothing was changed"
+                )
+        return [(one.version, one.version - 1, one.back or ()) for one in undone]
+
+    def _run(self, to: int | None) -> Outcome:
+        found, done = self._found(), []  # read again under the lock
+        path = self._path(found, to)
         with translated():
-            for migration in self._ahead(before or 0):
-                for step in migration.steps:
+            for number, after, steps in path:
+                self._redis.set(self._keys.layout_version, f"{number - 1}{BETWEEN}")
+                for step in steps:
                     changed = 0
                     for of, prefix in self._places:
                         for count in step.run(of, prefix):
                             changed += count
                             self._keep_lock()
-                    done.append(Done(migration.version, step.name, changed))
+                    done.append(Done(number, step.name, changed))
                     self._report(done[-1])
-                self._redis.set(self._keys.layout_version, str(migration.version))
-        return Outcome(before, self.latest, done)
+                self._redis.set(self._keys.layout_version, str(after))
+        return Outcome(found[0] if found else None, path[-1][1] if path else self._target(to), done)
 
     def _lock(self) -> None:
         """Acquire the lock; that of a killed migration expires."""

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workers.settings.encoder_in_use import NEXT
+
 
 @dataclass(frozen=True)
 class ProcessKeys:
@@ -33,6 +35,27 @@ class ProcessKeys:
     @property
     def outages(self) -> str:
         return f"{self.prefix}outages"
+
+    @property
+    def drain(self) -> str:
+        return f"{self.prefix}drain"
+
+    @property
+    def encoder(self) -> str:
+        return f"{self.prefix}encoder"
+
+    @property
+    def encoder_change(self) -> str:
+        return f"{self.prefix}encoder-change"
+
+    @property
+    def reserved_numbers(self) -> str:
+        return f"{self.prefix}reserved-numbers"
+
+    @property
+    def next(self) -> str:
+        """The prefix of what another encoder prepares."""
+        return f"{self.prefix}{NEXT}"
 
     @property
     def sources(self) -> str:

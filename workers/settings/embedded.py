@@ -10,7 +10,8 @@ from pydantic import Field
 from workers.settings.topic import Topic, UserPath
 
 
-def _default_home() -> Path:
+def default_home() -> Path:
+    """The home that is used if none is set."""
     data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
     return Path(data).expanduser() / "wildtag"
 
@@ -19,7 +20,7 @@ class EmbeddedSettings(Topic):
     """Folders of the embedded stack."""
 
     home: UserPath = Field(
-        default_factory=_default_home,
+        default_factory=default_home,
         description="Folder for the data of the embedded stack. Default: wildtag in $XDG_DATA_HOME, or in"
         " ~/.local/share.",
     )

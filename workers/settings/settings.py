@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from pydantic import model_validator
 
 from workers.settings.caption_databases import CaptionSettings
 from workers.settings.dispatch import DispatchSettings
-from workers.settings.embedded import EmbeddedSettings
+from workers.settings.embedded import EmbeddedSettings, default_home
+from workers.settings.encoder_in_use import NEXT, chosen_in
 from workers.settings.events import EventSettings
 from workers.settings.gateway import GatewaySettings
 from workers.settings.method import MethodSettings
@@ -47,6 +49,14 @@ class Settings(
     def _no_old_names(cls, given: object) -> object:
         refuse_old_names(os.environ)
         return given
+
+    @model_validator(mode="before")
+    @classmethod
+    def _encoder_in_use(cls, given: object) -> object:
+        if not isinstance(given, dict) or str(given.get("key_prefix", "")).endswith(NEXT):
+            return given  # what another encoder prepares has its own
+        home = Path(given["home"]).expanduser() if given.get("home") else default_home()
+        return {**given, **chosen_in(home, given)}
 
     def environment(self) -> dict[str, str]:
         """The ``WILDTAG_*`` variables from which another process builds the same settings."""

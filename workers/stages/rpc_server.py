@@ -40,7 +40,10 @@ class RpcServer:
         text_encoder: Callable[[], TextEncoder],
         query_embedding: QueryEmbedding,
         text_search: TextSearch,
+        space_id: str = "",
     ) -> None:
+        """``space_id``: of the images."""
+        self._space_id = space_id
         self._redis = client
         self._keys = keys
         self._indexes = indexes
@@ -62,6 +65,8 @@ class RpcServer:
         asked = image_requests.decode(data)
 
         def work() -> bytes:
+            if isinstance(asked, image_requests.Search) and asked.space not in {"", self._space_id}:
+                raise image_requests.OtherSpace("the encoder was changed while this was searched: search again")
             if isinstance(asked, image_requests.Drop):
                 self._images().drop()
                 return msgspec.msgpack.encode(None)

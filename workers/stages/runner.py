@@ -16,8 +16,8 @@ from typing import Any
 import structlog
 
 from tasks.encoders.devices import DeviceFailed
-from tasks.message_parts import Fault, ObjectRef
-from tasks.messages import Batch, Scored
+from tasks.message_parts import Fault, ObjectRef, Revision
+from tasks.messages import Batch, Scored, of_other_release
 from vectordb.errors import Transient
 from workers.broker.publisher import Publisher
 from workers.lifecycle.outcomes import Accepted
@@ -37,6 +37,8 @@ from workers.stages.tally import Tally, counting, current
 log = structlog.get_logger()
 
 AGAIN_S = 1.0  # seconds of work after which another heartbeat tells more than that of the beginning
+LEFT_S = 1.0  # seconds that a worker rests with a message of another release, before it returns it
+FOREIGN_S = 60.0  # seconds until the ledger sends its objects again, if the message is lost
 BEAT_S = 5.0  # between two heartbeats of a worker that waits for a service
 
 
@@ -158,6 +160,8 @@ class StageRunner:
             exc_info=None if isinstance(error, Transient) else error,
         )
         current().say(f"{type(action).__name__.lower()} after {type(error).__name__}: {error}")
+        if batch is None and (foreign := of_other_release(message.data)) is not None:
+            self._leave(message, *foreign)
         if batch is None or isinstance(action, Drop):
             return
         try:
@@ -178,6 +182,15 @@ class StageRunner:
                     self._handover.fail(batch, [Fault(batch.objects[0], code, reason)], message.accepted)
         except Transient as exc:
             log.warning("left to the ledger", stage=stage, error=str(exc))
+
+    def _leave(self, message: _Message, objects: Sequence[ObjectRef], revision: Revision) -> None:
+        """Leave a message to a worker of the release that wrote it. No attempt is counted meanwhile."""
+        time.sleep(LEFT_S)  # if there is only this worker, it gets it again
+        try:
+            self._handover.postpone(objects, revision, FOREIGN_S, f"a message of another release in {message.stage}")
+            self._publisher.send_on(message.stage, message.data, objects)
+        except Transient as exc:
+            log.warning("left to the ledger", stage=message.stage, error=str(exc))
 
     def _put_back(self, message: _Message, batch: Batch) -> None:
         """Return the message to the head of its queue, or to the end if the broker cannot. No attempt is counted."""

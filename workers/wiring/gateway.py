@@ -25,6 +25,7 @@ from workers.redis.rpc import RpcClient
 from workers.redis.server_paths import data_folder
 from workers.settings.settings import Settings
 from workers.wiring.caption_service import CaptionService
+from workers.wiring.following import CurrentWiring, following
 from workers.wiring.operations import (
     COVERAGE_S,
     archive,
@@ -47,7 +48,8 @@ def services(wiring: Wiring) -> Services:
     s = wiring.settings
     progress = wiring.progress
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
-    found = coverage(wiring)
+    current = CurrentWiring(wiring)
+    found = following(current, coverage)
     return Services(
         batching_writer=BatchingWriter(
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
@@ -64,14 +66,14 @@ def services(wiring: Wiring) -> Services:
             wiring.redis, wiring.keys, progress, wiring.store, wiring.low_priority_inbox, s.bucket,
             wiring.object_filter.key, wiring.clock, wiring.batch_objects,
         ),
-        captions=caption_service(wiring),
-        finder=finder(wiring, rpc, found),
+        captions=following(current, caption_service),
+        finder=following(current, lambda now: finder(now, rpc, found)),
         dead_letters=wiring.dead_letters,
         receivers=wiring.receivers,
         segmentation_requests=wiring.segmentation_requests,
         statements=wiring.statements,
         teacher=teacher(wiring, rpc),
-        duplicates=duplicate_finder(wiring, rpc),
+        duplicates=following(current, lambda now: duplicate_finder(now, rpc)),
         outages=wiring.outages,
         depths=wiring.depths,
         ledger_reader=wiring.ledger_reader,
@@ -88,6 +90,7 @@ def services(wiring: Wiring) -> Services:
         ignored_by=wiring.object_filter.ignored_by,
         decoders=wiring.decoders,
         free_space=free_space(s),
+        drain=wiring.drain,
         clock=wiring.clock,
     )  # fmt: skip
 

@@ -32,6 +32,8 @@ from workers.lifecycle.retag_marks import RetagMarks
 from workers.lifecycle.statements import Statements
 from workers.redis.connection import Client, connect
 from workers.redis.data_loss import DataLoss, Refill
+from workers.redis.drain import Drain
+from workers.redis.encoders import Encoders
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
@@ -39,6 +41,7 @@ from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
 from workers.redis.servers import RedisServers
 from workers.settings.cluster_urls import names_cluster
+from workers.settings.encoder_in_use import NEXT
 from workers.settings.settings import Settings
 from workers.wiring.clock import clock_of
 
@@ -108,6 +111,16 @@ class LifecycleWiring:
         return Layout(self.redis, self.keys, self.settings.partitions, self.clock)
 
     @cached_property
+    def drain(self) -> Drain:
+        """Whether nothing is handed out to workers."""
+        return Drain(self.redis, self.keys, self.clock)
+
+    @cached_property
+    def encoders(self) -> Encoders:
+        """Which encoder is in use, and which one prepares."""
+        return Encoders(self.redis, self.keys, self.clock)
+
+    @cached_property
     def data_loss(self) -> DataLoss:
         """Notices when Redis loses all keys while this process runs."""
         return DataLoss(self.redis, self.keys, self.layout, self.partition_loss)
@@ -134,6 +147,11 @@ class LifecycleWiring:
             return Refill(self.redis, self.keys, self.clock)
         streams = [(client, keys.inbox) for client, keys in self._of_partitions]
         return Refill(self.redis, self.keys, self.clock, [*streams, (self.redis, self.keys.inbox)])
+
+    @property
+    def prepares(self) -> bool:
+        """Whether these are the adapters of an encoder that prepares, beside those of the one in use."""
+        return self.settings.key_prefix.endswith(NEXT)
 
     @property
     def partitioned(self) -> bool:

@@ -10,7 +10,8 @@ from functools import partial
 from workers.diagnostics.liveness import FRESH, PATIENCE, LivenessCheck
 from workers.diagnostics.worker_liveness import FRESH_S, PATIENCE_S, PING_S, WorkerLiveness
 from workers.redis.connection import connect
-from workers.redis.heartbeats import Health
+from workers.redis.drain import Drain, Draining
+from workers.redis.heartbeats import Health, ProcessNote
 from workers.redis.keys import Keys
 from workers.settings.settings import Settings
 from workers.wiring.clock import clock_of
@@ -46,6 +47,12 @@ def offsets_at(settings: Settings, redis_url: str) -> list[tuple[str, float]]:
     health = health_at(settings, redis_url)
     own = f"this host ({socket.gethostname()})", time.time() - health.now()
     return [own, *(note.clock for note in health.processes())]
+
+
+def upgrades_at(settings: Settings, redis_url: str) -> tuple[Draining | None, list[ProcessNote]]:
+    """The drain in force in this Redis, and the processes that send heartbeats. Raises ``StoreUnavailable``."""
+    client, keys = connect(redis_url, settings.key_prefix), Keys(settings.key_prefix)
+    return Drain(client, keys).read(), health_at(settings, redis_url).processes()
 
 
 def health_at(settings: Settings, redis_url: str) -> Health:

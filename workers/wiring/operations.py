@@ -54,7 +54,7 @@ def stalled_jobs(wiring: Wiring) -> StalledJobs:
 
 def remote_images(wiring: Wiring, rpc: RpcClient | None = None) -> RemoteImages:
     """The index of images of a running stack."""
-    return RemoteImages(rpc or wiring.rpc, wiring.space.dimension)
+    return RemoteImages(rpc or wiring.rpc, wiring.space.dimension, wiring.space.id)
 
 
 def duplicate_finder(wiring: Wiring, rpc: RpcClient | None = None) -> DuplicateFinder:
@@ -103,7 +103,7 @@ def finder(wiring: Wiring, rpc: RpcClient | None = None, found: CoverageReader |
     encoder = RemoteEncoder(rpc, wiring.space)
     return Finder(
         remote_images(wiring, rpc),
-        RemoteTextSearch(rpc),
+        RemoteTextSearch(rpc, wiring.space.id),
         lambda text: encoder.encode([text])[0],
         QueryImages(rpc, wiring.redis, wiring.keys),
         wiring.records,

@@ -119,8 +119,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     mover = StatementMover(w.statements, lambda: journal(w), lambda: w.store, w.backlog, w.clock)
     departures = Departures(mover, w.backlog, lambda oids: [etag for etag, _ in w.records.known(oids)])
     book = ExampleBook(
-        w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence, departures=departures
-    )
+        w.images, w.statements, w.records, w.space.usual_distance, options.min_confidence,
+        departures=None if w.prepares else departures,  # what it lacks is not gone
+    )  # fmt: skip
     stages: Mapping[str, Stage[Any]] = {
         "embedding": Stage(
             Submitted.decode,
@@ -180,10 +181,11 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         lambda: w.images,
         lambda: w.indexes.open(w.chosen()),
         lambda: w.reference_vectors,
+        w.space.id,
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
-        query_embedding, text_search,
+        query_embedding, text_search, w.space.id,
     )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads, messages)

@@ -47,6 +47,7 @@ from workers.redis.partition_faults import PartitionFaults
 from workers.redis.rpc import RpcClient
 from workers.segmentation.partitioned_requests import PartitionedRequests
 from workers.segmentation.requests import SegmentationRequests
+from workers.settings.release import release
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 from workers.supervision.liveness_files import LivenessFiles
@@ -117,7 +118,7 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def health(self) -> Health:
-        return Health(self.redis, self.keys, self.clock, self.liveness, self.service, self.host)
+        return Health(self.redis, self.keys, self.clock, self.liveness, self.service, self.host, release())
 
     @cached_property
     def models_in_use(self) -> ModelBoard:

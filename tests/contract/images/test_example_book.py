@@ -157,3 +157,14 @@ def test_the_images_like_one_are_named_nearest_first_and_it_says_if_there_are_mo
     copies = [ImageEntry("inbox", f"copy{number}.jpg", "e1") for number in range(NEAR_MOST)]
     archive.images.index().put(copies, np.tile(archive.rows[0], (NEAR_MOST, 1)))
     assert archive.book.near("inbox", "0.jpg").more
+
+
+def test_an_exemplar_without_departures_counts_from_the_next_batch_on(archive: Archive) -> None:
+    """As for an encoder that prepares: it has the statements before the images, and waits for no clock."""
+    archive.say(COUNT, "Anna")
+    row = units(COUNT + 1)[COUNT]
+    assert archive.gained(row) == []
+    ref = ObjectRef("inbox", f"{COUNT}.jpg", "e1")
+    archive.book.judge(Embedded(objects=(ref,), revision=REVISION, vectors=Vectors.of(row[None])))
+    archive.tag(COUNT, row)
+    assert archive.gained(row) == ["Anna"]

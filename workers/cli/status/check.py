@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from workers.cli.status.lines import seconds
 from workers.cli.status.overview import Overview
+from workers.redis.heartbeats import mixed_releases
 from workers.redis.partition_faults import partition_of
 from workers.redis.redis_clock import off
 from workers.settings.dependencies import NEEDED
@@ -175,6 +176,10 @@ def _around(found: Overview) -> Iterator[Finding]:
             yield Finding(Level.WARNING, f"webhook receiver {receiver.name} fails since {receiver.failing_since}")
         if not receiver.served:
             yield Finding(Level.WARNING, f"no notifier runs for the webhook receiver {receiver.name}")
+    if found.draining is not None:
+        yield Finding(Level.WARNING, f"draining for {seconds(found.at - found.draining)}, and nothing is tagged")
+    if (mixed := mixed_releases(found.processes)) is not None:
+        yield Finding(Level.WARNING, mixed)
     for clock in off(note.clock for note in found.processes):
         yield Finding(Level.WARNING, clock.partition(";")[0])
 

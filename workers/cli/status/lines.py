@@ -15,6 +15,7 @@ from workers.cli.local_time import local_time
 from workers.cli.status.overview import Disk, Overview, Stage
 from workers.cli.webhook_receivers import state_of
 from workers.lifecycle.recent_results import Failures, Latency, Rate
+from workers.redis.heartbeats import mixed_releases
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.redis_clock import off
 from workers.redis.server_memory import ServerMemory
@@ -50,6 +51,7 @@ def warnings(found: Overview) -> Iterator[str]:
             f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
             " bucket was not compared completely since"
         )
+    yield from _upgrade(found)
     if found.coverage is not None and found.coverage.incomplete is not None:
         yield f"[yellow]{clean(found.coverage.incomplete)}[/]"
     for hold in found.held:
@@ -58,6 +60,20 @@ def warnings(found: Overview) -> Iterator[str]:
         shown = ", ".join(found.damaged[:DAMAGED]) + (" …" if len(found.damaged) > DAMAGED else "")
         number = f"{len(found.damaged):,} damaged record{'' if len(found.damaged) == 1 else 's'}"
         yield f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}"
+
+
+def _upgrade(found: Overview) -> Iterator[str]:
+    """Whether several releases run, another encoder is prepared, or a drain is in force."""
+    if (mixed := mixed_releases(found.processes)) is not None:
+        yield f"[yellow]{clean(mixed)}[/]"
+    if (change := found.encoder_change) is not None:
+        yield (
+            f"[yellow]{clean(str(change['encoder']))} prepares to be used:[/] {change['prepared']:,} images."
+            " `wildtag encoder status` compares, `wildtag encoder resume` goes on"
+        )
+    if found.draining is not None:
+        since = local_time(found.draining)
+        yield f"[yellow]Draining since {since}:[/] images are accepted, and none is tagged until `wildtag undrain`"
 
 
 def pending_lines(found: Overview) -> Iterator[str]:

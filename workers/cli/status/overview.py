@@ -94,6 +94,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     receivers: list[Receiver] = []
     lost: Lost | None = None
     refilling: float | None = None
+    draining: float | None = None
+    encoder_change: dict[str, Any] | None = None
     captions_version: str | None = None
     memory: list[ServerMemory] = []
     pending: list[Pending] = []
@@ -125,6 +127,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             "coverage": None if self.coverage is None else self.coverage.row(),
             "webhooks": public(self.receivers), "data_loss": public(self.lost),
             "refilling_since": rfc3339_or_none(self.refilling), "captions_version": self.captions_version,
+            "draining_since": rfc3339_or_none(self.draining), "encoder_change": self.encoder_change,
             "redis": [{"used": one.used, "limit": one.limit, "evicted": one.evicted} for one in self.memory],
             "disks": self.disks, "home": self.home, "inbox": self.inbox,
         }  # fmt: skip
@@ -180,10 +183,11 @@ class OverviewReader:
             return None, standing
 
     def _read(self, known: Overview, depths: Depths | None, interval_s: float | None, *, whole: bool) -> Overview:
-        from workers.wiring.operations import losses  # noqa: PLC0415 -- keeps the command line quick
+        from workers.wiring.encoder_change import progress_of  # noqa: PLC0415 -- keeps the command line quick
+        from workers.wiring.operations import losses  # noqa: PLC0415 -- as above
 
         wiring, s = self._wiring, self._wiring.settings
-        counts = wiring.records.counts()
+        counts, draining = wiring.records.counts(), wiring.drain.read()
         self._recent.update(known.at)
         processes, models = wiring.health.processes(), wiring.models_in_use.read()
         ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
@@ -196,6 +200,7 @@ class OverviewReader:
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
             memory=memory_of([wiring.redis, *wiring.partition_clients]), inbox=str(s.inbox_folder),
+            draining=None if draining is None else draining.since, encoder_change=progress_of(wiring),
         )  # fmt: skip
         return self._whole(found) if whole else found
 

@@ -20,6 +20,7 @@ const SERVICES = { redis: "Redis", broker: "The message broker", store: "The ima
 
 let outages = [];
 let holds = [];
+let draining = null;
 let spoken = "";
 
 export function install() {
@@ -36,7 +37,8 @@ function banner() {
   const element = byId("banner");
   const away = state === "online" || state === "ailing" ? outages.map(described) : [];
   const held = state === "online" ? holds.map(kept) : [];
-  const sentence = [BANNERS[state], ...away, ...held].filter(Boolean).join(" ");
+  const drained = state === "online" && draining ? [paused(draining)] : [];
+  const sentence = [BANNERS[state], ...away, ...held, ...drained].filter(Boolean).join(" ");
   element.hidden = !sentence;
   element.dataset.state = state === "online" && sentence ? "waiting" : state;
   if (sentence === spoken && state !== "locked") return; // screen readers would repeat it
@@ -50,6 +52,11 @@ function described({ name, reason, since, waiting }) {
   const at = new Date(since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
   const what = `${SERVICES[name]} has been unavailable since ${at}.`;
   return waiting ? `${what} ${plural(waiting, "image is", "images are")} waiting for it. No data is lost.` : what;
+}
+
+function paused(since) {
+  const at = new Date(since).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+  return `Draining since ${at}: images are stored, and tagged when the drain ends.`;
 }
 
 function kept({ bucket, missing, known, reason }) {
@@ -83,6 +90,7 @@ function show(status) {
   const { inbox, in_flight: under, done, failed, dead } = status.counts;
   outages = status.outages;
   holds = status.held_removals;
+  draining = status.draining_since;
   banner();
   const parts = [plural(done, "image tagged", "images tagged")];
   if (inbox + under) parts.push(`${(inbox + under).toLocaleString("en")} in progress`);

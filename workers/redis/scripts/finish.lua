@@ -29,7 +29,13 @@ local function finish(keys, oid, etag, state, reason, method, place, said, known
 
     local was = head_of(before)
     local number = was and was[NUMBER]
-    if not number then
+    local reserved = not number and redis.call('HGET', prefix .. 'reserved-numbers', oid)
+    if reserved then
+        number = tonumber(reserved)
+        redis.call('HDEL', prefix .. 'reserved-numbers', oid)
+        local page, field = place_of(prefix, number)
+        redis.call('HSET', page, field, oid)
+    elseif not number then
         number = redis.call('INCR', last)
         local page, field = place_of(prefix, number)
         redis.call('HSET', page, field, oid)

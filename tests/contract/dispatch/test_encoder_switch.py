@@ -1,0 +1,182 @@
+"""The preparation of another encoder, and the switch, on a real Redis; the second pipeline is played by the test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from tasks.message_parts import ObjectRef, Revision, Tag
+from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
+from workers.dispatch.preparation import Preparation, Side
+from workers.lifecycle.inbox import Inbox
+from workers.lifecycle.ledger import Arrival, Ledger
+from workers.lifecycle.record import Record
+from workers.lifecycle.record_reader import Records
+from workers.lifecycle.statements import Statement, Statements
+from workers.redis.connection import Client, text
+from workers.redis.drain import Drain
+from workers.redis.encoders import Encoders
+from workers.redis.keys import Keys
+
+OLD, NEW = Revision("old", "c@1"), Revision("new", "c@1")
+
+
+@dataclass
+class Both:
+    """Both pipelines on one Redis."""
+
+    client: Any
+    keys: Keys
+    now: Side
+    then: Side
+    clock: float = 1000.0
+
+    def tag(
+        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done"
+    ) -> None:
+        self.clock += 1
+        ref = ObjectRef("inbox", key, etag)
+        side.ledger.enter([Arrival(ref, force=True)], revision, self.clock, self.clock + 60)
+        tags = tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels)
+        record = Record(
+            bucket="inbox", key=key, etag=etag, state=state, space_id=revision.space_id, captions_version="c@1",
+            tags=tags,
+        )  # fmt: skip
+        assert side.ledger.finish([record], self.clock) == [True]
+
+    def prepare(self, *, refuses: str = "", keep_refused: bool = False) -> Any:
+        """Compare and submit, and tag what was submitted, until nothing is missing."""
+        preparation = Preparation(self.now, self.then, "new", tick=lambda _: self.work(refuses))
+        preparation.prepare()
+        return preparation.complete(gently=False, keep_refused=keep_refused)
+
+    def work(self, refuses: str = "") -> None:
+        for entry, fields in self.client.xrange(self.then.keys.inbox):
+            key = self.inbox_key(fields)
+            etag = next(h.etag for h in self.now.records.heads.of([f"inbox/{key}"]) if h)
+            state = "failed" if key == refuses else "done"
+            self.tag(self.then, NEW, key, *(["new", f"new {key}"] if state == "done" else []), etag=etag, state=state)
+            self.client.xdel(self.then.keys.inbox, entry)
+
+    @staticmethod
+    def inbox_key(fields: Any) -> str:
+        from workers.lifecycle.inbox import decoded  # noqa: PLC0415 -- only here
+
+        event = decoded(fields)
+        assert event is not None
+        return event.key
+
+    def found(self, label: str) -> list[str]:
+        return sorted(self.now.records.tag_index.tagged(label))
+
+
+def side(client: Client, keys: Keys) -> Side:
+    inbox = Inbox(client, keys.inbox)
+    inbox.prepare()
+    return Side(client, keys, Records(client, keys), Ledger(client, keys, 100), inbox)
+
+
+@pytest.fixture
+def both(client: Client, keys: Keys) -> Both:
+    made = Both(client, keys, side(client, keys), side(client, Keys(keys.next)))
+    for key in ("a", "b", "c"):
+        made.tag(made.now, OLD, key, "old", f"old {key}")
+    made.tag(made.now, OLD, "bad", state="failed")
+    return made
+
+
+def switched(both: Both) -> int:
+    switcher, encoders = EncoderSwitch(both.client, both.keys, both.now.records), Encoders(both.client, both.keys)
+    Drain(both.client, both.keys).begin()
+    change = encoders.begin("NEW", "auto", "new", "old")
+    return switcher.switch(change, ("OLD",), switcher.state(), 5000.0)
+
+
+def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both) -> None:
+    client, keys = both.client, both.keys
+    client.set(f"{keys.prefix}api-keys", "kept")
+    numbers = {oid: head.number for oid, head in heads(both).items()}
+    lists = [client.dump(key) for key in (keys.records, keys.objects, f"{keys.prefix}numbered:0", keys.feed)]
+    found = both.prepare()
+    assert (found.images, found.prepared, found.missing, found.refused) == (3, 3, 0, {})
+    assert both.found("old") == ["inbox/a", "inbox/b", "inbox/c"]  # nothing has changed for readers
+    assert both.found("new") == []
+    assert switched(both) == 3
+    assert both.found("old") == []
+    assert both.found("new") == ["inbox/a", "inbox/b", "inbox/c"]
+    assert both.found("new b") == ["inbox/b"]
+    assert {oid: head.number for oid, head in heads(both).items()} == numbers
+    assert {head.revision for head in heads(both).values() if head.state == "done"} == {"new/c@1"}
+    assert [client.dump(key) for key in (keys.records, keys.objects, f"{keys.prefix}numbered:0", keys.feed)] == lists
+    assert client.get(f"{keys.prefix}api-keys") == b"kept"
+    EncoderSwitch(client, keys, both.now.records).clear()
+    assert list(client.scan_iter(f"{keys.next}*")) == []
+    assert Encoders(client, keys).look() == "new"
+    both.tag(both.now, NEW, "a", "later")  # the index is consistent: it is taken out of its lists
+    assert both.found("new") == ["inbox/b", "inbox/c"]
+    assert both.now.records.tag_index.common(9) != []
+
+
+def heads(both: Both) -> dict[str, Any]:
+    oids = [text(oid) for oid in both.client.zrange(both.keys.objects, 0, -1)]
+    return dict(zip(oids, both.now.records.heads.of(oids), strict=True))
+
+
+def test_new_changed_and_removed_images_are_followed(both: Both) -> None:
+    both.prepare()
+    both.tag(both.now, OLD, "d", "old")
+    both.tag(both.now, OLD, "a", "old", etag="2")
+    both.now.ledger.remove(["inbox/b"])
+    both.now.ledger.remove(["inbox/c"])
+    both.tag(both.now, OLD, "c", "old")  # removed and there again: another number
+    found = both.prepare()
+    assert (found.images, found.prepared) == (3, 3)
+    assert switched(both) == 3
+    assert both.found("new") == ["inbox/a", "inbox/c", "inbox/d"]
+    assert heads(both)["inbox/a"].etag == "2"
+
+
+def test_what_people_say_is_copied(both: Both) -> None:
+    said = Statements(both.client, both.keys)
+    said.change("inbox/a", "Anna", Statement("Anna", accepted=True, etag="1", said_at=1.0))
+    both.prepare()
+    copied = Statements(both.client, both.then.keys)
+    assert list(copied.all()) == list(said.all())
+    assert copied.restored()
+    said.change("inbox/a", "Anna", None)
+    both.prepare()
+    assert list(copied.all()) == []
+
+
+def test_what_the_new_encoder_refuses_keeps_its_record_and_its_tags(both: Both) -> None:
+    found = both.prepare(refuses="b")
+    assert found.refused == {"inbox/b": "failed"}
+    found = both.prepare(refuses="b", keep_refused=True)
+    assert switched(both) == 3
+    assert both.found("old b") == ["inbox/b"]
+    assert both.found("new") == ["inbox/a", "inbox/c"]
+
+
+@pytest.mark.parametrize("what", ["record", "statement", "in progress", "no drain"])
+def test_it_is_refused_when_anything_has_happened_since(both: Both, what: str) -> None:
+    both.prepare()
+    client, keys = both.client, both.keys
+    switcher = EncoderSwitch(client, keys, both.now.records)
+    change = Encoders(client, keys).begin("N", "", "new", "old")
+    state = switcher.state()
+    Drain(client, keys).begin()
+    match what:
+        case "record":
+            both.tag(both.now, OLD, "a", "old")
+        case "statement":
+            Statements(client, keys).change("inbox/a", "x", Statement("x", accepted=True, etag="1", said_at=1.0))
+        case "in progress":
+            both.now.ledger.enter([Arrival(ObjectRef("inbox", "z", "1"))], OLD, 1.0, 2.0)
+        case _:
+            Drain(client, keys).end()
+    before = {key: client.dump(key) for key in client.scan_iter()}
+    with pytest.raises(NotQuiet):
+        switcher.switch(change, ("OLD",), state, 5000.0)
+    assert {key: client.dump(key) for key in client.scan_iter()} == before

@@ -1,0 +1,144 @@
+"""A drain in Redis: it survives processes, is confirmed by dispatchers, and ends once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from functools import partial
+
+import pytest
+from structlog.testing import capture_logs
+
+from tests.contract.redis.layout_processes import Run
+from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
+from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
+from tests.eventually import eventually, eventually_while
+from workers.dispatch.drained import SAY_EVERY_S, Drained
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import Inbox
+from workers.redis.connection import Client
+from workers.redis.drain import Drain
+from workers.redis.heartbeats import Health, ProcessNote, mixed_releases
+from workers.redis.keys import Keys
+from workers.redis.layout import Layout
+
+
+def test_it_is_in_force_until_it_is_ended_and_confirmed_anew_each_time(client: Client, keys: Keys) -> None:
+    drain = Drain(client, keys, lambda: 100.0)
+    assert drain.read() is None
+    assert not drain.end()
+    first = drain.begin()
+    drain.confirm(first, "host-1")
+    known = Drain(client, keys).read()
+    assert known is not None
+    assert (known.since, known.confirmed) == (100.0, {"host-1"})
+    again = Drain(client, keys, lambda: 200.0).begin()
+    assert (again.since, again.confirmed) == (100.0, set())  # since when does not change; who hands out nothing may
+    assert drain.end()
+    drain.confirm(again, "host-1")  # a late one does not bring it back
+    assert drain.read() is None
+    assert not client.exists(keys.drain)
+
+
+def test_a_dispatcher_says_so_again_and_again(client: Client, keys: Keys) -> None:
+    now = [0.0]
+    drain = Drain(client, keys)
+    drained = Drained(drain, "here", lambda: now[0])
+    assert not drained()
+    drain.begin()
+    with capture_logs() as logs:
+        for _ in range(2):
+            assert drained()
+        now[0] += SAY_EVERY_S
+        assert drained()
+        drain.end()
+        assert not drained()
+    assert [line["event"] for line in logs] == ["draining", "draining", "drain ended"]
+
+
+def confirmed_by(client: Client, keys: Keys, count: int) -> bool:
+    draining = Drain(client, keys).read()
+    return draining is not None and len(draining.confirmed) == count
+
+
+def test_a_real_dispatcher_hands_out_nothing_also_after_a_restart(
+    client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
+) -> None:
+    Layout(client, keys).require()
+    inbox = Inbox(client, keys.inbox)
+    begun = Drain(client, keys).begin()
+    inbox.append([ObjectEvent("removed", "inbox", "gone.png")])
+    for kill in (True, False):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", "dispatcher"], env=environment, stderr=subprocess.DEVNULL
+        )
+        try:
+            eventually_while(process, partial(confirmed_by, client, keys, 1 if kill else 2), 60)
+            assert inbox.length() == 1
+            if not kill:
+                done = wildtag("drain", "--json")
+                assert done.returncode == 0, done.stderr
+                assert json.loads(done.stdout)["waiting"] == 1
+                assert wildtag("undrain").returncode == 0
+                eventually(lambda: inbox.length() == 0, 30)
+        finally:
+            (process.kill if kill else process.terminate)()
+            process.wait(30)
+    assert begun.confirmed == frozenset()
+
+
+def test_what_does_not_finish_is_named(client: Client, keys: Keys, wildtag: Run) -> None:
+    Layout(client, keys).require()
+    client.zadd(keys.ledger, {"inbox/stuck.png": 2e9})
+    client.hset(keys.entry("inbox/stuck.png"), mapping={
+        "stage": "embedding", "attempts": 3, "accepted_at": 1.0, "fault": "the store is away"
+    })  # fmt: skip
+    done = wildtag("drain", "--timeout", "0.5")
+    assert done.returncode == 1
+    assert "inbox/stuck.png embedding, 3 attempts: the store is away" in " ".join(done.stderr.split())
+    assert "still in force" in done.stderr
+    assert Drain(client, keys).read() is not None
+    done = wildtag("drain", "--timeout", "0.5", "--give-up", "--json")
+    assert done.returncode == 1
+    body = json.loads(done.stdout)
+    assert (body["in_force"], body["unfinished"][0]["id"]) == (False, "inbox/stuck.png")
+    assert Drain(client, keys).read() is None
+
+
+RELEASE = "import importlib.metadata as m, runpy, sys; m.version = lambda _: {0!r}; sys.argv[1:] = ['dispatcher']; \
+runpy.run_module('workers.cli', run_name='__main__', alter_sys=True)"
+
+
+def test_two_releases_beside_each_other_are_named(
+    client: Client, keys: Keys, environment: dict[str, str], wildtag: Run
+) -> None:
+    """Two real processes of one layout, as during a rolling update."""
+    processes = [
+        subprocess.Popen([sys.executable, "-c", RELEASE.format(release)], env=environment, stderr=subprocess.DEVNULL)
+        for release in ("7.0.0", "7.1.0")
+    ]
+    health = Health(client, keys, lambda: float(client.time()[0]))
+    try:
+        eventually(lambda: {note.release for note in health.processes()} == {"7.0.0", "7.1.0"}, 60)
+        expected = "two releases of wildtag are running: 7.0.0 (dispatcher); 7.1.0 (dispatcher)"
+        assert mixed_releases(health.processes()) == expected
+        assert expected in " ".join(wildtag("status").stderr.split())
+        checks = [json.loads(line) for line in wildtag("doctor", "--json").stdout.splitlines()]
+        (said,) = [check for check in checks if check["name"] == "releases"]
+        assert (said["ok"], said["detail"]) == (None, expected)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.wait(30)
+
+
+TWO = "two releases of wildtag are running: 1 (x); an older one (x)"
+
+
+@pytest.mark.parametrize(
+    ("releases", "said"), [((), None), (("1",), None), (("1", "1"), None), (("1", ""), TWO)]
+)  # fmt: skip
+def test_one_release_is_not_named(releases: tuple[str, ...], said: str | None) -> None:
+    notes = [ProcessNote(name="x", host="h", offset=0.0, at=0.0, release=one) for one in releases]
+    assert mixed_releases(notes) == said

@@ -1,0 +1,48 @@
+"""A worker process makes its stages anew for another encoder, and ends for another layout."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery.exceptions import Reject
+
+from workers.redis.connection import StoreUnavailable
+from workers.redis.layout import OtherLayout
+from workers.stages.current_worker import CurrentWorker
+
+
+def test_stages_are_made_anew_once_after_the_messages_in_progress() -> None:
+    said: list[str] = []
+    answers: list[Any] = ["", "", "new", StoreUnavailable("away"), "new"]
+
+    def look() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return str(answer)
+
+    def make() -> Any:
+        said.append("made")
+        return SimpleNamespace(overlap=SimpleNamespace(settle=lambda: said.append("settled"))), lambda: said.append(
+            "closed"
+        )
+
+    current = CurrentWorker(make, look)
+    workers = [current() for _ in range(5)]
+    assert said == ["made", "settled", "closed", "made"]
+    assert workers[0] is workers[1] is not workers[2]
+    assert workers[2] is workers[3] is workers[4]
+
+
+def test_the_message_returns_and_the_worker_ends_when_the_layout_has_changed() -> None:
+    ended: list[bool] = []
+
+    def look() -> str:
+        raise OtherLayout("version 9")
+
+    with pytest.raises(Reject) as raised:
+        CurrentWorker(lambda: pytest.fail("nothing is made"), look, lambda: ended.append(True))()
+    assert raised.value.requeue
+    assert ended == [True]

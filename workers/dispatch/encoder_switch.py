@@ -1,0 +1,66 @@
+"""Puts an encoder that has prepared everything into use, in one step, and removes what is not needed any more."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from vectordb.errors import Permanent, Transient
+from workers.lifecycle.record_reader import Records
+from workers.redis import scripts
+from workers.redis.connection import Client, text, translated
+from workers.redis.encoders import ChosenEncoder
+from workers.redis.keys import Keys
+from workers.redis.layout import escaped
+
+
+class NotQuiet(Transient):
+    """Something has happened since the records were compared, or is in progress: compare again."""
+
+
+class EncoderSwitch:
+    """Raises ``StoreUnavailable``."""
+
+    def __init__(self, client: Client, keys: Keys, records: Records) -> None:
+        self._redis: Any = client  # redis-py types every answer as "awaitable or value"
+        self._keys = keys
+        self._records = records
+        self._script = client.register_script(scripts.source("switch_encoder"))
+
+    def state(self) -> tuple[str, str]:
+        """What must be the same when ``switch`` is called as before the records were compared."""
+        with translated():
+            return self._records.feed_end(), text(self._redis.get(self._keys.statements_revision) or b"")
+
+    def switch(self, change: ChosenEncoder, replaced: tuple[str, ...], state: tuple[str, str], now: float) -> int:
+        """Switch. Returns the number of records that were replaced. Raises ``NotQuiet``; then nothing has changed.
+
+        ``replaced``: all encoders before. ``now``: Unix seconds.
+        """
+        k, next_ = self._keys, Keys(self._keys.next)
+        chosen = msgspec.structs.replace(change, since=now, replaced=replaced)
+        keys = [k.ledger, k.objects, k.tags, k.statements_revision, k.encoder, k.encoder_change, k.drain, k.follows,
+                k.images_position, k.images_standing, k.images_verify, k.feed, next_.ledger, next_.tags]  # fmt: skip
+        with translated():
+            before = self._redis.get(k.encoder) or b""
+            args = [k.prefix, k.next, msgspec.json.encode(chosen), *state, msgspec.json.encode(change), before]
+            answer, moved = self._script(keys=keys, args=args)
+        if text(answer) != "switched":
+            raise NotQuiet(f"the encoder was not switched: {text(answer)}")
+        return int(moved)
+
+    def clear(self) -> int:
+        """Remove all that was prepared under ``P next:``. Returns the number of keys."""
+        with translated():
+            if self._redis.exists(self._keys.encoder_change):
+                raise Permanent("an encoder prepares: abort that first")
+            count = 0
+            for page in _pages(self._redis, self._keys.next):
+                count += self._redis.unlink(*page)
+            return count
+
+
+def _pages(client: Any, begin: str) -> list[list[bytes]]:
+    found = list(client.scan_iter(match=f"{escaped(begin)}*", count=1000))
+    return [found[start : start + 1000] for start in range(0, len(found), 1000)]

@@ -1,0 +1,59 @@
+"""Adapters of a process that serves on while the encoder is changed: they are made anew at their next use."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar, cast
+
+from vectordb.errors import Transient
+from workers.wiring.encoder_in_use import in_use
+from workers.wiring.wiring import Wiring
+
+T = TypeVar("T")
+
+LOOK_EVERY_S = 0.2
+
+
+class CurrentWiring:
+    """The adapters for the encoder in use. May be called by several threads."""
+
+    def __init__(self, wiring: Wiring, clock: Callable[[], float] = time.monotonic) -> None:
+        """``wiring``: the one that is used until another encoder is. ``clock``: seconds."""
+        self._wiring = wiring
+        self._encoders = wiring.encoders
+        self._clock = clock
+        self._looked = float("-inf")
+        self._lock = threading.Lock()
+
+    def __call__(self) -> Wiring:
+        """The adapters; others than before once the encoder was changed. Looks five times a second at most."""
+        with self._lock:
+            if self._clock() - self._looked >= LOOK_EVERY_S:
+                self._looked = self._clock()
+                with suppress(Transient):
+                    found = self._encoders.look()
+                    if found and found != self._wiring.space.id:
+                        self._wiring = Wiring(in_use(self._wiring.settings))
+            return self._wiring
+
+
+class _Following:
+    def __init__(self, current: CurrentWiring, make: Callable[[Wiring], object]) -> None:
+        self._current = current
+        self._make = make
+        self._of: Wiring | None = None
+        self._made: object = None
+
+    def __getattr__(self, name: str) -> Any:
+        wiring = self._current()
+        if wiring is not self._of:
+            self._made, self._of = self._make(wiring), wiring
+        return getattr(self._made, name)
+
+
+def following(current: CurrentWiring, make: Callable[[Wiring], T]) -> T:
+    """What ``make`` makes for the encoder in use, under one name: its attributes are looked up at each use."""
+    return cast("T", _Following(current, make))

@@ -12,6 +12,10 @@ for n = 1, #KEYS - 3 do
             tally('retries:' .. queue)
             redis.call('HSET', entry_key, 'resent_at', now)
         end
+        if again then  -- it is missing in the sets if its entry was restored, or is of an older version
+            join(ACCEPTED, oid, entry[5])
+            if queue == to then join(QUEUES .. to, oid, entry[4] or entry[5]) end
+        end
         move(entry_key, oid, queue, entry[4] or entry[5], to, now)
     end
 end

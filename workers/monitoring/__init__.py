@@ -1,0 +1,1 @@
+"""What wildtag measures. Knows nothing of the rest, so everything may import it."""

@@ -63,6 +63,12 @@ class MonitoringSettings(Topic):
             )
         return value
 
+    flower_read_only: bool = Field(
+        True,
+        description="Flower only shows. If false, who has its password can also stop workers, revoke tasks and start"
+        " new ones.",
+    )
+
     liveness_folder: Path | None = Field(
         None,
         description="Folder in which each process records its progress in a file, for health checks. Default: no"

@@ -159,7 +159,7 @@ class GatheredEvents(Events):  # type: ignore[misc]  # Flower has no types
 
     def load_state(self) -> Any | None:
         """See Flower."""
-        return self._file and self._file.load(options.max_tasks)
+        return self._file and self._file.load()
 
     def save_state(self) -> None:
         """See Flower: called every ``SAVE_EVERY_S`` seconds, and when it ends."""

@@ -1,7 +1,7 @@
 """What Flower shows, in a file, so that its tasks survive a restart.
 
-Flower's own file is not used: which database it is depends on how Python was built. One of them crashes on damage, and
-another has several files that do not match after a kill.
+Flower's own file is not used: which database it is depends on how Python was built, and the one that is always there
+has several files, which do not match after a kill.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import structlog
-from flower.events import EventsState  # type: ignore[import-untyped]  # it has no types
 
 log = structlog.get_logger()
 
@@ -33,7 +32,7 @@ class StateFile:
         self.file = file
         self._saved_count = -1
 
-    def load(self, max_tasks: int) -> Any | None:
+    def load(self) -> Any | None:
         """The state that was saved, or ``None`` if there is none, or none that can be used."""
         try:
             with self.file.open("rb") as file:
@@ -50,12 +49,7 @@ class StateFile:
                     )
                     return None
                 state, counter = pickle.load(file)  # noqa: S301 -- our own file, as was checked
-                if not isinstance(state, EventsState):
-                    raise TypeError(type(state).__name__)
                 state.counter.update(counter)
-                # a state keeps the limit with which it was saved
-                state.max_tasks_in_memory = state.tasks.limit = max_tasks
-                state.tasks.update()
         except FileNotFoundError:
             return None
         except Exception as exc:  # a damaged pickle can raise anything

@@ -13,14 +13,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance import nginx
+from tests.acceptance import caddy, nginx
 from tests.acceptance.stack import Stack, started
 from tests.contract.rabbitmq_server import SERVER
 
 collect_ignore_glob: list[str] = []
 if not SERVER.exists() and os.environ.get("CI") != "true":
     collect_ignore_glob.append("test_rabbitmq.py")
-if nginx.program() is None and os.environ.get("CI") != "true":
+if None in {nginx.program(), caddy.program()} and os.environ.get("CI") != "true":
     collect_ignore_glob.append("test_reverse_proxy.py")
 
 SHADOWING = ("tasks", "workers", "vectordb", "ops", "celeryconfig")

@@ -1,4 +1,4 @@
-"""The stack behind a real nginx, with the configuration of the documentation: below a path, and without one."""
+"""The stack behind a real nginx and a real Caddy, as documented: below a path, and without one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from urllib.parse import urljoin
 import httpx
 import pytest
 
+from tests.acceptance import caddy
 from tests.acceptance.images import one_pixel, photograph
 from tests.acceptance.nginx import Nginx
 from tests.acceptance.stack import Stack
@@ -46,7 +47,9 @@ server {{
 
 @dataclass(frozen=True)
 class Published:
-    """The stack, and its addresses: as documented, with the path removed, without headers, without a path."""
+    """The stack, and its addresses: as documented for nginx and for Caddy, with the path removed, without headers,
+    without a path.
+    """
 
     stack: Stack
     nginx: Nginx
@@ -54,6 +57,7 @@ class Published:
     direct: str
     flower: str
     documented: str
+    caddy: str
     removed: str
     silent: str
     whole: str
@@ -69,7 +73,7 @@ def published(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
     folder = tmp_path_factory.mktemp("published")
     home = folder / "home"
     shutil.copytree(prepared, home)
-    gateway, flower, removed, silent, whole = (free_port(0) for _ in range(5))
+    gateway, flower, removed, silent, whole, by_caddy = (free_port(0) for _ in range(6))
     more = BARE.format(gateway=gateway, port=removed, silent=silent, whole=whole)
     nginx = Nginx(folder, gateway, flower, more)
     public = f"https://127.0.0.1:{nginx.port}"
@@ -83,17 +87,18 @@ def published(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         stack.start()
         key = read_home_key(home)
         assert key is not None
-        with nginx.running():
+        with nginx.running(), caddy.running(folder, by_caddy, gateway, flower):
             yield Published(
                 stack, nginx, key, f"http://127.0.0.1:{gateway}", f"{public}/flower", f"{public}/tags",
+                f"https://127.0.0.1:{by_caddy}/tags",
                 f"http://127.0.0.1:{removed}/tags", f"http://127.0.0.1:{silent}", f"http://127.0.0.1:{whole}",
             )  # fmt: skip
     finally:
         stack.kill()
 
 
-@pytest.mark.parametrize("where", ["documented", "removed", "whole"])
-def test_an_image_is_uploaded_followed_and_reported_through_nginx(published: Published, where: str) -> None:
+@pytest.mark.parametrize("where", ["documented", "caddy", "removed", "whole"])
+def test_an_image_is_uploaded_followed_and_reported_through_a_proxy(published: Published, where: str) -> None:
     with published.client(getattr(published, where)) as http:
         image = photograph("chelsea.png") if where == "documented" else one_pixel() + where.encode()
         with http.stream("GET", "/v1/feed") as feed:
@@ -111,8 +116,10 @@ def test_an_image_is_uploaded_followed_and_reported_through_nginx(published: Pub
             assert next(event for event in coming if event.data.get("key") == final["key"]).name == "done"
 
 
-def test_documentation_and_redirects_have_the_path(published: Published) -> None:
-    with published.client(published.documented) as http:
+@pytest.mark.parametrize("where", ["documented", "caddy"])
+def test_documentation_and_redirects_have_the_path(published: Published, where: str) -> None:
+    address = getattr(published, where)
+    with published.client(address) as http:
         assert [one["url"] for one in http.get("/openapi.json").json()["servers"]] == ["/tags"]
         docs = http.get("/docs")
         assert docs.status_code == 200
@@ -120,15 +127,17 @@ def test_documentation_and_redirects_have_the_path(published: Published) -> None
             assert name in docs.text
             assert http.get(f"/{name}").status_code == 200
         assert '"openapi.json"' in http.get("/docs.js").text
-        bare = http.get(f"https://127.0.0.1:{published.nginx.port}/tags")
-        assert urljoin(str(bare.url), bare.headers["location"]) == f"{published.documented}/"
+        bare = http.get(address)
+        assert urljoin(str(bare.url), bare.headers["location"]) == f"{address}/"
         form = http.post("/v1/uploads", json={"content_type": "image/png"}).json()
-        assert form["url"].startswith(f"{published.documented}/v1/uploads/")
+        assert form["url"].startswith(f"{address}/v1/uploads/")
 
 
-def test_the_session_of_the_page_is_for_the_path_and_for_https(published: Published) -> None:
-    origin = f"https://127.0.0.1:{published.nginx.port}"
-    with httpx.Client(base_url=published.documented, verify=published.nginx.tls) as http:
+@pytest.mark.parametrize("where", ["documented", "caddy"])
+def test_the_session_of_the_page_is_for_the_path_and_for_https(published: Published, where: str) -> None:
+    address = getattr(published, where)
+    origin = address.removesuffix("/tags")
+    with httpx.Client(base_url=address, verify=published.nginx.tls) as http:
         assert http.get("/v1/objects").status_code == 401
         answer = http.post("/v1/session", json={"key": published.key}, headers={"Origin": origin})
         assert answer.status_code == 204, answer.text
@@ -141,7 +150,7 @@ def test_the_session_of_the_page_is_for_the_path_and_for_https(published: Publis
         assert http.get("/v1/objects").status_code == 401
 
 
-@pytest.mark.parametrize("where", ["documented", "removed", "silent", "whole", "direct"])
+@pytest.mark.parametrize("where", ["documented", "caddy", "removed", "silent", "whole", "direct"])
 def test_nobody_gets_the_rights_of_this_machine_s_user_through_the_proxy(published: Published, where: str) -> None:
     with httpx.Client(base_url=getattr(published, where), verify=published.nginx.tls) as http:
         answer = http.get("/v1/objects")
@@ -150,18 +159,20 @@ def test_nobody_gets_the_rights_of_this_machine_s_user_through_the_proxy(publish
         assert http.get("/healthz").text == "alive\n"
 
 
-def test_flower_is_published_below_its_path(published: Published) -> None:
+@pytest.mark.parametrize("where", ["documented", "caddy"])
+def test_flower_is_published_below_its_path(published: Published, where: str) -> None:
+    flower = getattr(published, where).removesuffix("/tags") + "/flower"
     user, _, password = (published.stack.home / "flower.auth").read_text().strip().partition(":")
     with httpx.Client(verify=published.nginx.tls, follow_redirects=True, timeout=30) as http:
-        assert http.get(f"{published.flower}/workers").status_code == 401
-        assert http.get(f"{published.flower}/healthcheck").text == "OK"
+        assert http.get(f"{flower}/workers").status_code == 401
+        assert http.get(f"{flower}/healthcheck").text == "OK"
         for path in ("/", "/workers", "/tasks"):
-            page = http.get(f"{published.flower}{path}", auth=(user, password))
+            page = http.get(f"{flower}{path}", auth=(user, password))
             assert page.status_code == 200
             assert "/flower/static/css/flower.css" in page.text
             assert 'value="flower" id="url_prefix"' in page.text
-        assert http.get(f"{published.flower}/static/css/flower.css", auth=(user, password)).status_code == 200
-        assert http.get(f"{published.flower}/api/workers", auth=(user, password)).status_code == 200
+        assert http.get(f"{flower}/static/css/flower.css", auth=(user, password)).status_code == 200
+        assert http.get(f"{flower}/api/workers", auth=(user, password)).status_code == 200
         removed = published.stack.info().addresses["flower"]  # as a proxy that removes the path asks it
         assert http.get(f"{removed}/workers", auth=(user, password)).status_code == 200
         assert http.get(f"{removed}/healthcheck").text == "OK"

@@ -21,7 +21,8 @@ from tests.eventually import eventually
 from workers.embedded.private_home import flower_auth, flower_auth_file, private_home
 from workers.embedded.redis_server import PrivateRedis
 from workers.embedded.stack import services
-from workers.settings.process_environment import NEEDS, SECRETS, environment_of, needed
+from workers.settings.process_environment import NEEDS, environment_of, needed
+from workers.settings.secret_settings import SECRETS
 from workers.settings.settings import Settings
 from workers.settings.variables import variable
 from workers.stores.s3_user import policy_of

@@ -44,6 +44,7 @@ OPTIONAL = {
     "HF_TOKEN",
     "PROMETHEUS_KEY",
     "RABBITMQ_PASSWORD",
+    "REDIS_PASSWORD_PREVIOUS",
     "WILDTAG_NOTIFY_SECRET",
     "WILDTAG_NOTIFY_URL",
 }  # only who starts a profile, or fetches a model, needs it; Compose would ask everybody for it

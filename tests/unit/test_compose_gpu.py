@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.compose_file import COMPOSE, FILE, GPU_SERVICES, ROOT, SERVICES, filled, interpolated
-from workers.settings.process_environment import SECRETS
+from workers.settings.secret_settings import SECRETS
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.variables import variable
 

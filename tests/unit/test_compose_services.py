@@ -24,8 +24,9 @@ from tests.unit.compose_file import (
 )
 from workers.broker.celery_app import configuration
 from workers.diagnostics.liveness import NAMES
-from workers.settings.process_environment import CAPTIONS, MODELS, NEEDS, PROXIES, REDIS, SECRETS, STORE
+from workers.settings.process_environment import NEEDS
 from workers.settings.process_environment import needed as needed_by
+from workers.settings.secret_settings import CAPTIONS, MODELS, PROXIES, REDIS, SECRETS, STORE
 from workers.settings.settings import QUEUES
 from workers.settings.variables import variable as variable_of
 

@@ -37,6 +37,7 @@ from tests.documents import typed as typed_lines
 from workers.cli.main import app
 from workers.evaluation.report import FIGURES, SHOWN_FIGURES
 from workers.lifecycle.record_view import FIELDS
+from workers.settings.secret_settings import FILE_VARIABLES
 from workers.settings.settings import Settings
 
 NUMBERED = [page for page in DECISIONS if page.name != "README.md"]
@@ -127,7 +128,7 @@ def test_every_make_target_exists(target: str) -> None:
 
 @each_page
 def test_every_setting_it_names_exists(page: Path) -> None:
-    settings = {f"WILDTAG_{name.upper()}" for name in Settings.model_fields}
+    settings = {f"WILDTAG_{name.upper()}" for name in Settings.model_fields} | FILE_VARIABLES
     of_tests = set(re.findall(r"WILDTAG_TEST_[A-Z0-9_]+[A-Z]", str(real_servers.__doc__)))
     internal = {"WILDTAG_STACK"}  # what the supervisor marks its processes with; described in a decision
     for name in re.findall(r"\bWILDTAG_[A-Z0-9_]+", page.read_text()):
@@ -170,6 +171,8 @@ def test_log_events_and_labels_of_the_page_are_as_it_shows_them(page: Path) -> N
 def test_code_in_other_languages_can_be_read(page: Path) -> None:
     for block in blocks(page, "json"):
         json.loads(block.text)
+    for block in blocks(page, "yaml"):
+        yaml.safe_load(block.text)
     for block in blocks(page, "python"):
         for node in ast.walk(ast.parse(block.text)):
             if isinstance(node, ast.ImportFrom):
@@ -180,9 +183,14 @@ def test_code_in_other_languages_can_be_read(page: Path) -> None:
 @each_guide
 def test_no_block_is_in_a_language_that_is_not_checked(page: Path) -> None:
     opened = re.findall(r"^```(\w*)$", page.read_text(), re.MULTILINE)
-    # tests/acceptance/test_reverse_proxy.py runs nginx with its block
-    assert set(opened) <= {"", "console", "json", "nginx", "python", "text"}
+    # tests/acceptance/test_reverse_proxy.py runs nginx and Caddy with their blocks
+    assert set(opened) <= {"", "caddy", "console", "json", "nginx", "python", "text", "yaml"}
     assert opened.count("") == len(opened) / 2, "a block has no language"
+
+
+def test_the_page_of_secrets_names_each_variable_of_a_file() -> None:
+    page = (ROOT / "docs" / "how-to" / "secrets.md").read_text()
+    assert set(re.findall(r"WILDTAG_[A-Z0-9_]+_FILE\b", page)) >= FILE_VARIABLES
 
 
 def test_the_readme_names_the_folders_that_are_there() -> None:

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 from vectordb.errors import WildtagError
 from workers.cli import version
 from workers.cli.lazy_commands import COMMANDS, LazyCommands
-from workers.settings.names import OldName, old_option, unknown
+from workers.settings.names import BadSetting, OldName, old_option, unknown
 from workers.settings.variables import PREFIX, variable
 
 _LISTED = {command.name: command for command in COMMANDS}
@@ -31,7 +31,7 @@ class _App(typer.Typer):
             return super().__call__(*args, **kwargs)
         except WildtagError as exc:
             _say(str(exc))
-            raise SystemExit(2 if isinstance(exc, OldName) else 1) from None
+            raise SystemExit(2 if isinstance(exc, BadSetting) else 1) from None
         except OSError as exc:
             if exc.filename is None:
                 raise
@@ -100,7 +100,7 @@ def _prepare() -> None:
 
 def _shown(name: str, value: object) -> str:
     """The value of a setting with secrets masked. URLs may contain a password or a key."""
-    from workers.settings.process_environment import SECRETS  # noqa: PLC0415 -- keeps the help quick
+    from workers.settings.secret_settings import SECRETS  # noqa: PLC0415 -- keeps the help quick
     from workers.settings.settings import Settings  # noqa: PLC0415 -- as above
 
     text = str(value)

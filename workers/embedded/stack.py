@@ -12,7 +12,8 @@ from typing import Any
 
 from vectordb.proxies import DIRECT
 from workers.embedded.redis_server import PrivateRedis
-from workers.settings.process_environment import SECRETS, environment_of
+from workers.settings.process_environment import environment_of
+from workers.settings.secret_settings import SECRETS
 from workers.settings.settings import SEGMENTATION, STAGES, Settings
 from workers.settings.webhook_receivers import any_configured
 from workers.supervision.supervisor import Service, read_stack

@@ -88,7 +88,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(
-        services.batching_writer, bucket=options.bucket, token=options.token, open_=options.open
+        services.batching_writer, bucket=options.bucket, tokens=options.tokens, open_=options.open
     )
     app.add_route(openapi.WEBHOOK, notified, methods=["POST"])
     routers = (

@@ -136,7 +136,7 @@ class Services:
 class Options:
     """The options. Sizes are in bytes.
 
-    ``token``: the bearer token of the webhook. ``open``: requests to the loopback address need no key.
+    ``tokens``: the bearer tokens of the webhook. ``open``: requests to the loopback address need no key.
     ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller;
     ``None``: no limit. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
     after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
@@ -146,7 +146,7 @@ class Options:
     """
 
     bucket: str
-    token: str | None = None
+    tokens: Sequence[str] = ()
     open: bool = True
     admin_keys: Sequence[str] = ()
     upload_prefix: str = "uploads/"

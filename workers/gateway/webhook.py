@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from fastapi import Request, Response
@@ -33,14 +33,14 @@ SOURCE = "webhook"
 Route = Callable[[Request], Awaitable[Response]]
 
 
-def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | None, open_: bool) -> Route:
+def webhook_route(batching_writer: BatchingWriter, *, bucket: str, tokens: Sequence[str], open_: bool) -> Route:
     """The route, which stores the events of ``bucket`` through ``batching_writer``.
 
-    Without a ``token``, requests are accepted if the gateway is ``open_`` and refused otherwise.
+    ``tokens``: each is accepted. Without any, requests are accepted if the gateway is ``open_``.
     """
 
     async def minio(request: Request) -> Response:
-        refused = _refused(request, token, open_=open_)
+        refused = _refused(request, tokens, open_=open_)
         if refused is not None:
             return refused
         try:
@@ -61,15 +61,16 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, token: str | 
     return minio
 
 
-def _refused(request: Request, token: str | None, *, open_: bool) -> Response | None:
+def _refused(request: Request, tokens: Sequence[str], *, open_: bool) -> Response | None:
     """The error response for a request without access; ``None`` if it has access."""
-    if token is None and open_:
+    if not tokens and open_:
         # pages in a user's browser can reach the loopback address; browsers send Origin with such requests
         if "origin" in request.headers:
             return Problem("forbidden", "pages are not allowed to send events").response()
         if through_proxy(request) is None:
             return None
-    if token is not None and hmac.compare_digest(_shown(request.headers.get("authorization", "")), token.encode()):
+    shown = _shown(request.headers.get("authorization", ""))
+    if any(hmac.compare_digest(shown, token.encode()) for token in tokens):
         return None
     schemes = 'Bearer, Basic realm="wildtag"'
     refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": schemes})

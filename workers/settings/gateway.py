@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.settings.topic import Topic, Words
 
@@ -41,12 +41,15 @@ class GatewaySettings(Topic):
         None, pattern=r"^[!-~]+$", repr=False, description="API key that `wildtag upload` sends to a gateway."
     )
     webhook_token: str | None = Field(
-        None, min_length=8, pattern=r"^[!-~]+$", repr=False,
-        description="Bearer token that senders of events must present to the gateway.",
+        None, pattern=r"^[!-~]+$", repr=False,
+        description="Bearer token that senders of events must present to the gateway: at least 8 characters. Several,"
+        " separated by commas, are all accepted while they are replaced.",
     )  # fmt: skip
     admin_key: str | None = Field(
-        None, min_length=16, pattern=r"^[!-~]+$", repr=False, description="API key that has every scope."
-    )
+        None, pattern=r"^[!-~]+$", repr=False,
+        description="API key that has every scope: at least 16 characters. Several, separated by commas, are all"
+        " accepted while they are replaced.",
+    )  # fmt: skip
     key_required: bool | None = Field(
         None,
         description="Whether requests must present an API key. Default: yes, unless the gateway listens on a loopback"
@@ -75,6 +78,27 @@ class GatewaySettings(Topic):
         description="Origins whose pages may call the gateway (CORS), for example https://example.org. `*` and `null`"
         " only where API keys are required.",
     )
+
+    @property
+    def webhook_tokens(self) -> tuple[str, ...]:
+        """The tokens of ``webhook_token``."""
+        return tuple(self.webhook_token.split(",")) if self.webhook_token else ()
+
+    @property
+    def admin_keys(self) -> tuple[str, ...]:
+        """The keys of ``admin_key``."""
+        return tuple(self.admin_key.split(",")) if self.admin_key else ()
+
+    @field_validator("webhook_token", "admin_key")
+    @classmethod
+    def _long_enough(cls, value: str | None, info: ValidationInfo) -> str | None:
+        least = 8 if info.field_name == "webhook_token" else 16
+        if value is not None and any(len(one) < least for one in value.split(",")):
+            raise ValueError(
+                f"at least {least} characters are needed, and a comma separates one from the next:"
+                " openssl rand -hex 24"
+            )
+        return value
 
     @field_validator("root_path")
     @classmethod

@@ -9,6 +9,7 @@ import difflib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from vectordb.errors import Permanent
+from workers.settings.secret_settings import FILE_VARIABLES
 from workers.settings.variables import PREFIX, variable
 
 RENAMED = {
@@ -40,7 +41,11 @@ NO_SETTINGS = frozenset({
 """Variables with the prefix that others read: the tests, and the supervisor."""
 
 
-class OldName(Permanent):
+class BadSetting(Permanent):
+    """Settings are given in a way that is refused. The text names the variable, and shows no secret."""
+
+
+class OldName(BadSetting):
     """A setting or an option is given by a name that is no longer valid."""
 
 
@@ -81,7 +86,7 @@ def unknown(environment: Mapping[str, str], settings: Iterable[str]) -> Iterator
     ``settings``: the names of all settings. Old names are left out: they are refused. Values are not shown.
     """
     known = sorted(settings)
-    quiet = {variable(name) for name in (*known, *RENAMED, *FIXED)} | NO_SETTINGS
+    quiet = {variable(name) for name in (*known, *RENAMED, *FIXED)} | NO_SETTINGS | FILE_VARIABLES
     for name in sorted(environment):
         if environment[name] and name.upper().startswith(PREFIX) and name.upper() not in quiet:
             near = difflib.get_close_matches(name.upper().removeprefix(PREFIX).lower(), known, n=1)

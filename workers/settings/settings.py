@@ -16,6 +16,7 @@ from workers.settings.monitoring import MonitoringSettings
 from workers.settings.names import refuse_old_names
 from workers.settings.object_store import StoreSettings
 from workers.settings.redis import RedisSettings
+from workers.settings.secret_files import without_files
 from workers.settings.segmentation import SegmentSettings
 from workers.settings.variables import PREFIX, variable
 from workers.settings.webhooks import WebhookSettings
@@ -63,4 +64,4 @@ class Settings(
 
     def process_environment(self) -> dict[str, str]:
         """This process's environment with these settings laid over it."""
-        return {**os.environ, **self.environment()}
+        return {**without_files(os.environ), **self.environment()}

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from workers.settings.secret_files import SecretFiles
 from workers.settings.variables import PREFIX
 
 
@@ -33,3 +34,13 @@ class Topic(BaseSettings):
     """The settings of one topic: a part of ``Settings``, where their names are flat."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource, dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:  # fmt: skip
+        """Arguments come first, then variables, then the files of secrets (see pydantic-settings)."""
+        _ = dotenv_settings, file_secret_settings  # not used: they are off, and read no names that end in _FILE
+        return init_settings, env_settings, SecretFiles(settings_cls)

@@ -118,7 +118,7 @@ def options(wiring: Wiring) -> Options:
     here = loopback(s.gateway_host)
     proxied = bool(s.root_path or s.trusted_proxies)
     needed = (not here or proxied) if s.key_required is None else s.key_required
-    admin_keys = [key for key in (s.admin_key, read_home_key(s.home)) if key is not None]
+    admin_keys = [key for key in (*s.admin_keys, read_home_key(s.home)) if key is not None]
     if not here and not needed:
         raise Permanent(
             f"{s.gateway_host} can be reached from other machines, but WILDTAG_KEY_REQUIRED is false: listen on"
@@ -146,7 +146,8 @@ def options(wiring: Wiring) -> Options:
     # half, because the first message after that may be as late again
     recheck_s = (s.recheck_access_s - BELIEVED_S) / 2
     return Options(
-        bucket=s.bucket, token=s.webhook_token, open=not needed, admin_keys=admin_keys, upload_prefix=s.upload_prefix,
+        bucket=s.bucket, tokens=s.webhook_tokens, open=not needed, admin_keys=admin_keys,
+        upload_prefix=s.upload_prefix,
         recheck_s=recheck_s, ping_s=min(PING_S, recheck_s),
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,

@@ -184,3 +184,11 @@ def test_it_listens_to_other_machines_only_with_keys_and_a_token(tmp_path: objec
     with pytest.raises(Permanent, match="WILDTAG_KEY_REQUIRED is false"):
         chosen(admin_key=ADMIN, webhook_token=TOKEN, key_required=False)
     assert not chosen(admin_key=ADMIN, webhook_token=TOKEN)
+
+
+def test_old_and_new_keys_are_accepted_while_they_are_replaced(redis_url: str) -> None:
+    old, new = "o" * 20, "n" * 20
+    settings = Settings(redis_url=redis_url, admin_key=f"{new},{old}", webhook_token=f"{new},{old}")
+    chosen = options(Wiring(settings))
+    assert {old, new} <= set(chosen.admin_keys)
+    assert chosen.tokens == (new, old)

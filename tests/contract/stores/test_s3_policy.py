@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import boto3  # type: ignore[import-untyped]
 import httpx
@@ -15,13 +18,27 @@ from tests.contract.s3_server import moto, store_at
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import read
 from workers.stores.s3_user import policy_of
+from workers.stores.store import StoreRefuses
 
 PHOTOS, OTHER = "photos", "others-photos"
 
 
+@dataclass(frozen=True)
+class Enforcing:
+    """A server that enforces policies, and two key pairs of wildtag's user."""
+
+    url: str
+    iam: Any
+    pairs: list[tuple[str, str]]
+
+    def enforce(self, enforced: bool) -> None:
+        """Check every request, or none."""
+        free = b"0" if enforced else b"1000000"
+        httpx.post(f"{self.url}/moto-api/reset-auth", content=free, trust_env=False).raise_for_status()
+
+
 @pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
-    """A store as the user of wildtag, at a server that enforces policies."""
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Enforcing]:
     monkeypatch.setenv("INITIAL_NO_AUTH_ACTION_COUNT", "1000000")
     with moto() as url:
         root = store_at(url).connection.client
@@ -33,9 +50,17 @@ def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Store]:
         iam = boto3.client("iam", endpoint_url=url, **given)
         iam.create_user(UserName="wildtag")
         iam.put_user_policy(UserName="wildtag", PolicyName="p", PolicyDocument=json.dumps(policy_of(PHOTOS)))
-        pair = iam.create_access_key(UserName="wildtag")["AccessKey"]
-        httpx.post(f"{url}/moto-api/reset-auth", content=b"0", trust_env=False).raise_for_status()
-        yield store_at(url, PHOTOS, access_key=pair["AccessKeyId"], secret_key=pair["SecretAccessKey"])
+        pairs = [iam.create_access_key(UserName="wildtag")["AccessKey"] for _ in range(2)]
+        made = Enforcing(url, iam, [(pair["AccessKeyId"], pair["SecretAccessKey"]) for pair in pairs])
+        made.enforce(enforced=True)
+        yield made
+
+
+@pytest.fixture
+def store(server: Enforcing) -> S3Store:
+    """A store as the user of wildtag."""
+    access_key, secret_key = server.pairs[0]
+    return store_at(server.url, PHOTOS, access_key=access_key, secret_key=secret_key)
 
 
 ALLOWED: dict[str, Callable[[S3Store], object]] = {
@@ -80,3 +105,19 @@ def test_nothing_else_is_allowed(store: S3Store) -> None:
         with pytest.raises(S3Error) as refused:
             act(store)
         assert refused.value.code == "AccessDenied", name
+
+
+def test_a_key_pair_in_a_file_is_replaced_while_it_is_used(server: Enforcing, tmp_path: Path) -> None:
+    file, next_one = tmp_path / "pair", tmp_path / "next"
+    file.write_text("\n".join(server.pairs[0]))
+    store = store_at(server.url, PHOTOS, access_key=None, secret_key=None, credentials_file=file)
+    assert store.get(PHOTOS, "a.jpg", 100)[0] == b"image"
+    next_one.write_text("\n".join(server.pairs[1]))
+    next_one.replace(file)
+    server.enforce(enforced=False)
+    server.iam.delete_access_key(UserName="wildtag", AccessKeyId=server.pairs[0][0])
+    server.enforce(enforced=True)
+    assert store.get(PHOTOS, "a.jpg", 100)[0] == b"image"
+    file.write_text("\n".join(server.pairs[0]))
+    with pytest.raises(StoreRefuses):
+        store.get(PHOTOS, "a.jpg", 100)

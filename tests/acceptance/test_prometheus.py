@@ -1,4 +1,4 @@
-"""A real Prometheus scrapes the shared stack: every query of the rules, the alerts and the dashboard gives an answer."""
+"""A real Prometheus scrapes the shared stack: every query of rules, alerts and dashboard gives an answer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ EMPTY = {
     "panel Memory of Redis, A": "the Redis of the stack has no limit",
     "panel Redis, B": "as above",
 }
-"""Queries of the dashboard without an answer, and why. Besides, those of metrics that have no series while all is well."""
+"""Queries without an answer, and why. Besides, those of metrics that have no series while all is well."""
 
 
 def test_prometheus_is_there_in_ci() -> None:

@@ -28,7 +28,7 @@ class Interrupted:
     def __init__(self, client: Client, keys: Keys) -> None:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
-        self._interrupt = self._redis.register_script(scripts.source("interrupt"))
+        self._interrupt = self._redis.register_script(scripts.source("counting", "interrupt"))
 
     def put(self, bucket: str, oids: Sequence[str], again: Collection[str]) -> None:
         """Take objects out of the ledger, without a record, and remember those that were in progress.
@@ -38,7 +38,8 @@ class Interrupted:
         if not oids:
             return
         k = self._keys
-        lists = (k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced, k.interrupted(bucket))
+        lists = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+        lists += [k.interrupted(bucket)]
         calls = [((*lists, k.entry(oid)), (raw(oid), int(oid in again))) for oid in oids]
         with translated():
             put = call_together(self._redis, self._interrupt, calls).count(b"interrupted")

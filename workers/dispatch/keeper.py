@@ -25,7 +25,7 @@ from workers.lifecycle.outcomes import Acceptance, failed
 from workers.lifecycle.policy import Dead, Wait, after_deadline
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
-from workers.settings.settings import SEGMENTATION
+from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stores.store import ObjectStore
 
 log = structlog.get_logger()
@@ -160,7 +160,8 @@ class Keeper:
     def _resend(self, overdue: Overdue) -> None:
         ref, submitted = overdue.ref, _submitted(overdue)
         if submitted.revision.space_id == self._revision().space_id:
-            self._publisher.send("embedding", submitted)
+            self._ledger.put_on(STAGES[0], [ref], submitted.revision, self._clock(), again=True)
+            self._publisher.send(STAGES[0], submitted)
         else:  # the encoder was changed meanwhile: enter the object again under the current revision
             self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])
 

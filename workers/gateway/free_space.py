@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import threading
@@ -57,6 +58,15 @@ class FreeSpace:
         if self._clock() - self._looked < FRESH_S:
             return self._lacking
         return await anyio.to_thread.run_sync(self.lacking)
+
+    def bytes(self) -> Mapping[str, tuple[int, int]]:
+        """The free bytes and the size of each disk that can be asked, by the first word of what its folder is for."""
+        found = {}
+        for name, folder in self._folders.items():
+            with contextlib.suppress(OSError):
+                of = self._ask(folder)
+                found[name.split()[0].lower()] = of.f_bavail * of.f_frsize, of.f_blocks * of.f_frsize
+        return found
 
     def reason(self) -> str | None:
         """The same in one line; ``None`` while all is well."""

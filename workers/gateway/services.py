@@ -27,6 +27,8 @@ from workers.images.findings import StoredStanding
 from workers.images.kept_lists import KeptLists
 from workers.images.teacher import Teacher
 from workers.lifecycle.inbox import EventInbox
+from workers.lifecycle.inbox_state import InboxReader
+from workers.lifecycle.ledger_counts import LedgerReader
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.record_reader import Records
@@ -38,6 +40,7 @@ from workers.outages.outage_report import OutageReport
 from workers.redis.data_loss import DataLoss, Refill
 from workers.redis.heartbeats import Health
 from workers.redis.models_in_use import ModelBoard
+from workers.redis.servers import RedisServers
 from workers.segmentation.requests import SegmentationRequests
 from workers.stores.store import ObjectStore
 
@@ -90,7 +93,8 @@ class Services:
     """The adapters. All except ``batching_writer`` block, so call them in threads.
 
     ``forget``: removes the records of objects at once, and ends their processing (``bucket/key``).
-    ``ignored_by``: the rule by which objects of a key are not tagged, see ``ObjectFilter``.
+    ``inbox_readers``: of the normal and the low-priority inbox. ``captions_in_use``: ``name@version`` and the number
+    of its captions. ``ignored_by``: the rule by which objects of a key are not tagged, see ``ObjectFilter``.
     """
 
     batching_writer: BatchingWriter
@@ -119,6 +123,10 @@ class Services:
     duplicates: DuplicateFinder
     outages: OutageReport
     depths: DepthReader
+    ledger_reader: LedgerReader
+    inbox_readers: tuple[InboxReader, InboxReader]
+    redis_servers: RedisServers
+    captions_in_use: Callable[[], tuple[str, int]]
     holds: Holds
     data_loss: DataLoss
     losses: Losses

@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric as Family
 
 from workers.lifecycle.times import unix_seconds
+from workers.monitoring import catalogue
+from workers.monitoring.families import family
 from workers.notifying.receivers import Standing
 
+OUTCOMES = ("delivered", "retried", "dead")
 
-def of_receivers(standing: Sequence[Standing], now: float) -> Iterable[Metric]:
+
+def of_receivers(standing: Sequence[Standing], now: float) -> Iterable[Family]:
     """How receivers stand ``now``, in Unix seconds."""
-    waiting = GaugeMetricFamily("wildtag_webhook_waiting", "webhook deliveries that wait", labels=["receiver"])
-    dead = GaugeMetricFamily("wildtag_webhook_dead_letters", "stored dead letters", labels=["receiver"])
-    failing = GaugeMetricFamily(
-        "wildtag_webhook_failing_seconds", "seconds since which every attempt has failed, or 0", labels=["receiver"]
+
+    def failing(one: Standing) -> float:
+        return 0.0 if one.failing_since is None else max(0.0, now - unix_seconds(one.failing_since))
+
+    yield family(catalogue.WEBHOOK_WAITING, [((one.name,), one.waiting) for one in standing])
+    yield family(catalogue.WEBHOOK_DEAD, [((one.name,), one.dead_letters) for one in standing])
+    yield family(catalogue.WEBHOOK_FAILING, [((one.name,), failing(one)) for one in standing])
+    yield family(catalogue.WEBHOOK_SERVED, [((one.name,), one.served) for one in standing])
+    yield family(catalogue.WEBHOOK_PAUSED, [((one.name,), one.paused_since is not None) for one in standing])
+    yield family(
+        catalogue.WEBHOOK_DELIVERIES,
+        [((one.name, outcome), getattr(one, outcome)) for one in standing for outcome in OUTCOMES],
     )
-    served = GaugeMetricFamily("wildtag_webhook_served", "whether a notifier runs for it", labels=["receiver"])
-    paused = GaugeMetricFamily("wildtag_webhook_paused", "whether an operator paused it", labels=["receiver"])
-    attempts = CounterMetricFamily(
-        "wildtag_webhook_attempts", "attempts by their outcome", labels=["receiver", "outcome"]
-    )
-    lost = CounterMetricFamily(
-        "wildtag_webhook_lost", "events that were trimmed from the feed before they were read", labels=["receiver"]
-    )
-    for one in standing:
-        name = [one.name]
-        waiting.add_metric(name, one.waiting)
-        dead.add_metric(name, one.dead_letters)
-        since = now if one.failing_since is None else unix_seconds(one.failing_since)
-        failing.add_metric(name, max(0.0, now - since))
-        served.add_metric(name, float(one.served))
-        paused.add_metric(name, float(one.paused_since is not None))
-        for outcome in ("delivered", "retried", "dead"):
-            attempts.add_metric([one.name, outcome], getattr(one, outcome))
-        lost.add_metric(name, one.lost)
-    return waiting, dead, failing, served, paused, attempts, lost
+    yield family(catalogue.WEBHOOK_LOST, [((one.name,), one.lost) for one in standing])

@@ -77,10 +77,11 @@ class Ledger(RecordWriter):
 
     def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
         super().__init__(client, keys, feed_length)
-        self._enter = self._script("records", "enter")
-        self._advance = self._script("advance")
+        self._enter = self._script("counting", "records", "enter")
+        self._advance = self._script("counting", "advance")
         self._overdue = self._script("overdue")
-        self._postpone = self._script("postpone")
+        self._postpone = self._script("counting", "postpone")
+        self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
@@ -92,7 +93,7 @@ class Ledger(RecordWriter):
         """
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
-            keys = [k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
             args: list[Any] = [token(revision), now, _whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id
@@ -124,7 +125,7 @@ class Ledger(RecordWriter):
         k, calls = self._keys, []
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
-            keys = [k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
+            keys = [*k.counting, k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
             args: list[Any] = [token(revision), stage, _whole(deadline, now), int(begin), now, int(handed),
                                msgspec.msgpack.encode(ALL_STAGES)]  # fmt: skip
             calls.append((keys, [*args, *(one for ref in part for one in (raw(ref.id), ref.etag))]))
@@ -152,7 +153,7 @@ class Ledger(RecordWriter):
     def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():
             taken = self._overdue(
-                keys=[self._keys.ledger, self._keys.segmenting],
+                keys=[self._keys.ledger, self._keys.segmenting, self._keys.ledger_accepted],
                 args=[self._keys.entry(""), at, deadline, limit, int(untroubled)],
             )
         return [
@@ -163,11 +164,34 @@ class Ledger(RecordWriter):
             for _oid, ref, revision, stage, attempts, accepted, fault in taken
         ]  # fmt: skip
 
-    def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
+    def put_on(
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False
+    ) -> None:
+        """Record that these objects are put on the queue of a stage. ``again``: they are sent again."""
+        k, calls = self._keys, []
+        for start in range(0, len(refs), AT_ONCE):
+            part = refs[start : start + AT_ONCE]
+            args = [
+                token(revision),
+                queue,
+                now,
+                int(again),
+                *(one for ref in part for one in (raw(ref.id), ref.etag)),
+            ]
+            calls.append(([*k.counting, *(k.entry(ref.id) for ref in part)], args))
+        with translated():
+            call_together(self._redis, self._put_on, calls)
+
+    def postpone(
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float
+    ) -> None:
         """Retry these objects after ``until``, because ``fault`` is temporary."""
         k = self._keys
         calls = [
-            ((k.ledger, k.segmenting, k.entry(r.id)), (raw(r.id), r.etag, token(revision), until, fault))
+            (
+                (*k.counting, k.ledger, k.segmenting, k.entry(r.id)),
+                (raw(r.id), r.etag, token(revision), until, fault, now),
+            )
             for r in refs
         ]
         with translated():

@@ -147,11 +147,24 @@ class PartitionedLedger(Ledger):
         claimed = self._claimed(self._all, lambda part, _: part.overdue_by(at, deadline))
         return [one for page in claimed.values() for one in page]
 
-    def postpone(self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str) -> None:
+    def put_on(
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False
+    ) -> None:
+        """See ``Ledger``."""
+
+        def put(part: Ledger, places: Sequence[int]) -> list[None]:
+            part.put_on(queue, [refs[place] for place in places], revision, now, again=again)
+            return [None] * len(places)
+
+        self._answered([ref.id for ref in refs], put, None)
+
+    def postpone(
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float
+    ) -> None:
         """See ``Ledger``."""
 
         def postponed(part: Ledger, places: Sequence[int]) -> list[None]:
-            part.postpone([refs[place] for place in places], revision, until, fault)
+            part.postpone([refs[place] for place in places], revision, until, fault, now=now)
             return [None] * len(places)
 
         self._answered([ref.id for ref in refs], postponed, None)

@@ -12,6 +12,7 @@ from typing import Any
 from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
+from workers.lifecycle.reasons import counted_reason
 from workers.lifecycle.record import Record
 from workers.lifecycle.removed import removed_bytes
 from workers.lifecycle.stored_record import PLACES, packed_body, read_rows
@@ -35,8 +36,8 @@ class RecordWriter:
         self._keys = keys
         self._feed_length = feed_length
         self._lost = LostRows(client, keys)
-        self._finish = self._script("records", "tag_index", "finish")
-        self._remove = self._script("records", "tag_index", "remove")
+        self._finish = self._script("counting", "records", "tag_index", "finish")
+        self._remove = self._script("counting", "records", "tag_index", "remove")
         self._revise = self._script("records", "tag_index", "revise")
         self._adopt = self._script("records", "adopt")
 
@@ -81,13 +82,14 @@ class RecordWriter:
 
     def _finishing(self, part: Sequence[tuple[Record, Before]], revision: str, now: float) -> Call:
         k = self._keys
-        keys = [k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags, k.last_number]
+        keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags, k.last_number]
         args: list[Any] = [k.prefix, revision, self._feed_length, now]
         for record, before in part:
             oid, entries = record.id, tag_entries(record)
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid), k.statements(oid)]
             args += [
-                raw(oid), record.etag, record.state, record.segmentation_method, PLACES[record.state],
+                raw(oid), record.etag, record.state, counted_reason(record.error.code if record.error else None),
+                record.segmentation_method, PLACES[record.state],
                 before.said, before.record, removed(self._lost.rows(oid, before.record)), added(entries),
                 packed_body(record, [entry.row for entry in entries], now),
             ]  # fmt: skip
@@ -121,7 +123,7 @@ class RecordWriter:
 
     def _removed(self, oids: Sequence[str]) -> list[str]:
         k = self._keys
-        keys = [k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags,
+        keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags,
                 k.segmentation_queue, k.segmentation_queue_forced]  # fmt: skip
         args: list[Any] = [k.prefix, self._feed_length]
         for oid, before in zip(oids, self.before(oids), strict=True):

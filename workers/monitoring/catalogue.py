@@ -13,7 +13,9 @@ OBJECT_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600, 21
 BATCH_OBJECTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 
 # about this installation
-BUILD_INFO = gauge("process", "wildtag_build_info", "The version of wildtag and of Python; always 1", "version", "python")
+BUILD_INFO = gauge(
+    "process", "wildtag_build_info", "The version of wildtag and of Python; always 1", "version", "python"
+)
 REDIS_UP = gauge("state", "wildtag_redis_up", "Whether Redis answers: 1 or 0")
 BROKER_UP = gauge("state", "wildtag_broker_up", "Whether the message broker answers: 1 or 0")
 READABLE = gauge(
@@ -25,7 +27,7 @@ READABLE = gauge(
 OBJECTS = gauge("state", "wildtag_objects", "Objects by state", "state")
 OBJECTS_ACCEPTED = counter("redis", "wildtag_objects_accepted", "Objects that were accepted to be tagged")
 OBJECTS_FINISHED = counter(
-    "redis", "wildtag_objects_finished", "Objects that were finished; reason is the code of the error, empty without one",
+    "redis", "wildtag_objects_finished", "Finished objects; reason is the code of the error, empty without one",
     "state", "reason",
 )  # fmt: skip
 OBJECTS_WITHDRAWN = counter(
@@ -41,14 +43,15 @@ OBJECT_DURATION = histogram(
 # stages
 STAGE_DURATION = histogram(
     "redis", "wildtag_stage_duration_seconds",
-    "Seconds from when an object was put on the queue of a stage to when it left the stage; stage waiting: it was put off",
+    "Seconds from putting an object on the queue of a stage to its leaving the stage; stage waiting: it was put off",
     "stage", buckets=OBJECT_S,
 )  # fmt: skip
 STAGE_ATTEMPTS = counter(
     "redis", "wildtag_stage_attempts", "Objects that a worker began in a stage, each attempt counted", "stage"
 )
 RETRIES = counter(
-    "redis", "wildtag_retries", "Objects that were sent again from the first stage, by the stage they were in", "stage",
+    "redis", "wildtag_retries", "Objects that were sent again from the first stage, by the stage they were in",
+    "stage",
     occasional=True,
 )  # fmt: skip
 POSTPONEMENTS = counter(
@@ -66,7 +69,8 @@ QUEUE_CONSUMERS = gauge(
     "state", "wildtag_queue_consumers", "Workers on a queue; known with RabbitMQ only", "queue", occasional=True
 )
 QUEUE_UNACKNOWLEDGED = gauge(
-    "state", "wildtag_queue_unacknowledged_messages", "Messages that workers hold, of all queues; known with Redis only",
+    "state", "wildtag_queue_unacknowledged_messages",
+    "Messages that workers hold, of all queues; known with Redis only",
     occasional=True,
 )  # fmt: skip
 QUEUE_OBJECTS = gauge(
@@ -85,11 +89,16 @@ LEDGER_OLDEST = gauge(
 )  # fmt: skip
 INBOX_EVENTS = gauge("state", "wildtag_inbox_events", "Events that are not processed yet", "priority")
 INBOX_OLDEST = gauge(
-    "state", "wildtag_inbox_oldest_seconds", "Seconds since the oldest of these events arrived; 0 without any", "priority"
+    "state",
+    "wildtag_inbox_oldest_seconds",
+    "Seconds since the oldest of these events arrived; 0 without any",
+    "priority",
 )
 
 # events
-EVENT_SOURCE_WORKS = gauge("state", "wildtag_event_source_works", "Whether a source of events works: 1 or 0", "source")
+EVENT_SOURCE_WORKS = gauge(
+    "state", "wildtag_event_source_works", "Whether a source of events works: 1 or 0", "source"
+)
 EVENT_SOURCE_LAG = gauge(
     "state", "wildtag_event_source_lag_seconds",
     "Seconds for which a source of events has not worked, so events may be this late; 0 while it works", "source",
@@ -169,7 +178,11 @@ WEBHOOK_FAILING = gauge(
     occasional=True,
 )  # fmt: skip
 WEBHOOK_SERVED = gauge(
-    "state", "wildtag_webhook_served", "Whether a notifier runs for this receiver: 1 or 0", "receiver", occasional=True
+    "state",
+    "wildtag_webhook_served",
+    "Whether a notifier runs for this receiver: 1 or 0",
+    "receiver",
+    occasional=True,
 )
 WEBHOOK_PAUSED = gauge(
     "state", "wildtag_webhook_paused", "Whether an operator paused this receiver: 1 or 0", "receiver", occasional=True

@@ -7,8 +7,8 @@ given their keys, apart from those of labels and of numbers.
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
 ``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
-``interrupted``, ``ledger``, ``entry``, ``segmenting``, ``segmentation-request``, ``artifacts``, ``record``,
-``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``,
+``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
+``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``,
 ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``.
 All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
@@ -83,11 +83,21 @@ key                              type        holds
                                              each field → the version of the object that was sent to the inbox
 ``P ledger``                     sorted set  OID → deadline (Unix seconds) of each accepted object that has no
                                              record yet
+``P ledger:accepted``            sorted set  OID → when it was accepted (Unix seconds), of the same objects
+``P ledger:queue:QUEUE``         sorted set  OID → when it was put on the queue of a stage (Unix seconds), until it is
+                                             put on the next one; ``waiting``: objects that were put off
+``P ledger:counts``              hash        what the ledger has counted (``workers.lifecycle.ledger_counts``):
+                                             ``accepted``, ``finished:STATE:REASON``, ``withdrawn:REASON``,
+                                             ``attempts:STAGE``, ``retries:STAGE``, ``postponed:STAGE``; of times
+                                             ``object:BOUND`` and ``stage:STAGE:BOUND``: their number up to so many
+                                             seconds and above the bound before, and their sum in ms (BOUND ``ms``)
 ``P entry:OID``                  hash        an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                              ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
                                              ``segment`` (the method, or empty), ``requested`` (1: somebody
                                              requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
-                                             ``queued_at`` (when it was put on the queue of the last stage)
+                                             ``queued_at`` (when it was put on the queue of the last stage),
+                                             ``queue`` and ``since`` (in which queue of the ledger it is, and when it
+                                             came there), ``resent_at`` (when it was last sent again)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
@@ -183,6 +193,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from workers.redis.image_keys import ImageKeys
+from workers.redis.ledger_keys import LedgerKeys
 from workers.redis.notify_keys import NotifyKeys
 from workers.redis.process_keys import ProcessKeys
 from workers.redis.record_keys import RecordKeys
@@ -190,7 +201,7 @@ from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
+class Keys(ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
@@ -253,10 +264,6 @@ class Keys(ImageKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
     @property
     def event_probes(self) -> str:
         return f"{self.prefix}events:probes"
-
-    @property
-    def ledger(self) -> str:
-        return f"{self.prefix}ledger"
 
     @property
     def feed(self) -> str:

@@ -141,6 +141,8 @@ class Handover:
     def hand_on(self, stage: str, batch: Batch) -> None:
         """Send a batch to the queue of the next stage, unless it is empty."""
         if batch.objects:
+            if stage != SEGMENTATION:  # for which the ledger was told before
+                self._ledger.put_on(stage, batch.objects, batch.revision, self._clock())
             self._publisher.send(stage, batch)
             tally.current().add(f"sent to {stage}", len(batch.objects))
 
@@ -150,7 +152,8 @@ class Handover:
 
     def postpone(self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str) -> None:
         """Have the keeper submit these objects again after ``pause`` seconds."""
-        self._ledger.postpone(objects, revision, self._clock() + pause, reason)
+        now = self._clock()
+        self._ledger.postpone(objects, revision, now + pause, reason, now=now)
         tally.current().add("postponed", len(objects))
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
@@ -171,6 +174,7 @@ class Handover:
     def split(self, batch: Batch) -> None:
         """Submit each object of a batch in a message of its own."""
         tally.current().add("sent again, each alone", len(batch.objects))
+        self._ledger.put_on(STAGES[0], batch.objects, batch.revision, self._clock(), again=True)
         for ref in batch.objects:
             self._publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
 

@@ -73,6 +73,12 @@ class CaptionService:
         """See ``CaptionStore``."""
         return self._chosen()
 
+    def in_use(self) -> tuple[str, int]:
+        """``name@version`` of the captions in use, and their number."""
+        version = self._chosen()
+        with self._index(version) as index:
+            return version, index.count()
+
     @contextmanager
     def _index(self, version: str) -> Iterator[CaptionIndex]:
         index = self._open_index(version)

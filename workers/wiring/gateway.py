@@ -25,6 +25,7 @@ from workers.redis.server_paths import data_folder
 from workers.settings.settings import Settings
 from workers.wiring.caption_service import CaptionService
 from workers.wiring.operations import (
+    COVERAGE_S,
     archive,
     coverage,
     duplicate_finder,
@@ -72,6 +73,10 @@ def services(wiring: Wiring) -> Services:
         duplicates=duplicate_finder(wiring, rpc),
         outages=wiring.outages,
         depths=wiring.depths,
+        ledger_reader=wiring.ledger_reader,
+        inbox_readers=wiring.inbox_readers,
+        redis_servers=wiring.redis_servers,
+        captions_in_use=caption_service(wiring, COVERAGE_S).in_use,
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),

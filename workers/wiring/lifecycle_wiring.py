@@ -16,7 +16,9 @@ from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import EventInbox, Inbox, LowPriorityInbox
+from workers.lifecycle.inbox_state import InboxReader
 from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.ledger_counts import LedgerReader, PartitionedLedgerReader
 from workers.lifecycle.partitioned_inbox import PartitionedInbox
 from workers.lifecycle.partitioned_ledger import PartitionedLedger
 from workers.lifecycle.partitioned_progress import PartitionedProgress
@@ -35,10 +37,12 @@ from workers.redis.layout import Layout
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partition_loss import PartitionLoss
 from workers.redis.partitions import Partitions
+from workers.redis.servers import RedisServers
 from workers.settings.cluster_urls import names_cluster
 from workers.settings.settings import Settings
 from workers.wiring.clock import clock_of
 
+SERVER_PATIENCE_S = 5.0  # for a server to say how it is
 PARTITION_PATIENCE_S = 10.0  # for an answer of a partition: work on the others waits meanwhile, once
 
 
@@ -199,6 +203,34 @@ class LifecycleWiring:
         inboxes = [LowPriorityInbox(client, keys) for client, keys in self._of_partitions]
         held = Inbox(self.redis, self.keys.low_priority_inbox)
         return PartitionedInbox(self.partitions, inboxes, held, self.partition_faults)
+
+    @cached_property
+    def ledger_reader(self) -> LedgerReader:
+        """What the ledger has counted, and what is in it."""
+        if self.partitioned:
+            return PartitionedLedgerReader(self.partitions, self.partition_clients)
+        return LedgerReader(self.redis, self.keys)
+
+    @cached_property
+    def inbox_readers(self) -> tuple[InboxReader, InboxReader]:
+        """The lengths and ages of the normal and of the low-priority inbox."""
+        parts = list(self._of_partitions)
+        if self.partitioned:  # events that wait for their partition
+            parts.append((self.redis, self.keys))
+        return (
+            InboxReader([(client, keys.inbox) for client, keys in parts]),
+            InboxReader([(client, keys.low_priority_inbox) for client, keys in parts]),
+        )
+
+    @cached_property
+    def redis_servers(self) -> RedisServers:
+        """The servers that have keys, on connections of their own, whose patience is short."""
+        prefixes = [self.keys.prefix]
+        if self.partitioned and names_cluster(self.settings.redis_url):
+            prefixes += [keys.prefix for keys in self.partitions.all]
+        return RedisServers(
+            [connect(self.settings.redis_url, prefix, patience_s=SERVER_PATIENCE_S, tries=1) for prefix in prefixes]
+        )
 
     @property
     def _of_partitions(self) -> Iterator[tuple[Client, Keys]]:

@@ -228,7 +228,7 @@ def test_records_know_where_an_object_is(client: Client, keys: Keys) -> None:
     assert records.on_its_way("photos/a.jpg") is None
     ref = ObjectRef("photos", "a.jpg", "e", 1)
     ledger.enter([Arrival(ref)], REVISION, 5.0, 10.0)
-    ledger.postpone([ref], REVISION, 20.0, "the store is away")
+    ledger.postpone([ref], REVISION, 20.0, "the store is away", now=10.0)
     pending = records.on_its_way("photos/a.jpg")
     assert pending is not None
     assert (pending.stage, pending.accepted_at, pending.fault) == ("waiting", 5.0, "the store is away")

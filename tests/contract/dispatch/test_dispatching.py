@@ -84,7 +84,7 @@ def test_a_message_that_an_outage_of_redis_lost_is_sent_again_as_soon_as_the_que
     assert keeper.step() == 0
     world.ledger.advance([lost], REVISION, "retrieval", world.now + 60, now=world.now, begin=True)
     world.ledger.advance([drawn], REVISION, "segmentation", world.now + 60, now=world.now)
-    world.ledger.postpone([postponed], REVISION, world.now + 30, "too many requests")
+    world.ledger.postpone([postponed], REVISION, world.now + 30, "too many requests", now=world.now)
     world.finish(done)
     world.queues.sent.clear()
     with monkeypatch.context() as patched:

@@ -35,7 +35,7 @@ def test_what_another_process_cannot_reach_is_told(gateway: Running) -> None:
     assert (ready.status_code, ready.json()["ready"], ready.json()["missing"]) == (200, True, {})
     assert [one["name"] for one in ready.json()["outages"]] == ["captions", "listener"]
     metrics = gateway.http.get("/metrics").text
-    assert 'wildtag_outage_waiting{name="captions"} 1.0' in metrics
+    assert 'wildtag_outage_waiting_objects{name="captions"} 1.0' in metrics
     assert 'wildtag_outage_seconds{name="listener"}' in metrics
     gateway.upload()
     notes.write([])

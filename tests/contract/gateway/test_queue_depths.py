@@ -23,7 +23,7 @@ def test_messages_are_counted_by_queue(gateway: Running) -> None:
     assert queues["unacknowledged"] == 0
     metrics = gateway.http.get("/metrics").text
     assert 'wildtag_queue_messages{queue="extraction"} 2.0' in metrics
-    assert "wildtag_unacknowledged_messages 0.0" in metrics
+    assert "wildtag_queue_unacknowledged_messages 0.0" in metrics
     assert "wildtag_broker_up 1.0" in metrics
 
 

@@ -43,7 +43,7 @@ def test_each_receiver_is_shown_by_its_name(gateway: Running) -> None:
     assert gateway.http.get("/v1/status").json()["webhooks"] == body["receivers"]
     metrics = gateway.http.get("/metrics").text
     assert 'wildtag_webhook_waiting{receiver="shop"} 1.0' in metrics
-    assert 'wildtag_webhook_attempts_total{outcome="retried",receiver="shop"} 1.0' in metrics
+    assert 'wildtag_webhook_deliveries_total{outcome="retried",receiver="shop"} 1.0' in metrics
     (failing,) = [
         line for line in metrics.splitlines() if line.startswith('wildtag_webhook_failing_seconds{receiver="shop"')
     ]

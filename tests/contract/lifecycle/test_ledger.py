@@ -142,7 +142,7 @@ def test_removing_forgets_everything(ledger: Ledger, client: Client, keys: Keys)
     assert ledger.remove(["inbox/cat.jpg", "inbox/unknown"]) == [True, False]
     assert ledger.finish([record(ref("b"), "late")], 102.0) == [False]
     own = keys_of(keys, "inbox/cat.jpg")
-    assert set(client.scan_iter()) == {own.feed.encode(), own.last_number.encode()}
+    assert set(client.scan_iter()) == {key.encode() for key in (own.feed, own.last_number, own.ledger_counts)}
     assert [item.record is None for item in Records(client, own).feed("0-0", block_ms=1)] == [False, True]
 
 
@@ -179,7 +179,7 @@ def test_a_claim_up_to_a_time_misses_no_deadline_that_was_rounded_up(ledger: Led
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)
-    ledger.postpone([ref("a"), ref("z", "no.jpg")], REVISION, 170.0, "the store is away")
+    ledger.postpone([ref("a"), ref("z", "no.jpg")], REVISION, 170.0, "the store is away", now=10.0)
     (taken,) = ledger.overdue(171.0, 300.0)
     assert (taken.attempts, taken.fault) == (0, "the store is away")
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)

@@ -75,7 +75,7 @@ def test_objects_of_a_partition_that_is_away_are_not_wanted(single: Client, part
     assert [one is not None for one in advanced] == there
     assert outages.known == {f"redis/{AWAY}"}
     assert [one != Before(b"", b"") for one in ledger.before([one.id for one in REFS])] == [False] * len(REFS)
-    ledger.postpone(REFS, REVISION, 70.0, "busy")
+    ledger.postpone(REFS, REVISION, 70.0, "busy", now=10.0)
     assert ledger.finish([record(one, "cat") for one in REFS], 3.0) == there
     assert ledger.in_flight() == ledger.waiting().queued == 0
     assert len(outages.waits) >= 1

@@ -141,7 +141,7 @@ def test_the_ledger_divides_and_claims_in_turn(stores: Stores) -> None:
     assert sorted(ref.key for ref in claimed) == sorted(ref.key for ref in refs)
     assert stores.spread.overdue(100.0, 200.0) == []
     assert len(stores.spread.overdue_by(200.0, 300.0)) == 100
-    stores.both(lambda ledger: ledger.postpone(refs[:50], REVISION, 400.0, "no"))
+    stores.both(lambda ledger: ledger.postpone(refs[:50], REVISION, 400.0, "no", now=10.0))
     stores.same(lambda records: sorted(one.fault or "" for one in records.pending(100)))
 
 

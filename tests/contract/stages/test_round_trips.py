@@ -21,7 +21,7 @@ from workers.wiring.dispatch import dispatcher
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 
-MOST = 12
+MOST = 15
 """Round trips of a batch, whatever its size. Those of the broker, which Celery makes, are not counted."""
 
 

@@ -1,11 +1,11 @@
 -- Record that objects start a stage, and extend their deadlines. Versions and revisions that the ledger does not wait
 -- for are ignored.
--- KEYS: ledger, segmenting, then the entry of each object
+-- KEYS: those of counting.lua, ledger, segmenting, then the entry of each object
 -- ARGV: revision, stage, deadline, begin (1: count an attempt), now, queued (1: they are put on the queue of the stage
 --       and have not started), the names of the stages (msgpack), then of each object: oid, etag
 -- Returns of each object: {accepted_at, segmentation method or '', then for each stage when it was entered, or ''}, or
 --       false if the result is no longer wanted
-local ledger, segmenting = KEYS[1], KEYS[2]
+local ledger, segmenting = KEYS[4], KEYS[5]
 local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
 local times = {'stage', stage, 'at:' .. stage, now, queued and 'queued_at' or nil, queued and now or nil}
@@ -14,19 +14,25 @@ local entered = {}
 for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do entered[n] = 'at:' .. name end
 
 local answers = {}
-for n = 1, #KEYS - 2 do
-    local entry_key, oid, etag = KEYS[2 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
-    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault')
+for n = 1, #KEYS - 5 do
+    local entry_key, oid, etag = KEYS[5 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
+        'stage', 'at:' .. stage)
     if entry[1] ~= etag or entry[2] ~= revision then
         answers[n] = false
     else
         redis.call('HSET', entry_key, unpack(times))
         if entry[5] then redis.call('HDEL', entry_key, 'fault') end
         if entry[4] and entry[4] ~= '' then redis.call('SADD', segmenting, oid) end
-        if begin then redis.call('HINCRBY', entry_key, 'attempts', 1) end
+        -- a call that is repeated since its answer was lost has the same time
+        local repeated = entry[8] == stage and entry[9] == now
+        if begin and not repeated then redis.call('HINCRBY', entry_key, 'attempts', 1) end
+        if not queued and not repeated then tally('attempts:' .. stage) end
+        move(entry_key, oid, entry[6], entry[7], stage, now)
         redis.call('ZADD', ledger, deadline, oid)
         answers[n] = {entry[3], entry[4] or ''}
         for i, at in ipairs(redis.call('HMGET', entry_key, unpack(entered))) do answers[n][2 + i] = at or '' end
     end
 end
+settle()
 return answers

@@ -1,11 +1,11 @@
 -- Enter objects in the ledger, unless there is nothing to do.
--- KEYS: ledger, segmenting, segmentation queue, its forced objects, then of each object: entry, record, segmentation
---       request
+-- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, then of each object: entry,
+--       record, segmentation request
 -- ARGV: revision, now, deadline, then of each object: oid, etag, sequence ('' unknown), ref, verified (1/0), force
 --       (1/0), rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
 -- Returns of each object: entered | known (entered; there is a record with tags of this version) | again | duplicate |
 --       done | stale | waiting (it is on the segmentation queue)
-local ledger, segmenting, queue, forced = unpack(KEYS, 1, 4)
+local ledger, segmenting, queue, forced = unpack(KEYS, 4, 7)
 local revision, now, deadline = unpack(ARGV, 1, 3)
 local function space(of) return string.match(of, '^[^/]*') end
 
@@ -13,7 +13,7 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     local entry_key, record_key, request_key = unpack(keys)
     local verified, force, queued = seen == '1', forcing == '1', from_queue == '1'
     local record = head_at(record_key) or {}
-    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence')
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'queue')
     local segmented, same = record[SEGMENT] or '', record[ETAG] == etag
 
     -- the method: as requested now or for the record of this version, otherwise as the settings choose
@@ -28,6 +28,12 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     local function older(than)
         return not verified and sequence ~= '' and than and than ~= '' and sequence < than
     end
+    local function drop_entry()
+        if not entry[1] then return end
+        redis.call('DEL', entry_key)
+        tally('withdrawn:replaced')
+        forget(oid, entry[4])
+    end
     local function answer(outcome)
         if queued then
             redis.call('ZREM', queue, oid)
@@ -41,7 +47,7 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     if same and record[REVISION] == revision and not force and enough then
         -- the record has the version in the bucket: an entry for another version comes from a late event
         if verified and entry[1] and entry[1] ~= etag then
-            redis.call('DEL', entry_key)
+            drop_entry()
             redis.call('ZREM', ledger, oid)
             redis.call('SREM', segmenting, oid)
         end
@@ -59,13 +65,15 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     if method ~= '' and not queued and redis.call('SISMEMBER', segmenting, oid) == 0 then
         redis.call('ZADD', queue, 'NX', now, oid)
         if force then redis.call('SADD', forced, oid) end
-        redis.call('DEL', entry_key)
+        drop_entry()
         redis.call('ZREM', ledger, oid)
         return 'waiting'
     end
-    if entry[1] then redis.call('DEL', entry_key) end
+    drop_entry()
     redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
-        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested)
+        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested, 'queue', FIRST,
+        'since', now)
+    accept(oid, now)
     redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)
     redis.call('ZADD', ledger, deadline, oid)
     local tagged = same and record[STATE] == 'done' and space(record[REVISION]) == space(revision)
@@ -73,7 +81,8 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
 end
 
 local answers = {}
-for n = 0, (#KEYS - 4) / 3 - 1 do
-    answers[n + 1] = enter({unpack(KEYS, 5 + 3 * n, 7 + 3 * n)}, unpack(ARGV, 4 + 8 * n, 11 + 8 * n))
+for n = 0, (#KEYS - 7) / 3 - 1 do
+    answers[n + 1] = enter({unpack(KEYS, 8 + 3 * n, 10 + 3 * n)}, unpack(ARGV, 4 + 8 * n, 11 + 8 * n))
 end
+settle()
 return answers

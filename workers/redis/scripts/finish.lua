@@ -1,14 +1,14 @@
 -- Write the final records of some objects and remove their ledger entries, atomically.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
--- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each object: entry, record,
---       segmentation request, statements
--- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, method ('' not segmented), place
---       of the state in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
+-- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each
+--       object: entry, record, segmentation request, statements
+-- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, reason (as it is counted), method
+--       ('' not segmented), place of the state in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
 --       that was there before ('' none), the rows of that, the rows of the new one (see tag_index), the body
 -- Returns of each object: written | refused | changed (people have said something else, or there is another record)
 local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
-local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 1, 8)
+local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 4, 11)
 
 -- An object keeps its time in the list of records. Times count in ticks of 2^-17 s, which all states have exactly.
 local span, ticks = 8589934592, 131072
@@ -17,9 +17,10 @@ local function score_of(place, known)
     return string.format('%.17g', place * span + math.floor(since * ticks) / ticks)
 end
 
-local function finish(keys, oid, etag, state, method, place, said, known, old, new, body)
+local function finish(keys, oid, etag, state, reason, method, place, said, known, old, new, body)
     local entry_key, record_key, request_key, statements_key = unpack(keys)
-    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested')
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested', 'accepted_at',
+        'queue', 'since')
     if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
     if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
     if said ~= '*' and (redis.call('GET', statements_key) or '') ~= said then return 'changed' end
@@ -42,6 +43,9 @@ local function finish(keys, oid, etag, state, method, place, said, known, old, n
     redis.call('ZADD', objects, 0, oid)
     redis.call('XADD', feed, 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', state, 'body', value)
     redis.call('DEL', entry_key)
+    tally('finished:' .. state .. ':' .. reason)
+    observe('object', entry[6], at)
+    forget(oid, entry[7], entry[8], at)
     -- keep a request that came too late for this record
     local request = redis.call('GET', request_key)
     if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then
@@ -54,7 +58,8 @@ local function finish(keys, oid, etag, state, method, place, said, known, old, n
 end
 
 local answers = {}
-for n = 0, (#KEYS - 8) / 4 - 1 do
-    answers[n + 1] = finish({unpack(KEYS, 9 + 4 * n, 12 + 4 * n)}, unpack(ARGV, 5 + 10 * n, 14 + 10 * n))
+for n = 0, (#KEYS - 11) / 4 - 1 do
+    answers[n + 1] = finish({unpack(KEYS, 12 + 4 * n, 15 + 4 * n)}, unpack(ARGV, 5 + 11 * n, 15 + 11 * n))
 end
+settle()
 return answers

@@ -1,8 +1,8 @@
 -- Take up to LIMIT overdue objects and extend their deadlines, so that two keepers never take the same one.
--- KEYS: ledger, segmenting. ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects
+-- KEYS: ledger, segmenting, accepted objects. ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects
 --       that wait after a fault or are being segmented)
 -- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault]
-local ledger, segmenting = unpack(KEYS)
+local ledger, segmenting, accepted = unpack(KEYS)
 local taken = {}
 for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
     local entry = redis.call('HMGET', ARGV[1] .. oid, 'ref', 'revision', 'stage', 'attempts', 'accepted_at', 'fault')
@@ -14,6 +14,7 @@ for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '-inf', ARGV[2], 'LIMIT
     else
         redis.call('ZREM', ledger, oid)
         redis.call('SREM', segmenting, oid)
+        redis.call('ZREM', accepted, oid)
     end
 end
 return taken

@@ -1,17 +1,22 @@
 -- Forget removed objects: delete their records, their ledger entries and their requests.
--- KEYS: ledger, segmenting, records, objects, damaged, feed, tags, segmentation queue, its forced objects, then of
---       each object: entry, record, segmentation request
+-- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, segmentation queue, its forced
+--       objects, then of each object: entry, record, segmentation request
 -- ARGV: prefix, feed_length, then of each object: oid, the stored record that was there before ('' none), its rows,
 --       what the feed tells of it ('' nothing but its id)
 -- Returns of each object: removed | unknown | changed (there is another record)
 local prefix = ARGV[1]
-local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced = unpack(KEYS, 1, 9)
+local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced = unpack(KEYS, 4, 12)
 
 local function remove(keys, oid, known, rows, about)
     local entry_key, record_key, request_key = unpack(keys)
     local before = redis.call('GET', record_key) or ''
     if before ~= known then return 'changed' end
+    local stage = redis.call('HGET', entry_key, 'queue')
     local waited = redis.call('DEL', entry_key) == 1
+    if waited then
+        tally('withdrawn:removed')
+        forget(oid, stage)
+    end
     redis.call('DEL', request_key)
     redis.call('ZREM', queue, oid)
     redis.call('SREM', forced, oid)
@@ -33,7 +38,8 @@ local function remove(keys, oid, known, rows, about)
 end
 
 local answers = {}
-for n = 0, (#KEYS - 9) / 3 - 1 do
-    answers[n + 1] = remove({unpack(KEYS, 10 + 3 * n, 12 + 3 * n)}, unpack(ARGV, 3 + 4 * n, 6 + 4 * n))
+for n = 0, (#KEYS - 12) / 3 - 1 do
+    answers[n + 1] = remove({unpack(KEYS, 13 + 3 * n, 15 + 3 * n)}, unpack(ARGV, 3 + 4 * n, 6 + 4 * n))
 end
+settle()
 return answers

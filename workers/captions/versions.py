@@ -15,6 +15,7 @@ from vectordb.errors import Permanent
 from vectordb.index import CaptionIndex, Floats, IndexMissing, sample
 from vectordb.library import ChangeableLibrary, Library
 from vectordb.starter import NAME, TEMPLATE, version
+from workers.monitoring.measured import measured_index
 
 log = structlog.get_logger()
 
@@ -128,13 +129,16 @@ class OpenIndexes:
 
     def open(self, captions_version: str) -> CaptionIndex:
         """The index of a version. Raises ``IndexMissing``, ``IndexLocked``."""
-        index, _ = self._open.get(captions_version) or (self._library.open(self._space_id, captions_version), 0)
+        index, _ = self._open.get(captions_version) or (self._opened(captions_version), 0)
         self._open[captions_version] = index, self._clock()
         self._open.move_to_end(captions_version)
         for other, (_, used) in list(self._open.items())[:-1]:
             if len(self._open) > OPEN_MAX or self._clock() - used > IDLE_S:
                 self.release(other)
         return index
+
+    def _opened(self, captions_version: str) -> CaptionIndex:
+        return measured_index(self._library.open(self._space_id, captions_version), "captions")
 
     def background(self, captions_version: str) -> Floats:
         """A sample of a version's vectors (see ``vectordb.index.sample``), read once while it is open."""

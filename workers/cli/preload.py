@@ -16,9 +16,10 @@ MODULES = (
     "celery.app.trace", "celery.concurrency.prefork", "celery.fixups.django",
     "celery.worker.autoscale", "celery.worker.components", "celery.worker.consumer",
     "celery.worker.consumer.delayed_delivery", "celery.worker.strategy", "kombu.transport.redis", "msgpack", "numpy",
-    "tasks.encoders.bundled", "workers.broker.consumer", "workers.broker.redis_transport", "workers.cli.main",
-    "workers.cli.processes", "workers.embedded.stack", "workers.processes.dispatcher", "workers.processes.watcher",
-    "workers.processes.worker", "workers.wiring.dispatch", "workers.wiring.stages",
+    "prometheus_client.multiprocess", "tasks.encoders.bundled", "workers.broker.consumer",
+    "workers.broker.redis_transport", "workers.cli.main", "workers.cli.processes", "workers.embedded.stack",
+    "workers.processes.dispatcher", "workers.processes.watcher", "workers.processes.worker",
+    "workers.wiring.dispatch", "workers.wiring.stages",
 )  # fmt: skip
 
 import_commands()

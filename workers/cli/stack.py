@@ -152,6 +152,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             supervisor.begin([redis.service()])
             # while Redis loads its data
             from workers.embedded.stack import command, published, services  # noqa: PLC0415 -- as above
+            from workers.processes.measuring import shared_folder  # noqa: PLC0415 -- as above
             from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
             from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
             from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
@@ -171,6 +172,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
                 from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
 
                 await_broker(wiring.publisher, messages.print)
+            shared_folder(settings.home).clear()  # of an earlier stack, perhaps of another version
             supervisor.start([])  # until Redis is ready
             wiring.layout.require()
             wiring.health.clear()

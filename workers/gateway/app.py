@@ -29,6 +29,7 @@ from workers.gateway import (
     page,
     paging,
     problems,
+    request_metrics,
     route_rules,
     search,
     segments,
@@ -126,7 +127,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
         patience_s=options.body_patience_s,
     )
     app.add_middleware(Head)
-    app.add_middleware(metrics.Measuring, metrics=measured)
+    app.add_middleware(request_metrics.Measuring)
     if options.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],

@@ -22,6 +22,7 @@ from workers.gateway.images import Images
 from workers.gateway.problems import Problem
 from workers.gateway.progress_answers import matches
 from workers.gateway.services import Options
+from workers.monitoring.measured import count_cache
 from workers.stores.store import ObjectStore
 
 SIDES = (160, 320, 640, 1600)  # the largest fills a screen
@@ -52,9 +53,11 @@ class Thumbnails:
         with self._lock:
             if (kept := self._kept.get(name)) is not None:
                 self._kept.move_to_end(name)
-                if isinstance(kept, str):  # it may have taken long
-                    raise Problem("not-an-image", kept)
-                return kept
+        count_cache("thumbnails", int(kept is not None), int(kept is None))
+        if kept is not None:
+            if isinstance(kept, str):  # it may have taken long
+                raise Problem("not-an-image", kept)
+            return kept
         data, _ = self._store.get(bucket, key, self._limit)
         try:
             made = self._decoders.thumbnail(data, side, max_pixels=self._pixels, limit_s=LIMIT_S, video=self._video)

@@ -12,6 +12,7 @@ from vectordb.errors import WildtagError
 from vectordb.image_library import ImageLibrary
 from vectordb.images import ImageIndex
 from vectordb.index import IndexFault, IndexMissing
+from workers.monitoring.measured import measured_index
 
 log = structlog.get_logger()
 
@@ -43,7 +44,7 @@ class OpenImages:
     def index(self) -> ImageIndex:
         """The index. Raises ``IndexLocked``, ``IndexFault`` or ``ServerAway``."""
         if self._index is None:
-            self._index = self._library().open(self._space_id, self._dimension)
+            self._index = measured_index(self._library().open(self._space_id, self._dimension), "images")
             if not self._index.count():
                 self._on_empty()
         return self._index

@@ -1,1 +1,1 @@
-"""What wildtag measures. Knows nothing of the rest, so everything may import it."""
+"""What wildtag measures, and how processes count it. Knows nothing of the rest, so everything may import it."""

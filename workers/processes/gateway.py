@@ -8,6 +8,7 @@ from vectordb.errors import Transient
 from workers.gateway.app import create_app
 from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
+from workers.processes.measuring import measure_gateway
 from workers.settings.settings import Settings
 from workers.wiring.gateway import options, services
 from workers.wiring.operations import impatient_layout
@@ -19,6 +20,7 @@ log = structlog.get_logger()
 def run_gateway(settings: Settings) -> None:
     """Run the HTTP gateway, which receives images and events and serves results and the page."""
     configure()
+    measure_gateway(settings)
     wiring = Wiring(settings)
     chosen = options(wiring)
     host, port = settings.gateway_host, settings.gateway_port

@@ -12,6 +12,7 @@ import structlog
 
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
+from workers.processes.measuring import measure
 from workers.supervision.liveness_files import LivenessFiles
 from workers.wiring.wiring import Wiring
 
@@ -101,10 +102,12 @@ def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
 def running(wiring: Wiring, name: str) -> Iterator[Stop]:
     """Run a process: enters the block once the layout of the Redis keys is known to be current.
 
-    Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``.
+    Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``, and
+    ``Permanent`` if its metrics cannot be served.
 
     With each ``sign`` it looks whether Redis has lost its data: ``wiring.data_loss`` calls what is to be done then.
     """
+    measure(wiring.settings)
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, wiring.data_loss.step, wiring.outage_tracker)

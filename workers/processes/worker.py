@@ -13,6 +13,7 @@ from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.logs import OnceAMinute, configure
 from workers.processes.loops import retire, retrying, until_stopped
+from workers.processes.measuring import measure
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
@@ -27,6 +28,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
     ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
     """
     configure()
+    measure(settings)
     own = Wiring(settings)
     own.liveness.begin(*queues)
 

@@ -69,6 +69,20 @@ class MonitoringSettings(Topic):
         " new ones.",
     )
 
+    metrics_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        description="Address on which the metrics of a process are served, see the next one.",
+    )
+    metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Port on which each process but the gateway and Flower serves its metrics at /metrics, without a"
+        " key. Processes of one machine need different ones. The processes of `wildtag up` ignore it, because its"
+        " gateway has the metrics of all. Default: not served.",
+    )
+
     liveness_folder: Path | None = Field(
         None,
         description="Folder in which each process records its progress in a file, for health checks. Default: no"

@@ -23,6 +23,9 @@ from workers.broker.publisher import Publisher
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.policy import Drop, Fail, Postpone, Requeue, Retry, Split, after_error, patience_for
 from workers.lifecycle.record import Error
+from workers.monitoring.busy_time import BusyTime
+from workers.monitoring.catalogue import BATCH_SIZE, STAGE_BUSY
+from workers.monitoring.meter import METER
 from workers.outages.tracker import OutageTracker
 from workers.redis.heartbeats import Health
 from workers.settings.dependencies import REDIS
@@ -80,6 +83,7 @@ class StageRunner:
         self._health = health
         self._outage_tracker = outage_tracker
         self._time_limit_s = time_limit_s
+        self._busy = {stage: BusyTime(STAGE_BUSY, stage) for stage in stages}
 
     def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> Tally:
         """Handle one message of a stage. During an outage of a service the message is held, then tried again.
@@ -114,13 +118,16 @@ class StageRunner:
 
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
-        message.batch = stage.decode(message.data)
+        first, message.batch = message.batch is None, stage.decode(message.data)
+        if first:
+            METER.observe(BATCH_SIZE, len(message.batch.objects), message.stage)
         began = time.monotonic()
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin = False
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
-        stage.work()(message.batch, message.accepted)
+        with self._busy[message.stage].working():
+            stage.work()(message.batch, message.accepted)
         if time.monotonic() - began > AGAIN_S:
             self._health.beat(message.stage)
 

@@ -27,6 +27,7 @@ from workers.images.examples import ExampleBook
 from workers.images.keeping import keep, kept
 from workers.images.open_images import OpenImages
 from workers.lifecycle.outcomes import Accepted
+from workers.monitoring.measured import count_cache
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
 from workers.stages.slow_images import splitting
@@ -122,6 +123,7 @@ class Retrieval:
         stored: list[ImageEntry] = []
         if isinstance(batch, Submitted):
             batch, rest, stored = kept(self._images, batch, self._options.view)
+            count_cache("image_vectors", len(batch.objects), len(rest.objects))
             for part in rest.parts(self._embedded_at_once):
                 self._handover.hand_on("embedding", part)
             if not batch.objects:

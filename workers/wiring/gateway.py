@@ -19,6 +19,7 @@ from workers.gateway.services import Options, Services
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.images.kept_lists import KeptLists
+from workers.monitoring.measured import measured_index
 from workers.redis.connection import connect_async
 from workers.redis.rpc import RpcClient
 from workers.redis.server_paths import data_folder
@@ -107,7 +108,7 @@ def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionSe
     def open_index(version: str) -> CaptionIndex:
         if wiring.owned:
             return RemoteIndex(rpc, version, wiring.space.dimension)
-        return wiring.library.open(wiring.space.id, version)
+        return measured_index(wiring.library.open(wiring.space.id, version), "captions")
 
     return CaptionService(
         RemoteEncoder(rpc, wiring.space),

@@ -21,6 +21,7 @@ from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
 from workers.images.query_embedding import QueryEmbedding
 from workers.images.text_search import TextSearch
+from workers.monitoring.measured import MeasuredCache
 from workers.settings.settings import INGESTION, SEGMENTATION
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -135,13 +136,15 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                 )
             ),
         ),
-        "extraction": Stage(Retrieved.decode, cache(lambda: Extraction(w.extractor, w.cache, handover))),
+        "extraction": Stage(
+            Retrieved.decode, cache(lambda: Extraction(w.extractor, MeasuredCache(w.cache, "phrases"), handover))
+        ),
         "scoring": Stage(
             Extracted.decode,
             cache(
                 lambda: Scoring(
                     text_encoder(),
-                    w.cache,
+                    MeasuredCache(w.cache, "words"),
                     cache(partial(pipeline_options, s, w.space.thresholds, w.confidence_model)),
                     w.confidence_model,
                     handover,

@@ -11,6 +11,7 @@ from workers.settings.settings import Settings
 from workers.settings.variables import variable
 from workers.stores.folder import FolderStore
 from workers.stores.key_patterns import SIDE_FILES, KeyPatterns
+from workers.stores.measured_store import measured_store
 from workers.stores.object_filter import ObjectFilter
 from workers.stores.store import ObjectStore
 
@@ -26,9 +27,11 @@ def open_store(settings: Settings, **patience: Any) -> ObjectStore:
 def folder_store(settings: Settings) -> FolderStore:
     """The bucket as a folder."""
     s = settings
-    return FolderStore(
-        {s.bucket: s.inbox_folder}, s.output_prefix, uploads=s.upload_prefix, elsewhere=s.output_folder,
-        ignored=ignored_patterns(s), links=s.follow_links,
+    return measured_store(
+        FolderStore(
+            {s.bucket: s.inbox_folder}, s.output_prefix, uploads=s.upload_prefix, elsewhere=s.output_folder,
+            ignored=ignored_patterns(s), links=s.follow_links,
+        )
     )  # fmt: skip
 
 
@@ -47,7 +50,7 @@ def open_s3(settings: Settings, **patience: Any) -> S3Store:
         access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
         ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
     )  # fmt: skip
-    return S3Store(S3Connection(options), frozenset({s.bucket}))
+    return measured_store(S3Store(S3Connection(options), frozenset({s.bucket})))
 
 
 def make_s3_user(settings: Settings) -> None:

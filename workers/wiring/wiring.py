@@ -33,6 +33,7 @@ from workers.events.sources import EventProbes, Sources
 from workers.gateway.api_keys import ApiKeys
 from workers.images.findings import VerificationWanted
 from workers.images.open_images import OpenImages
+from workers.monitoring.measured import measured_encoder
 from workers.notifying.dead_letters import DeadLetters
 from workers.notifying.receivers import Receivers
 from workers.outages.board import OutageBoard
@@ -235,7 +236,8 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def image_encoder(self) -> ImageEncoder:
-        return image_encoder(self.settings)
+        encoder = image_encoder(self.settings)
+        return measured_encoder(encoder, "image", encoder.space.id)
 
     @cached_property
     def decoders(self) -> Decoders:
@@ -244,7 +246,8 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def text_encoder(self) -> TextEncoder:
-        return text_encoder_loader(self.settings)()
+        encoder = text_encoder_loader(self.settings)()
+        return measured_encoder(encoder, "text", encoder.space.id)
 
     @cached_property
     def reference_vectors(self) -> ReferenceVectors | None:

@@ -1,25 +1,35 @@
-"""The metrics that the gateway shows to Prometheus: those of the system, and those of the processes."""
+"""The metrics of the system for Prometheus."""
 
 from __future__ import annotations
 
-from prometheus_client import CollectorRegistry, Gauge, disable_created_metrics
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
 
 from workers.gateway.event_streams import Streams
 from workers.gateway.services import Services
 from workers.gateway.state_metrics import StateMetrics
-from workers.monitoring import catalogue
+from workers.monitoring.catalogue import EVENT_STREAMS
 from workers.monitoring.exporter import ProcessMetrics
+from workers.monitoring.families import one
 from workers.monitoring.meter import METER
-
-disable_created_metrics()  # type: ignore[no-untyped-call]  # which would double the number of series
 
 
 class Metrics:
-    """Everything that ``/metrics`` of the gateway shows."""
+    """What processes count, and metrics of the system that are read at each scrape."""
 
     def __init__(self, services: Services, streams: Streams) -> None:
         self.registry = CollectorRegistry()
-        open_ = catalogue.EVENT_STREAMS
-        Gauge(open_.name, open_.help, registry=self.registry).set_function(lambda: streams.open)
         self.registry.register(ProcessMetrics(METER.folder))
+        self.registry.register(_OpenStreams(streams))
         self.registry.register(StateMetrics(services))
+
+
+class _OpenStreams(Collector):
+    def __init__(self, streams: Streams) -> None:
+        self._streams = streams
+
+    def collect(self) -> Iterable[Metric]:
+        yield one(EVENT_STREAMS, self._streams.open)

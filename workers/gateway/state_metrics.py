@@ -6,13 +6,13 @@ and the others are served. Redis is asked first, and if it does not answer, noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import structlog
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from vectordb.errors import Transient, WildtagError
+from vectordb.errors import Transient
 from workers.broker.depths import Depths
 from workers.gateway.background_value import BackgroundValue
 from workers.gateway.ledger_metrics import age, of_counts, of_inboxes, of_ledger
@@ -36,7 +36,7 @@ class StateMetrics(Collector):
         self._services = services
         self._images = BackgroundValue(lambda: services.coverage.read().indexed, FRESH_S, WAIT_S)
         self._captions = BackgroundValue(services.captions_in_use, FRESH_S, WAIT_S)
-        self._parts: dict[str, Part] = {
+        self._in_redis: dict[str, Part] = {
             "redis": self._memory,
             "objects": self._objects,
             "counts": lambda: of_counts(services.ledger_reader.counts()),
@@ -47,6 +47,8 @@ class StateMetrics(Collector):
             "events": self._events,
             "holds": self._holds,
             "webhooks": lambda: of_receivers(services.receivers.standing(), services.clock()),
+            "images": self._indexed,
+            "captions": self._known_captions,
         }
 
     def describe(self) -> Iterable[Family]:
@@ -55,25 +57,18 @@ class StateMetrics(Collector):
 
     def collect(self) -> Iterable[Family]:
         """See prometheus_client."""
-        readable = {}
         redis = self._redis_answers()
         yield one(catalogue.REDIS_UP, redis)
-        for name, part in self._parts.items():
-            found = list(self._read(name, part)) if redis else []
-            readable[name] = bool(found)
-            redis = redis and not self._services.outages.own.is_active(REDIS)
-            yield from found
         depths = self._services.depths.read()
         yield one(catalogue.BROKER_UP, depths is not None)
-        parts: dict[str, Part] = {
+        others: dict[str, Part] = {
             "broker": lambda: _queues(depths), "outages": self._outages, "disk": self._disk
         }  # fmt: skip
-        for name, part in parts.items():
-            found = list(self._read(name, part))
-            readable[name] = bool(found)
-            yield from found
-        for name, part in {"images": self._indexed, "captions": self._known_captions}.items():
-            found = list(self._read(name, part)) if redis else []
+        readable = {}
+        for name, part in (self._in_redis | others).items():
+            # nothing waits for a Redis that is away a second time
+            skipped = name in self._in_redis and (not redis or self._services.outages.own.is_active(REDIS))
+            found = () if skipped else self._read(name, part)
             readable[name] = bool(found)
             yield from found
         yield family(catalogue.READABLE, (((name,), there) for name, there in readable.items()))
@@ -89,14 +84,14 @@ class StateMetrics(Collector):
             return False
         return True
 
-    def _read(self, name: str, part: Part) -> Iterable[Family]:
+    def _read(self, name: str, part: Part) -> Sequence[Family]:
         """The metrics of a part: all or none."""
         try:
             return list(part())
-        except WildtagError as exc:
+        except Exception as exc:
             if isinstance(exc, Transient):
                 self._services.outages.own.register(exc)
-            log.warning("metrics not readable", part=name, reason=str(exc))
+            log.warning("metrics not readable", part=name, reason=f"{type(exc).__name__}: {exc}")
             return ()
 
     def _memory(self) -> Iterable[Family]:

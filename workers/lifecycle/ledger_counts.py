@@ -34,7 +34,8 @@ class Distribution(msgspec.Struct):
 class LedgerCounts(msgspec.Struct):
     """Numbers of objects. ``finished``: by state and reason, see ``workers.lifecycle.reasons``.
 
-    ``withdrawn``: by reason. The others are by stage, of which ``waiting`` is one. ``duration``: from acceptance to the record.
+    ``withdrawn``: by reason. The others are by stage, of which ``waiting`` is one. ``duration``: from acceptance to
+    the record.
     """
 
     accepted: int = 0

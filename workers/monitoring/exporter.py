@@ -18,11 +18,11 @@ from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
-from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from vectordb.errors import Permanent
 from workers.monitoring.catalogue import BUILD_INFO
+from workers.monitoring.families import family
 from workers.monitoring.metrics_folder import MetricsFolder
 
 PATIENCE_S = 10.0  # for the request of a client that has connected
@@ -41,9 +41,7 @@ class ProcessMetrics(Collector):
 
     def collect(self) -> Iterable[Any]:
         """Raises ``FolderBusy``."""
-        info = GaugeMetricFamily(BUILD_INFO.name, BUILD_INFO.help, labels=BUILD_INFO.labels)
-        info.add_metric([version("wildtag"), platform.python_version()], 1)
-        yield info
+        yield family(BUILD_INFO, [((version("wildtag"), platform.python_version()), 1)])
         if self._folder is not None:
             yield from self._folder.collect()
 

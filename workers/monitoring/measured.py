@@ -46,7 +46,7 @@ def causes(exc: BaseException) -> Iterator[BaseException]:
 def is_timeout(exc: BaseException) -> bool:
     """Whether a service did not answer in time. Clients have many classes for that, named alike."""
     return any(
-        "timeout" in type(one).__name__.lower() or "DEADLINE_EXCEEDED" in str(getattr(one, "code", lambda: ""))
+        "timeout" in type(one).__name__.lower() or "timed out" in str(one) or "DEADLINE_EXCEEDED" in str(one)
         for one in causes(exc)
     )
 

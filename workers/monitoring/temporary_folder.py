@@ -20,9 +20,10 @@ _OWNER = "owner"  # locked (flock) while a process of the folder lives
 def temporary_folder() -> Path:
     """A new folder, which only this user can read. Raises ``OSError``."""
     _remove_abandoned()
-    folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-    descriptor = os.open(folder / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    made = Path(tempfile.mkdtemp(prefix=f".{PREFIX}"))
+    descriptor = os.open(made / _OWNER, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)  # held as long as the descriptor is open, also in a process that is forked
+    folder = made.rename(made.with_name(made.name[1:]))  # seen by others when it is locked
     owner = os.getpid()
 
     def remove() -> None:

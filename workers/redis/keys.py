@@ -8,8 +8,9 @@ With several partitions (``workers.redis.partitions``) the keys of objects are u
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
 ``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
 ``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
-``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``, ``tag-spellings``,
-``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``, ``failed``, ``gone``.
+``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``,
+``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``,
+``failed``, ``gone``.
 All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
 A change of this layout needs a new version and the steps that lead to it (``workers.redis.migration``).

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.gateway.running import Running, emptied, running, wired
+from workers.monitoring.meter import METER
 
 LIMIT = 600_000  # bytes of an image
 
@@ -16,6 +17,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     numbers = getattr(metafunc.module, "PARTITIONS", None)
     if numbers is not None and "partitions" in metafunc.fixturenames:
         metafunc.parametrize("partitions", numbers, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def counting(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """As the process of a gateway does, this one counts."""
+    METER.begin(tmp_path_factory.mktemp("metrics"))
+    yield
+    METER.end()
 
 
 @pytest.fixture(scope="module")

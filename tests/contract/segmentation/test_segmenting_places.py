@@ -145,7 +145,8 @@ def test_an_object_that_waits_for_its_store_takes_no_place(world: World) -> None
     world.put("drawn/a.png")
     world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
     (stage, batch, _) = world.queues.sent.pop()
-    world.wiring.ledger.postpone(batch.objects, batch.revision, world.now + 30, "HEAD and GET disagree", now=world.now)
+    fault = "HEAD and GET disagree"
+    world.wiring.ledger.postpone(batch.objects, batch.revision, world.now + 30, fault, now=world.now)
     assert world.wiring.ledger.segmenting() == 0
     world.pass_by(31)
     world.settle()

@@ -75,5 +75,13 @@ local function settle()
         end
         if #members > 0 then redis.call('ZADD', QUEUES .. queue, unpack(members)) end
     end
-    for name, by in pairs(counted) do redis.call('HINCRBY', COUNTS, name, by) end
+    -- two commands for all counts cost less than one for each
+    local names, fields = {}, {}
+    for name in pairs(counted) do names[#names + 1] = name end
+    if #names == 0 then return end
+    for n, before in ipairs(redis.call('HMGET', COUNTS, unpack(names))) do
+        fields[2 * n - 1] = names[n]
+        fields[2 * n] = string.format('%.0f', (before or 0) + counted[names[n]])
+    end
+    redis.call('HSET', COUNTS, unpack(fields))
 end

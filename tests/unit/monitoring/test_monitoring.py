@@ -88,6 +88,23 @@ def test_queries_read_metrics_that_exist() -> None:
             assert {label.strip() for label in group.split(",")} - {""} <= labels, where
 
 
+def aggregated(expr: str) -> list[tuple[str, list[str]]]:
+    """The metrics in a query, each with the aggregations around it, outermost first."""
+    plain = re.sub(r"\b(?:by|without|on|ignoring|group_left|group_right) *\([^)]*\)|\{[^}]*\}", " ", expr)
+    found: list[tuple[str, list[str]]] = []
+    around: list[str] = []
+    word = ""
+    for token in re.findall(r"[a-z_]+|[()]|[^\sa-z_()]+", plain):
+        if token == "(":  # noqa: S105 -- a parenthesis
+            around.append(word)
+        elif token == ")":  # noqa: S105 -- as above
+            around.pop()
+        elif token.startswith("wildtag_"):
+            found.append((token, [one for one in around if one in {"sum", "count", "avg", "topk", "max", "min"}]))
+        word = token
+    return found
+
+
 def test_numbers_of_the_whole_system_are_taken_once_from_several_gateways() -> None:
     """``sum`` of what each gateway reports would be a multiple of it."""
     system = {metric.exposed for metric in CATALOGUE if metric.source != "process"}
@@ -98,11 +115,19 @@ def test_numbers_of_the_whole_system_are_taken_once_from_several_gateways() -> N
         for one in ("bucket", "sum", "count")
     }
     for where, expr in queries():
-        for found in re.finditer(
-            r"(?P<before>[^()]*\((?:[^()]*\()?\s*)(?P<name>wildtag_\w+)", " ".join(expr.split())
-        ):
-            if found["name"] in system and re.search(r"\b(sum|count|avg)\b", found["before"]):
-                assert re.search(r"\b(max|min)\b[^()]*(\([^()]*\))?[^()]*\(", found["before"]), (where, found[0])
+        for name, around in aggregated(expr):
+            if name in system:
+                assert around[-1:] in ([], ["max"], ["min"]), (where, name, around)
+
+
+@pytest.mark.parametrize(
+    ("expr", "around"), [
+        ("sum(rate(wildtag_x[5m]))", ["sum"]), ("sum by (le) (max without (pod) (rate(wildtag_x[5m])))", ["sum", "max"]),
+        ("wildtag_x / on (a) sum(1)", []), ("max(wildtag_x) by (a)", ["max"]), ("count(wildtag_x) or vector(0)", ["count"]),
+    ],
+)  # fmt: skip
+def test_what_a_metric_is_aggregated_by_is_read_from_a_query(expr: str, around: list[str]) -> None:
+    assert aggregated(expr) == [("wildtag_x", around)]
 
 
 def test_the_dashboard_is_the_one_that_is_described() -> None:

@@ -122,8 +122,11 @@ def test_numbers_of_the_whole_system_are_taken_once_from_several_gateways() -> N
 
 @pytest.mark.parametrize(
     ("expr", "around"), [
-        ("sum(rate(wildtag_x[5m]))", ["sum"]), ("sum by (le) (max without (pod) (rate(wildtag_x[5m])))", ["sum", "max"]),
-        ("wildtag_x / on (a) sum(1)", []), ("max(wildtag_x) by (a)", ["max"]), ("count(wildtag_x) or vector(0)", ["count"]),
+        ("sum(rate(wildtag_x[5m]))", ["sum"]),
+        ("sum by (le) (max without (pod) (rate(wildtag_x[5m])))", ["sum", "max"]),
+        ("wildtag_x / on (a) sum(1)", []),
+        ("max(wildtag_x) by (a)", ["max"]),
+        ("count(wildtag_x) or vector(0)", ["count"]),
     ],
 )  # fmt: skip
 def test_what_a_metric_is_aggregated_by_is_read_from_a_query(expr: str, around: list[str]) -> None:

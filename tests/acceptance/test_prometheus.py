@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack
 from tests.documents import ROOT, blocks, typed
@@ -30,6 +32,7 @@ def test_prometheus_is_there_in_ci() -> None:
 
 if program("prometheus"):  # elsewhere the unit tests read the rules
 
+    @pytest.mark.long
     def test_every_query_has_an_answer_and_what_fails_is_seen(running: Stack, tmp_path: Path) -> None:
         with scraping(running.info().addresses["gateway"], tmp_path) as prometheus:
             failed = 'sum(wildtag_objects_finished_total{state="failed"})'

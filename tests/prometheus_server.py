@@ -92,7 +92,8 @@ def scraping(target: str, folder: Path) -> Iterator[Prometheus]:
             stdout=out, stderr=out,
         )  # fmt: skip
     try:
-        eventually(lambda: server.value("count(up)"), 60, server.said, despite=(OSError, ValueError))  # "Service Unavailable" at first
+        # it says "Service Unavailable" at first
+        eventually(lambda: server.value("count(up)"), 60, server.said, despite=(OSError, ValueError))
         yield server
     finally:
         process.terminate()

@@ -64,7 +64,7 @@ class MonitoringSettings(Topic):
         return value
 
     flower_read_only: bool = Field(
-        True,
+        default=True,
         description="Flower only shows. If false, who has its password can also stop workers, revoke tasks and start"
         " new ones.",
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import re
 from collections.abc import Callable
@@ -10,11 +9,12 @@ from pathlib import Path
 
 import workers.client
 from ops.reference.markdown import code, plain, table
+from workers.monitoring.catalogue import CATALOGUE
 from workers.redis import keys
 from workers.stores.key_patterns import SIDE_FILES
 
 ROOT = Path(__file__).parents[2]
-METRICS = {"Counter", "Histogram", "Gauge", "CounterMetricFamily", "GaugeMetricFamily"}
+VALUES = {"redis": "counted in Redis", "state": "read when asked", "process": "counted by each process"}
 RULES = 3  # lines of a table: above and below its head, and at its end
 
 
@@ -47,27 +47,12 @@ def side_files() -> str:
 
 
 def metrics() -> str:
-    """The metrics of the gateway, from the calls that make them."""
-    trees = (ast.parse(file.read_text()) for file in sorted((ROOT / "workers").rglob("*.py")))
-    calls = (node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Call))
-    rows = [found for call in calls if (found := _metric(call))]
-    return table(("metric", "type", "labels", "meaning"), {row[0]: row for row in rows}.values())
-
-
-def _metric(call: ast.Call) -> list[str] | None:
-    kind = call.func.id if isinstance(call.func, ast.Name) else ""
-    texts = [one.value for one in call.args if isinstance(one, ast.Constant) and isinstance(one.value, str)]
-    if kind not in METRICS or not texts or not texts[0].startswith("wildtag_"):
-        return None
-    lists = [
-        one
-        for one in [*call.args, *(k.value for k in call.keywords if k.arg == "labels")]
-        if isinstance(one, ast.List)
-    ]
-    labels = [str(one.value) for found in lists[:1] for one in found.elts if isinstance(one, ast.Constant)]
-    what = kind.removesuffix("MetricFamily").lower()
-    name = texts[0] + ("_total" if what == "counter" else "")
-    return [code(name), what, ", ".join(map(code, labels)), texts[1] if len(texts) > 1 else ""]
+    """All metrics, from their catalogue."""
+    rows = (
+        [code(one.exposed), one.kind, ", ".join(map(code, one.labels)), one.help + ".", VALUES[one.source]]
+        for one in CATALOGUE
+    )
+    return table(("metric", "type", "labels", "meaning", "value"), rows)
 
 
 def client() -> str:

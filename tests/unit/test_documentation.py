@@ -239,7 +239,7 @@ def test_the_reference_has_every_command_setting_and_key() -> None:
     assert all(f"| `WILDTAG_{name.upper()}` |" in settings for name in Settings.model_fields)
     assert "| `WILDTAG_NOTIFY_TIMEOUT_S` | number | `15.0` | seconds |" in settings
     assert "| `P ledger` | sorted set |" in reference.redis()
-    assert "| `wildtag_events_received_total` | counter | `source`, `what` |" in reference.metrics()
+    assert "| `wildtag_events_received_total` | counter | `source`, `outcome` |" in reference.metrics()
     assert "### `POST /v1/images`" in reference.http()
 
 

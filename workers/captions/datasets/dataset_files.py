@@ -23,8 +23,8 @@ from vectordb.errors import Transient
 from vectordb.readers.detection import natural_text
 from vectordb.unpacking import take_out
 from workers.captions.datasets import download as downloading
-from workers.captions.datasets.catalogue import Dataset
 from workers.captions.datasets.download import BadDownload, OnBytes, digest, download
+from workers.captions.datasets.known_datasets import Dataset
 
 T = TypeVar("T")
 

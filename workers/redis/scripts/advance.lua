@@ -10,14 +10,17 @@ local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
 local times = {'stage', stage, 'at:' .. stage, now, queued and 'queued_at' or nil, queued and now or nil}
 
-local entered = {}
-for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do entered[n] = 'at:' .. name end
+local entered, place = {}, nil
+for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do
+    entered[n] = 'at:' .. name
+    if name == stage then place = n end
+end
 
 local answers = {}
 for n = 1, #KEYS - 5 do
     local entry_key, oid, etag = KEYS[5 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
-        'stage', 'at:' .. stage)
+        'stage', unpack(entered))
     if entry[1] ~= etag or entry[2] ~= revision then
         answers[n] = false
     else
@@ -25,13 +28,14 @@ for n = 1, #KEYS - 5 do
         if entry[5] then redis.call('HDEL', entry_key, 'fault') end
         if entry[4] and entry[4] ~= '' then redis.call('SADD', segmenting, oid) end
         -- a call that is repeated since its answer was lost has the same time
-        local repeated = entry[8] == stage and entry[9] == now
+        local repeated = place and entry[8] == stage and entry[8 + place] == now
         if begin and not repeated then redis.call('HINCRBY', entry_key, 'attempts', 1) end
         if not queued and not repeated then tally('attempts:' .. stage) end
-        move(entry_key, oid, entry[6], entry[7], stage, now)
+        move(entry_key, oid, entry[6] or FIRST, entry[7] or entry[3], stage, now)
         redis.call('ZADD', ledger, deadline, oid)
         answers[n] = {entry[3], entry[4] or ''}
-        for i, at in ipairs(redis.call('HMGET', entry_key, unpack(entered))) do answers[n][2 + i] = at or '' end
+        if place then entry[8 + place] = now end
+        for i = 1, #entered do answers[n][2 + i] = entry[8 + i] or '' end
     end
 end
 settle()

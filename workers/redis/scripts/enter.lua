@@ -71,8 +71,7 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     end
     drop_entry()
     redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
-        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested, 'queue', FIRST,
-        'since', now)
+        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested)
     accept(oid, now)
     redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)
     redis.call('ZADD', ledger, deadline, oid)

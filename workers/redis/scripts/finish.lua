@@ -44,8 +44,8 @@ local function finish(keys, oid, etag, state, reason, method, place, said, known
     redis.call('XADD', feed, 'MAXLEN', '~', ARGV[3], '*', 'oid', oid, 'state', state, 'body', value)
     redis.call('DEL', entry_key)
     tally('finished:' .. state .. ':' .. reason)
-    observe('object', entry[6], at)
-    forget(oid, entry[7], entry[8], at)
+    observe('object:', entry[6], at)
+    forget(oid, entry[7], entry[8] or entry[6], at)
     -- keep a request that came too late for this record
     local request = redis.call('GET', request_key)
     if request and (state ~= 'done' or method == (request ~= 'none' and request or '')) then

@@ -1,11 +1,12 @@
 -- Record a transient fault of an object and retry it later. No attempt is counted.
 -- KEYS: those of counting.lua, ledger, segmenting, entry. ARGV: oid, etag, revision, until, fault, now
 local ledger, segmenting, entry_key = unpack(KEYS, 4)
-local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'attempts', 'queue', 'since', 'stage')
+local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'attempts', 'queue', 'since', 'accepted_at')
 if entry[1] ~= ARGV[2] or entry[2] ~= ARGV[3] then return 0 end
-if (entry[4] or entry[6]) ~= PUT_OFF then  -- otherwise it was put off before
-    tally('postponed:' .. (entry[4] or entry[6]))
-    move(entry_key, ARGV[1], entry[4], entry[5], PUT_OFF, ARGV[6])
+local queue = entry[4] or FIRST
+if queue ~= PUT_OFF then  -- otherwise it was put off before
+    tally('postponed:' .. queue)
+    move(entry_key, ARGV[1], queue, entry[5] or entry[6], PUT_OFF, ARGV[6])
     settle()
 end
 redis.call('HSET', entry_key, 'fault', ARGV[5], 'stage', 'waiting')

@@ -27,8 +27,21 @@ class UserMetadata(_Part, frozen=True, omit_defaults=True):
     values: tuple[tuple[str, str], ...] = ()
 
 
+class Origin(_Part, frozen=True, omit_defaults=True):
+    """What led to an object being tagged, in all logs and traces. ``request``: the id of an HTTP request.
+
+    ``trace``: the span in which it was accepted, as a W3C ``traceparent``. Both are empty if there is none.
+    """
+
+    request: str = ""
+    trace: str = ""
+
+
 class ObjectRef(_Part, frozen=True, omit_defaults=True):
-    """One version of one object in a bucket. ``user_metadata``: known once the object was read; ``None`` for none."""
+    """One version of one object in a bucket. ``user_metadata``: known once the object was read; ``None`` for none.
+
+    ``origin``: ``None`` if nothing is known of it.
+    """
 
     bucket: str
     key: str
@@ -36,6 +49,12 @@ class ObjectRef(_Part, frozen=True, omit_defaults=True):
     size: int | None = None
     version_id: str | None = None
     user_metadata: UserMetadata | None = None
+    origin: Origin | None = None
+
+    @property
+    def request(self) -> str:
+        """The id of the request that led to it; empty without one."""
+        return "" if self.origin is None else self.origin.request
 
     @property
     def id(self) -> str:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import random
 import signal
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,11 +25,10 @@ from PIL import Image
 
 from ops.bench.machine import machine, versions
 from ops.bench.made_up_minio import Server, made_up_minio
-from ops.bench.private_redis import wait_until
+from ops.bench.moto_server import moto
 from ops.bench.processes import end
 from ops.bench.stacks import new_home
 from vectordb.errors import Permanent
-from vectordb.proxies import DIRECT
 from workers.embedded.ports import free_port
 from workers.embedded.stack import command, running
 from workers.lifecycle.record_reader import Records
@@ -46,13 +43,6 @@ FAST, SLOW = (0.25, 0.6), (3.5, 3.5)
 TARGETS = {"both": FAST, "listener broken": SLOW, "second target": FAST, "webhook broken": SLOW}
 
 # on a free port, which it prints
-_MOTO = """
-from werkzeug.serving import make_server
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
 
 
 class Phase(msgspec.Struct, frozen=True):
@@ -107,7 +97,7 @@ def measure(images: int, away_s: float, home: Path | None) -> Report:
     conditions = machine()
     with (
         new_home(home) as folder,
-        _moto() as upstream,
+        moto() as upstream,
         made_up_minio(upstream, BUCKET) as server,
     ):
         Minio(upstream.removeprefix("http://"), "a", "b", secure=False, region="us-east-1").make_bucket(BUCKET)
@@ -212,22 +202,6 @@ def _away(bench: Bench, wiring: Wiring, images: int, seconds: float) -> Away:
     back = time.perf_counter()
     bench.await_all(keys)
     return Away(seconds, images, len(bench.missing(keys)), late, round(time.perf_counter() - back, 2))
-
-
-@contextmanager
-def _moto() -> Iterator[str]:
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    with subprocess.Popen(
-        [sys.executable, "-P", "-c", _MOTO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=environment,
-    ) as process:  # fmt: skip
-        try:
-            assert process.stdout is not None  # noqa: S101 -- it is a pipe
-            url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            wait_until(lambda: DIRECT.open(f"{url}/moto-api/", timeout=5).status == 200)
-            yield url
-        finally:
-            process.terminate()
 
 
 @contextmanager

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pytest
 
@@ -23,6 +25,14 @@ def scraped(stack: Stack) -> str:
         return str(answer.read().decode())
 
 
+def notify(stack: Stack, body: bytes) -> None:
+    with (
+        suppress(urllib.error.HTTPError),
+        urllib.request.urlopen(f"{stack.info().addresses['gateway']}/v1/events/minio", body, timeout=10),
+    ):
+        pass
+
+
 def finished(text: str) -> Mapping[tuple[str, ...], float]:
     """By reason and state."""
     return values(text).get("wildtag_objects_finished_total", {})
@@ -32,6 +42,7 @@ def test_a_stack_that_has_worked_shows_the_whole_catalogue_and_nothing_else(runn
     before = finished(scraped(running))
     for n in range(3):
         drop(running.inbox, f"{UNDER}/{n}.png", photograph("chelsea.png"))
+    notify(running, b'{"EventName": "s3:BucketCreated"}')  # which is counted, and ignored or rejected
     drop(running.inbox, f"{UNDER}/cut off.png", photograph("chelsea.png")[:3000])
     records = running.settled(4, under=f"{UNDER}/")
     assert sorted(record["state"] for record in records.values()) == ["done", "done", "done", "failed"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import sys
@@ -88,9 +87,9 @@ class _Commands(TyperGroup):
 
 def _prepare() -> None:
     """Prepare this process for a command."""
-    from workers.processes.logs import configure  # noqa: PLC0415 -- keeps the help quick
+    from workers.processes.logs import configure_command  # noqa: PLC0415 -- keeps the help quick
 
-    configure(logging.ERROR)  # commands print; long-running processes configure logging again
+    configure_command()  # commands print; long-running processes configure logging again
     if any(name.upper().startswith(PREFIX) for name in os.environ):
         from workers.settings.settings import Settings  # noqa: PLC0415 -- as above
 
@@ -116,6 +115,12 @@ def _reason(message: str) -> str:
 
 
 def _say(what: str) -> None:
+    logs = sys.modules.get("workers.telemetry.logs")  # if it was not imported, this is no long-running process
+    if logs is not None and logs.configured():
+        import structlog  # noqa: PLC0415 -- as above
+
+        structlog.get_logger().critical("process ends", reason=what)
+        return
     typer.secho(f"wildtag: {what}", fg="red", err=True)
 
 

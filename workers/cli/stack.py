@@ -119,14 +119,13 @@ def prepare() -> None:
 
 @contextmanager
 def _stack(settings: Settings) -> Iterator[_Up]:
+    from workers.cli.stack_lines import stack_lines  # noqa: PLC0415 -- as above
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.settings.webhook_receivers import receivers_of  # noqa: PLC0415 -- as above
-    from workers.supervision.supervisor import Event, Supervisor  # noqa: PLC0415 -- keeps the command line quick
+    from workers.supervision.supervisor import Supervisor  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
-    def say(event: Event) -> None:
-        messages.print(f"[dim]{escape(str(event))}[/]")
-
+    say, of_redis = stack_lines(settings)
     receivers_of(settings)  # a wrong file is reported before anything is started
     require_device(settings, [SEGMENTATION])
     devices = embedding_devices(settings)
@@ -148,7 +147,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             from workers.embedded.redis_server import PrivateRedis  # noqa: PLC0415 -- as above
 
             port, gateway_port = _ports(settings)
-            redis = PrivateRedis(settings.home)
+            redis = PrivateRedis(settings.home, lines=of_redis)
             supervisor.begin([redis.service()])
             # while Redis loads its data
             from workers.embedded.stack import command, published, services  # noqa: PLC0415 -- as above

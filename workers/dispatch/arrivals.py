@@ -32,12 +32,15 @@ UNVERIFIED = "dispatcher:removals-unverified"  # a field of the event counters
 def arrival_of(event: ObjectEvent, seen: Mapping[Place, Seen]) -> Arrival | None:
     """``None`` if the object is gone. Raises the store's error for an object that had to be looked up."""
     if not asks(event):
-        ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id)
+        ref = ObjectRef(event.bucket, event.key, event.etag, event.size, event.version_id, origin=event.origin)
         return Arrival(ref, event.sequence, event.verified, event.force)
     found = seen[event.bucket, event.key]
     if isinstance(found, Permanent | Transient):
         raise found
-    return None if found is None else Arrival(found.ref, found.sequence, verified=True, force=event.force)
+    if found is None:
+        return None
+    ref = found.ref if event.origin is None else replace(found.ref, origin=event.origin)
+    return Arrival(ref, found.sequence, verified=True, force=event.force)
 
 
 def asks(event: ObjectEvent) -> bool:
@@ -84,7 +87,10 @@ def _meant(event: ObjectEvent, seen: Mapping[Place, Seen]) -> list[ObjectEvent]:
             infos = infos[:1]
         elif any(isinstance(answer, Transient) for answer in answers):
             return [event]
-        return [replace(ObjectEvent.seen(one), force=event.force, requested=event.requested) for one in infos]
+        return [
+            replace(ObjectEvent.seen(one), force=event.force, requested=event.requested, origin=event.origin)
+            for one in infos
+        ]
     if any(isinstance(answer, Transient) for answer in answers):
         return [event]
     return [replace(event, etag="", other_keys=())]

@@ -13,10 +13,11 @@ from dataclasses import replace
 
 import structlog
 
-from tasks.message_parts import ObjectRef, Revision
+from tasks.message_parts import Revision
 from tasks.messages import Submitted
 from vectordb.errors import Permanent, Transient
 from workers.broker.publisher import Sender
+from workers.dispatch.arrival_reports import report, with_origin, with_traces
 from workers.dispatch.arrivals import arrival_of, asks, report_unverified, resolved
 from workers.dispatch.event_filter import EventFilter
 from workers.dispatch.low_priority import KNOWN_AT_ONCE, Window
@@ -240,19 +241,18 @@ class Dispatcher:
                 log.info("object removed", object=oid)
         revision = self._revision()
         self._adopt([arrival.ref for arrival in arrivals])
+        arrivals, accepting = with_traces(arrivals)
         answers = self._ledger.enter(arrivals, revision, now, now + self._pace.deadline_s)
         self._window.add(sum(answer in ENTERED for answer in answers))
+        began = time.time()
         outcomes = [(a.ref, answer) for a, answer in zip(arrivals, answers, strict=True) if answer in wanted]
         # retrieval takes the vectors of known images from their index, and sends the others to embedding
-        tagged = [ref for ref, answer in outcomes if answer == "known"]
-        self._publish("retrieval", tagged, revision, self._pace.batch_max * KNOWN_AT_ONCE)
-        others = [ref for ref, answer in outcomes if answer != "known"]
-        self._publish("embedding", others, revision, self._pace.batch_max)
+        for stage, known, most in (("retrieval", True, KNOWN_AT_ONCE), ("embedding", False, 1)):
+            refs = tuple(ref for ref, answer in outcomes if (answer == "known") is known)
+            for batch in Submitted(objects=refs, revision=revision).parts(self._pace.batch_max * most):
+                self._publisher.send(stage, batch)
+        report(arrivals, answers, wanted, accepting, began)
         return len(outcomes)
-
-    def _publish(self, stage: str, refs: Sequence[ObjectRef], revision: Revision, most: int) -> None:
-        for batch in Submitted(objects=tuple(refs), revision=revision).parts(most):
-            self._publisher.send(stage, batch)
 
     def _look(
         self, events: Sequence[tuple[str, ObjectEvent]], *, from_queue: bool = False
@@ -292,6 +292,7 @@ class Dispatcher:
             before = plan.get(event.id)
             if before and arrival and not arrival.verified and "" < arrival.sequence < before.sequence:
                 continue  # an older version, reported late
+            arrival = with_origin(arrival, before, None if from_queue else entry)
             plan[event.id] = arrival and replace(arrival, rule=self._rule(event.key), from_queue=from_queue)
         report_unverified(self._event_sink, unverified)
         if fault is not None and self._outage_tracker.register(fault) is None:

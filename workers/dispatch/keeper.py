@@ -23,10 +23,12 @@ from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger, Overdue
 from workers.lifecycle.outcomes import Acceptance, failed
 from workers.lifecycle.policy import Dead, Wait, after_deadline
+from workers.lifecycle.record_reports import recorded
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stores.store import ObjectStore
+from workers.telemetry.origin import of_request
 
 log = structlog.get_logger()
 
@@ -118,7 +120,8 @@ class Keeper:
         """
         for overdue in self._ledger.overdue_by(back + self._deadline_s, now + self._deadline_s):
             if overdue.attempts < self._max_attempts:
-                log.info("message lost in an outage", object=overdue.ref.id, stage=overdue.stage, then="resend")
+                log.info("message lost in an outage", object=overdue.ref.id, stage=overdue.stage, then="resend",
+                         **of_request(overdue.ref))  # fmt: skip
                 self._resend(overdue)
 
     def _probe(self, now: float) -> set[str]:
@@ -139,11 +142,12 @@ class Keeper:
         if isinstance(action, Wait):
             return
         log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
-                    then=type(action).__name__.lower())  # fmt: skip
+                    then=type(action).__name__.lower(), **of_request(overdue.ref))  # fmt: skip
         if isinstance(action, Dead):
             fault = Fault(self._described(overdue.ref), action.code, action.reason)
             accepted = {overdue.ref.id: Acceptance(overdue.accepted_at)}
             self._ledger.finish(list(failed([fault], _submitted(overdue), now, accepted, "dead")), now)
+            recorded(overdue.ref, "dead", time.time(), action.code)
         else:
             self._resend(overdue)
 
@@ -163,7 +167,8 @@ class Keeper:
             self._ledger.put_on(STAGES[0], [ref], submitted.revision, self._clock(), again=True)
             self._publisher.send(STAGES[0], submitted)
         else:  # the encoder was changed meanwhile: enter the object again under the current revision
-            self._inbox.append([ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id)])
+            event = ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, origin=ref.origin)
+            self._inbox.append([event])
 
 
 def _submitted(overdue: Overdue) -> Submitted:

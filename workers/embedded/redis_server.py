@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -47,7 +48,11 @@ class PrivateRedis:
 
     name = "redis"
 
-    def __init__(self, home: Path, program: ServerProgram | None = None) -> None:
+    def __init__(
+        self, home: Path, program: ServerProgram | None = None, lines: Callable[[str], str | None] | None = None
+    ) -> None:
+        """``lines``: see ``Service``; without it the server writes its log itself."""
+        self._lines = lines
         self.folder = data_folder(home)
         self.program = program or choose_server(self.folder).program
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -58,7 +63,12 @@ class PrivateRedis:
         password = _password_in(self.configuration) or secrets.token_hex(24)
         _write_private(
             self.configuration,
-            _SETTINGS.format(socket=self.socket, password=password, folder=_quoted(self.folder), log=_quoted(log)),
+            _SETTINGS.format(
+                socket=self.socket,
+                password=password,
+                folder=_quoted(self.folder),
+                log='""' if lines else _quoted(log),
+            ),
         )
         self.url = f"unix://:{password}@{self.socket}?db=0"
         self.broker_url = f"redis+socket://:{password}@{self.socket}"
@@ -72,6 +82,7 @@ class PrivateRedis:
             ready_timeout=120.0,  # loading a long append-only file
             healthy=self._healthy,
             stop_timeout=4.0,
+            lines=self._lines,
         )
 
     def client(self) -> redis.Redis:

@@ -40,6 +40,7 @@ from workers.gateway import (
     uploads,
     webhook,
 )
+from workers.gateway.access_log import HEADER, AccessLog
 from workers.gateway.admission import Admission
 from workers.gateway.behind_proxy import BehindProxy
 from workers.gateway.body_memory import BodyMemory
@@ -131,9 +132,11 @@ def create_app(services: Services, options: Options) -> FastAPI:
     if options.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],
-            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID"],
-            expose_headers=["ETag", "Location", "Retry-After"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
+                           HEADER, "traceparent"],
+            expose_headers=["ETag", "Location", "Retry-After", HEADER],
         )  # fmt: skip
+    app.add_middleware(AccessLog, files=page.paths() | {app.openapi_url or ""}, lines=options.access_log)
     app.add_middleware(BehindProxy, root_path=options.root_path, proxies=options.trusted_proxies)
     app.openapi = lambda: openapi.specification(app)  # type: ignore[method-assign]  # FastAPI's documented way
     return app

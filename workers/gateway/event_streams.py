@@ -13,6 +13,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
 from vectordb.errors import WildtagError
 from workers.gateway.access import Caller
+from workers.gateway.access_log import shown
 from workers.gateway.admission import Places
 from workers.gateway.problems import Problem
 
@@ -71,7 +72,7 @@ class _Stream(StreamingResponse):
             try:
                 await super().__call__(scope, receive, sending)
             except TimeoutError:
-                log.info("disconnected a client that does not read its stream", path=scope["path"])
+                log.info("disconnected a client that does not read its stream", path=shown(scope["path"]))
 
 
 async def _kept(events: AsyncIterator[bytes], closing: asyncio.Event, ping_s: float) -> AsyncIterator[bytes]:

@@ -16,6 +16,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
+from workers.gateway.access_log import shown
 from workers.gateway.problems import Problem
 
 log = structlog.get_logger()
@@ -93,7 +94,7 @@ class Guards:
         except Exception:
             if not stuck:  # else it is about the response that nobody reads
                 raise
-            log.info("disconnected a client that does not read its response", path=path)
+            log.info("disconnected a client that does not read its response", path=shown(path))
 
 
 class _Body:

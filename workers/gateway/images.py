@@ -21,6 +21,7 @@ from workers.gateway.admission import Admission
 from workers.gateway.api_keys import Scope
 from workers.gateway.broadcaster import Broadcaster
 from workers.gateway.event_streams import Streams, event
+from workers.gateway.origins import of_this_request
 from workers.gateway.own_metadata import OwnMetadata
 from workers.gateway.problems import Problem
 from workers.gateway.progress_answers import Again, answered, answered_again, document, etag, matches
@@ -141,7 +142,8 @@ class Images:
             raise Problem("not-found", missing or f"the object does not exist{hint}")
         self._services.progress.forget(oid)  # first: an event from before may still enter the object
         self._services.store.remove(bucket, key)
-        self._services.inbox.append([ObjectEvent("removed", bucket, key, requested=True)])
+        removal = ObjectEvent("removed", bucket, key, requested=True)
+        self._services.inbox.append(of_this_request([removal], time.time()))
         with contextlib.suppress(Transient):  # the dispatcher repeats it
             self._services.forget([oid])
 
@@ -157,7 +159,7 @@ class Images:
             self._services.segmentation_requests.ask([oid], method)
         bucket, key = place_of(oid)
         again = ObjectEvent("created", bucket, key, force=before.final or not only_final)
-        self._services.inbox.append([again], mark=again.force)
+        self._services.inbox.append(of_this_request([again], time.time(), said="tagged again"), mark=again.force)
         return Again(self.look(oid, before.finished_at or 0.0), before.finished_at)
 
 

@@ -22,6 +22,7 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[dict[str, str]] | None = Field(None, description="The invalid parameters and fields.")
+    request_id: str | None = Field(None, description="The id of the request, as in `X-Request-Id` and in all logs.")
     code: str | None = Field(None, description="Why an image cannot be decoded: the code of a failed record.")
 
 

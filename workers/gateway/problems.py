@@ -44,7 +44,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Permanent, Transient
+from workers.gateway.access_log import HEADER, shown
 from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
+from workers.telemetry.origin import current
 
 log = structlog.get_logger()
 
@@ -89,6 +91,8 @@ class Problem(Exception):
             "type": f"{PREFIX}{self.name}", "title": HTTPStatus(self.status).phrase, "status": self.status,
             "detail": self.detail, **self.more,
         }  # fmt: skip
+        if request := current.get().id:  # none if the headers could not be read
+            body["request_id"] = request
         return Response(msgspec.json.encode(body), self.status, self.headers, MEDIA_TYPE)
 
 
@@ -148,8 +152,11 @@ def install(app: FastAPI) -> None:
         return Response(status_code=400)  # the client is gone
 
     async def internal(request: Request, exc: Exception) -> Response:
-        log.error("request failed", method=request.method, path=request.url.path, exc_info=exc)
-        return of(exc).response()
+        log.error("request failed", method=request.method, path=shown(request.url.path), exc_info=exc)
+        response = of(exc).response()
+        if made := current.get().id:  # outside of the middleware that adds it to other responses
+            response.headers[HEADER] = made
+        return response
 
     app.add_exception_handler(Problem, wildtag)
     app.add_exception_handler(Transient, wildtag)

@@ -150,7 +150,7 @@ class Options:
     after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
     of an event stream. ``segmentation_methods``: the available ones. ``root_path``: such as ``/tags``, below which a
     proxy publishes the gateway. ``trusted_proxies``: addresses and networks of proxies whose headers are believed.
-    ``video``: whether videos are tagged.
+    ``video``: whether videos are tagged. ``access_log``: whether requests are logged.
     """
 
     bucket: str
@@ -172,4 +172,5 @@ class Options:
     flower: str | None = None
     root_path: str = ""
     trusted_proxies: Sequence[str] = ()
+    access_log: bool = True
     segmentation_methods: Sequence[str] = ("dense", "regions")

@@ -142,6 +142,9 @@ class Protocol(HttpToolsProtocol):
     def _refuse(self, problem: Problem) -> None:
         self._headers_came()
         if not self._refused and not self.transport.is_closing():
+            # it has no id and no path, since its headers could not be read
+            client = (self.client or ("",))[0]
+            log.info("request refused", status=problem.status, reason=problem.detail, client=client)
             self.transport.write(_bytes_of(problem.response()))
             self.transport.close()
         self._refused = True

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,7 @@ import structlog
 
 from tasks.message_parts import UserMetadata
 from vectordb.errors import Permanent, Transient, WildtagError
+from workers.gateway.origins import of_this_request
 from workers.gateway.own_metadata import OwnMetadata
 from workers.gateway.segments import SegmentationMethod, Segments
 from workers.gateway.services import Services
@@ -58,7 +60,7 @@ class Storing:
         ``images`` is read on when the image before has been read to its end. Nothing is stored after an error.
         ``remove_later``: false if another attempt may store images with the same keys.
         """
-        events, begun = [], []
+        events, begun, began = [], [], time.time()
         try:
             for image in images:
                 begun.append(image.key)
@@ -68,7 +70,7 @@ class Storing:
                 )
                 self._own_metadata.note(f"{self._bucket}/{image.key}", info.ref.etag, info.user_metadata)
                 events.append(ObjectEvent.seen(info))
-            self._services.inbox.append(events)
+            self._services.inbox.append(of_this_request(events, began, said="image accepted"))
         except BaseException as exc:
             stored = len(events)
             # whether the one after these was stored is not known if the response of the store was lost

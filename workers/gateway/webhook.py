@@ -10,10 +10,12 @@ from __future__ import annotations
 import base64
 import contextlib
 import hmac
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from fastapi import Request, Response
+from msgspec.structs import replace
 from starlette.requests import ClientDisconnect
 
 from vectordb.errors import Transient
@@ -22,6 +24,7 @@ from workers.events.sink import received_events
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.behind_proxy import through_proxy
 from workers.gateway.body_memory import lease_of
+from workers.gateway.origins import of_this_request
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
 
@@ -44,12 +47,16 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, tokens: Seque
         if refused is not None:
             return refused
         try:
+            began = time.time()
             body, size = await _body(request)
         except ClientDisconnect:
             return Response(status_code=400)  # the sender is gone
         except Problem as exc:  # the memory for bodies is in use
             return exc.response()
         notification = webhook(body, bucket) if size <= LARGEST else too_large()
+        if notification.events:
+            events = tuple(of_this_request(notification.events, began))
+            notification = replace(notification, events=events)
         if notification.rejected:
             log.warning("notification rejected", reason=notification.rejected[0], size=size)
         try:

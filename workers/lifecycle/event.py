@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from tasks.message_parts import Origin
 from workers.stores.store import ObjectInfo
 
 
@@ -16,7 +17,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     source has checked the bucket. ``force``: tag the object even if it is already tagged. ``etag`` is empty if the
     source does not know it; the store is then asked. ``requested``: a user has asked wildtag for the removal, or has
     confirmed it. ``other_keys``: further keys that the source may mean, if its encoding is not certain; tried in
-    order if the store has no object ``key``.
+    order if the store has no object ``key``. ``origin``: the request that it is of, if it is of one.
     """
 
     kind: Literal["created", "removed"]
@@ -30,6 +31,7 @@ class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
     force: bool = False
     requested: bool = False
     other_keys: tuple[str, ...] = ()
+    origin: Origin | None = None
 
     @property
     def id(self) -> str:

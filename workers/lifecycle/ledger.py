@@ -37,6 +37,7 @@ class Arrival:
     """What the dispatcher knows about one object. ``verified``: seen in the bucket, not only reported by an event.
 
     ``rule``: how the settings want it segmented, or empty. ``from_queue``: it comes from the segmentation queue.
+    ``received``: when its event came to the inbox, in Unix seconds.
     """
 
     ref: ObjectRef
@@ -45,6 +46,7 @@ class Arrival:
     force: bool = False
     rule: str = ""
     from_queue: bool = False
+    received: float | None = None
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 
 def run_dispatcher(settings: Settings) -> None:
     """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
-    configure()
+    configure(settings, "dispatcher")
     wiring = Wiring(settings)
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     restored = Step(restoration(wiring).step, wiring.outage_tracker)

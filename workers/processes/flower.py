@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import html
 import json
-import logging
 import signal
 import sys
 import time
@@ -61,8 +60,7 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
             f"the password of Redis or of the broker is shorter than {HIDDEN_FROM} characters, and Flower could not"
             " hide it on its pages: choose a longer one"
         )
-    configure()
-    logging.getLogger("tornado.access").propagate = False
+    configure(settings, "flower")
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]
     options.max_tasks, options.max_workers, options.natural_time = TASKS, WORKERS, True

@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 def run_gateway(settings: Settings) -> None:
     """Run the HTTP gateway, which receives images and events and serves results and the page."""
-    configure()
+    configure(settings, "gateway")
     measure_gateway(settings)
     wiring = Wiring(settings)
     chosen = options(wiring)

@@ -30,7 +30,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
 
     ``connect`` and ``catch_up`` default to those that the settings choose.
     """
-    configure()
+    configure(settings, "listener")
     wiring = Wiring(settings)
     connect = connect or connect_of(wiring)
     # never resume the pass of another process: only objects seen since the own last connection count

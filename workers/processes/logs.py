@@ -1,77 +1,47 @@
-"""Logging: one line per event on standard error, with time, level, event and key=value pairs."""
+"""Logging of wildtag's processes and commands, as the settings want it."""
 
 from __future__ import annotations
 
 import logging
+import os
+import re
 import sys
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import stamina
 import structlog
 
-from vectordb.errors import Transient
 from workers.supervision.log_files import keep_output
+from workers.telemetry import library_lines, tracing
+from workers.telemetry.logs import Lines, redacted
+from workers.telemetry.logs import configure as configure_lines
+from workers.telemetry.redaction import passwords_in, secrets_in
+
+if TYPE_CHECKING:
+    from workers.settings.settings import Settings
+
+_VALUES = re.compile(r"TOKEN$|SECRET|PASSWORD|CREDENTIALS$|ACCESS_KEY$|API_KEY$|HEADERS$", re.IGNORECASE)
+NAMES = frozenset({"s3_access_key", "s3_admin_access_key"})  # they are names of accounts, and may be words
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 
 
-class OnceAMinute(logging.Filter):
-    """Passes each repeated error at most once a minute. Lower levels pass unchanged."""
+def configure(settings: Settings, process: str) -> None:
+    """Configure logging and tracing for a process of wildtag. ``process``: its name, such as ``dispatcher``.
 
-    def __init__(self, seconds: float = 60.0) -> None:
-        super().__init__()
-        self._seconds = seconds
-        self._passed: dict[str, float] = {}
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """See ``logging.Filter``."""
-        if record.levelno < logging.ERROR:
-            return True
-        last = self._passed.get(str(record.msg))
-        if last is not None and record.created - last < self._seconds:
-            return False
-        self._passed[str(record.msg)] = record.created
-        return True
+    Raises ``TracingMissing``.
+    """
+    keep_output()
+    _common()
+    configure_lines(LEVELS[settings.log_level], settings.log_format, secrets_of(settings), process)
+    tracing.start(process, wanted=settings.tracing, secure=redacted)
 
 
-def without_outage_traceback(*args: Any, **options: Any) -> logging.LogRecord:
-    """Make a log record. The traceback of a lost connection becomes the error's text: the outage is not a bug.
-
-    What Celery says of it in several lines becomes one."""
-    record = logging.LogRecord(*args, **options)
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None and isinstance(error, _lost()):
-        record.msg = " ".join(f"{record.getMessage()} ({type(error).__name__}: {error})".split())
-        record.args, record.exc_info = (), None
-    elif record.name.startswith(("celery.worker", "kombu", "flower")) and "\n" in str(record.msg):
-        record.msg = " ".join(str(record.msg).split())
-    return record
-
-
-def _lost() -> tuple[type[BaseException], ...]:
-    """Errors of a service that is unavailable."""
-    from amqp.exceptions import ConnectionError as AmqpConnectionError  # noqa: PLC0415 -- keeps commands quick
-    from kombu.exceptions import OperationalError  # noqa: PLC0415 -- as above
-    from redis.exceptions import ConnectionError as RedisConnectionError  # noqa: PLC0415 -- as above
-    from redis.exceptions import TimeoutError as RedisTimeoutError  # noqa: PLC0415 -- as above
-
-    return (
-        RedisConnectionError, RedisTimeoutError, OperationalError, AmqpConnectionError, ConnectionError, Transient,
-    )  # fmt: skip
-
-
-def without_celery_advice(record: logging.LogRecord) -> bool:
-    """Drop the warning that Celery repeats at every lost connection about a setting that wildtag has chosen."""
-    return "worker_cancel_long_running_tasks_on_connection_loss" not in record.getMessage()
-
-
-def configure(level: int = logging.INFO) -> None:
-    """Configure logging for a process of wildtag."""
-    if level <= logging.INFO:  # not of a command
-        keep_output()
-    # outages are logged by ``workers.outages.tracker``, not by each retry and each request
-    stamina.instrumentation.set_on_retry_hooks([])
-    logging.setLogRecordFactory(without_outage_traceback)
-    logging.getLogger("py.warnings").addFilter(without_celery_advice)
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+def configure_command() -> None:
+    """Configure logging for a command, which prints what it has to say. Errors of what it uses are for people."""
+    _common()
+    logging.setLogRecordFactory(library_lines.without_outage_traceback)
+    logging.getLogger("py.warnings").addFilter(library_lines.without_celery_advice)
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     structlog.configure(
         processors=[
@@ -80,7 +50,31 @@ def configure(level: int = logging.INFO) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], bool_as_flag=False),
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=lambda *_: Lines(sys.stderr),
         cache_logger_on_first_use=True,
     )
+
+
+def secrets_of(settings: Settings, environment: Mapping[str, str] = os.environ) -> Iterator[str]:
+    """The secrets in these settings, and in variables that libraries read."""
+    from workers.settings.secret_settings import SECRETS  # noqa: PLC0415 -- keeps commands quick
+    from workers.settings.variables import PREFIX, variable  # noqa: PLC0415 -- as above
+
+    for name, value in settings:
+        if isinstance(value, str) and name not in NAMES:
+            if name in SECRETS or settings.is_secret(variable(name)):
+                yield from secrets_in(value)
+            elif "://" in value:
+                yield from passwords_in(value)
+    for name, value in environment.items():
+        if not name.startswith(PREFIX) and _VALUES.search(name):
+            yield from secrets_in(value)
+        elif "://" in value:  # of a proxy
+            yield from passwords_in(value)
+
+
+def _common() -> None:
+    # outages are logged by ``workers.outages.tracker``, not by each retry and each request
+    stamina.instrumentation.set_on_retry_hooks([])
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -17,6 +18,8 @@ from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, Stop, run_steps, running
 from workers.settings.settings import Settings
 from workers.settings.webhook_receivers import Receiver, chosen, receivers_of
+from workers.telemetry.logs import hide
+from workers.telemetry.redaction import secrets_in
 from workers.wiring.notifying import notifier as notifier_of
 from workers.wiring.notifying import poster as poster_of
 from workers.wiring.wiring import Wiring
@@ -39,7 +42,7 @@ def run_notifier(settings: Settings) -> None:
     beginning of the feed if its settings say so. Raises ``Permanent`` if no receiver is configured, or a setting is
     wrong; after a wrong change of the file, it goes on with the receivers of before.
     """
-    configure()
+    configure(settings, "notifier")
     receivers = chosen(receivers_of(settings), None)
     wiring = Wiring(settings)
     with ExitStack() as unused:
@@ -89,6 +92,8 @@ class _FileWatch:
 
 def _serve_all(wiring: Wiring, receivers: Sequence[Receiver], stop: Stop, age_ms: Callable[[], int]) -> None:
     """Serve receivers until ``stop``. Raises ``_Changed``."""
+    for one in receivers:  # which may come from a file
+        hide(*secrets_in(one.url), *(b64encode(key).decode() for key in one.keys))
     served = [(one.name, one.place, one.kinds) for one in receivers]
     halt = threading.Event()
     with ExitStack() as open_:

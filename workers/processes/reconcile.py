@@ -21,7 +21,7 @@ def run_reconcile(settings: Settings) -> None:
     Both run in one process, since a second one would take 100 MB of memory and be idle most of the time. Events that
     report a change without saying where bring the sweep forward.
     """
-    configure()
+    configure(settings, "reconcile")
     wiring = Wiring(settings)
     sweeper = sweeper_of(wiring)
     requested = requested_sweeps(wiring, parts=True)

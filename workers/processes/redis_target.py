@@ -14,7 +14,7 @@ HASH_EVERY_S = 5.0  # seconds between two reads of the whole hash
 
 def run_redis_target(settings: Settings) -> None:
     """Consume the events that MinIO's Redis target writes."""
-    configure()
+    configure(settings, "redis-target")
     wiring = Wiring(settings)
     target = redis_target(wiring)
     rest = REST_S if settings.redis_target_format == "access" else HASH_EVERY_S

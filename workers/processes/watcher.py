@@ -17,7 +17,7 @@ from workers.wiring.wiring import Wiring
 
 def run_watcher(settings: Settings) -> None:
     """Watch the inbox folder for changes, and sweep it for changes that the watch missed."""
-    configure()
+    configure(settings, "watcher")
     wiring = Wiring(settings)
     root, bucket = settings.inbox_folder, settings.bucket
     store = wiring.store

@@ -11,15 +11,17 @@ from functools import cache
 from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
-from workers.processes.logs import OnceAMinute, configure
+from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure
 from workers.settings.settings import Settings
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
+from workers.telemetry.library_lines import OnceAMinute
 from workers.wiring.liveness import worker_liveness
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
+from workers.wiring.worker_logging import connect_logging
 
 
 def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
@@ -27,7 +29,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
 
     ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
     """
-    configure()
+    configure(settings, f"worker-{queues[0]}" if len(queues) == 1 else "worker")
     measure(settings)
     own = Wiring(settings)
     own.liveness.begin(*queues)
@@ -61,10 +63,11 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []
     import_commands()
+    connect_logging()
     try:
         app.worker_main([
-            "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join([*queues, *number])}@%h",
-            "--pool", "prefork", "--concurrency", str(concurrency), "--loglevel", "INFO",
+            "--quiet", "worker", "--queues", ",".join(queues), "--hostname", f"{'-'.join([*queues, *number])}@%h",
+            "--pool", "prefork", "--concurrency", str(concurrency),
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:

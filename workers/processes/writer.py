@@ -12,7 +12,7 @@ from workers.wiring.wiring import Wiring
 
 def run_writer(settings: Settings) -> None:
     """Store tags beside the images, in the configured form. Raises ``Permanent`` if write-back is disabled."""
-    configure()
+    configure(settings, "writer")
     if settings.write_back == "off":
         raise Permanent("the writer has nothing to do, because WILDTAG_WRITE_BACK is off: set it to tags or sidecar")
     wiring = Wiring(settings)

@@ -18,7 +18,9 @@ A change of this layout needs a new version and the steps that lead to it (``wor
 ===============================  ==========  =======================================================================
 key                              type        holds
 ===============================  ==========  =======================================================================
-``P layout-version``             string      the version of this layout (``workers.redis.layout``)
+``P layout-version``             string      the version of this layout (``workers.redis.layout``), or
+                                             ``restoring BACKUP FILES``: no process starts with keys of which only
+                                             so many files of a backup are there
 ``P partitions``                 string      the number of partitions (``workers.redis.partitions``); without it: 1
 ``P data-id``                    string      a random id of the data of this Redis: another one shows a process that
                                              all keys were lost (``workers.redis.data_loss``)

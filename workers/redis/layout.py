@@ -17,6 +17,9 @@ from workers.redis.keys import Keys
 VERSION = 3
 """The version that this code reads and writes: the last one of ``workers.lifecycle.migrations``."""
 
+RESTORING = "restoring "
+"""Begins the version while a backup is being restored: then comes its name, and how many of its files are there."""
+
 # the names in version 0. Not listed: `probe`, `lock:NAME`, `cache:KEY` and `rpc:ID`. They are the same in all
 # versions, have a lifetime, and `probe` may be written before the version is known.
 FIXED = (
@@ -129,6 +132,12 @@ class Layout:
 
 def refusal(prefix: str, found: str) -> str:
     """One line: which version was found, and what to do."""
+    if found.startswith(RESTORING):
+        backup = found.removeprefix(RESTORING).partition(" ")[0]
+        return (
+            f"the Redis keys under {prefix!r} are only a part of the backup {backup}, which is being restored, or"
+            " whose restore was interrupted: wait for it, or run `wildtag restore` again"
+        )
     what = f"the Redis keys under {prefix!r} have layout version {found}"
     if found.isdecimal() and int(found) < VERSION:
         return f"{what}, and this wildtag needs version {VERSION}: stop what uses them and run `wildtag migrate`"

@@ -1,14 +1,16 @@
-"""Flower and health checks."""
+"""Logs, traces, Flower and health checks."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
 from workers.settings.topic import Topic
+from workers.telemetry.formats import LogFormat
 
 _PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*/?")
 HIDDEN_FROM = 6  # characters of a password; to replace shorter ones would damage Flower's pages
@@ -16,6 +18,25 @@ HIDDEN_FROM = 6  # characters of a password; to replace shorter ones would damag
 
 class MonitoringSettings(Topic):
     """Monitoring for operators."""
+
+    log_format: LogFormat = Field(
+        "auto",
+        description="Format of the lines that processes log: `human`, `logfmt` (`key=value` pairs), or `json` (one"
+        " object a line). With `auto`, `human` on a terminal, otherwise `logfmt`.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that processes log. Libraries log nothing below `info`."
+    )
+    access_log: bool = Field(
+        default=True,
+        description="Whether the gateway logs a line for each request. Health checks, metrics and files of the page"
+        " are logged at the level `debug`.",
+    )
+    tracing: bool = Field(
+        default=False,
+        description="Whether processes send traces to an OpenTelemetry collector, which OpenTelemetry's own variables"
+        " describe, such as `OTEL_EXPORTER_OTLP_ENDPOINT`. Needs the extra `tracing`.",
+    )
 
     flower_port: int | None = Field(
         None, ge=1, le=65535, description="Port on which Flower listens. Default: 5555, or a free one."

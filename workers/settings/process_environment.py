@@ -26,6 +26,9 @@ from workers.settings.settings import Settings
 from workers.settings.variables import variable
 from workers.supervision.ambient import ambient
 
+TRACES = "OTEL_"
+"""The beginning of the variables of OpenTelemetry, of which one may hold the token of the collector."""
+
 NEEDS: Mapping[str, tuple[Secrets, ...]] = {
     "prepare": (CAPTIONS, MODELS),
     "setup-bucket": (STORE,),
@@ -64,4 +67,6 @@ def environment_of(process: str, settings: Settings, environment: Mapping[str, s
     own = {name: value for name, value in settings.environment().items() if name not in hidden}
     groups = [group for group in NEEDS[process] if group is not STORE or settings.s3_endpoint is not None]
     others = {name: environment[name] for group in groups for name in group.variables if name in environment}
+    if settings.tracing:
+        others |= {name: value for name, value in environment.items() if name.startswith(TRACES)}
     return {**ambient(environment), **others, **own, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}

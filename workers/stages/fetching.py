@@ -31,6 +31,7 @@ from workers.lifecycle.policy import POSTPONED_S
 from workers.stages.handover import Handover
 from workers.stores.object_filter import unknown_type
 from workers.stores.store import ObjectError, ObjectGone, ObjectInfo, ObjectStore, ObjectUnwanted
+from workers.telemetry.origin import of_request
 
 log = structlog.get_logger()
 
@@ -147,14 +148,15 @@ def _differs(store: ObjectStore, ref: ObjectRef, got: ObjectInfo | None, found: 
     """Handle a GET without the wanted version. HEAD decides whether the object was overwritten or removed."""
     seen = store.stat(ref.bucket, ref.key)
     if seen is None and got is None:
-        log.info("gone", object=ref.id, etag=ref.etag, reason="it was removed before it was fetched")
+        log.info("gone", object=ref.id, etag=ref.etag, reason="it was removed before it was fetched",
+                 **of_request(ref))  # fmt: skip
         found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
     elif seen is not None and seen.ref.etag != ref.etag:
-        log.info("overwritten", object=ref.id, etag=ref.etag, by=seen.ref.etag)
+        log.info("overwritten", object=ref.id, etag=ref.etag, by=seen.ref.etag, **of_request(ref))
         found.events.append(ObjectEvent.seen(seen))
     else:
         fault = f"{DISAGREE}: HEAD returns {_version(seen)}, GET returns {_version(got)}"
-        log.warning("disagreement", object=ref.id, etag=ref.etag, reason=fault)
+        log.warning("disagreement", object=ref.id, etag=ref.etag, reason=fault, **of_request(ref))
         found.waiting.append((ref, fault))
 
 

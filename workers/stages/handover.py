@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import Literal
 
@@ -15,12 +16,14 @@ from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
+from workers.lifecycle.record_reports import recorded
 from workers.lifecycle.record_writer import CHANGED
 from workers.lifecycle.statements import composed, holding, read
 from workers.redis.script_calls import Command
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages import tally
 from workers.stages.unusable import Unusable
+from workers.telemetry.origin import of_request
 
 log = structlog.get_logger()
 
@@ -73,19 +76,20 @@ class Handover:
         state: Literal["failed", "skipped"] = "failed",
     ) -> None:
         """Write records of objects that cannot be tagged, or are skipped."""
-        now = self._clock()
+        now, began = self._clock(), time.time()
         self._ledger.finish(list(failed(faults, batch, now, accepted, state)), now)
         tally.current().add(state, len(faults), [fault.code for fault in faults])
         for fault in faults:
             (log.info if state == "skipped" else log.warning)(
-                state, object=fault.object.id, code=fault.code, reason=fault.reason
+                state, object=fault.object.id, code=fault.code, reason=fault.reason, **of_request(fault.object)
             )
+            recorded(fault.object, state, began, fault.code)
 
     def settle(self, batch: Batch, unusable: Unusable, accepted: Accepted) -> None:
         """Write the records of objects that are no usable image, and come back to those that may become one."""
         self.append_events(unusable.events)
         for ref, pause, reason in unusable.waiting:
-            log.info("looked at again", object=ref.id, after_s=round(pause, 1), reason=reason)
+            log.info("looked at again", object=ref.id, after_s=round(pause, 1), reason=reason, **of_request(ref))
             self.postpone([ref], batch.revision, pause, reason)
         self.fail(batch, unusable.failed, accepted)
         self.fail(batch, unusable.skipped, accepted, "skipped")
@@ -103,12 +107,15 @@ class Handover:
         fits = drawn if drawn is not None and methods[0] else None  # otherwise the request was withdrawn
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
-        now = self._clock()
+        now, began = self._clock(), time.time()
         written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
         if written:
             tally.current().add("done", sum(written))
             log.info("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
+        for ref in ready.objects:
+            if ref.id in fine:
+                recorded(ref, "done", began)
         for place, ref in enumerate(batch.objects):
             if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
@@ -166,7 +173,9 @@ class Handover:
         tally.current().add("submitted again", len(batch.objects))
         self._inbox.append(
             [
-                ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True)
+                ObjectEvent(
+                    "created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, force=True, origin=ref.origin
+                )
                 for ref in batch.objects
             ]
         )

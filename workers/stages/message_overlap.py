@@ -11,6 +11,7 @@ them again after their deadline, as it does for every task whose process is kill
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -40,7 +41,8 @@ class MessageOverlap:
         error, unless it was released before: then the error is logged.
         """
         released: Future[Any] = Future()
-        ended = self._threads.submit(self._run, message, released)
+        # lines that the message logs name its task
+        ended = self._threads.submit(contextvars.copy_context().run, self._run, message, released)
         before = self._before
         self.settle()
         wait([released, ended], return_when=FIRST_COMPLETED)

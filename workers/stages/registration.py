@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from celery import Celery
+from structlog.contextvars import bind_contextvars
 
 from workers.broker.timed_requests import request_class
 from workers.captions.remote_index import ENCODE, TASK
@@ -29,6 +30,7 @@ def register(
         @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
         def run(task: Any, data: bytes) -> object:
             request = task.request
+            bind_contextvars(task=request.id)
             # a redelivered message was started before
             begun = request.retries or bool((request.delivery_info or {}).get("redelivered"))
             return worker().run(stage, data, int(begun), (request.properties or {}).get("delivery_tag"))
@@ -58,6 +60,7 @@ def register(
     def add_request(name: str, handler: Callable[[RpcServer], Callable[[str, bytes], None]]) -> None:
         @app.task(name=name, ignore_result=True, Request=requests_by)
         def handle(request: str, data: bytes) -> str:
+            bind_contextvars(task_name=name, rpc=request)
             worker().serve(handler, request, data)
             return "answered"
 

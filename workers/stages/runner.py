@@ -9,14 +9,14 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import structlog
 
 from tasks.encoders.devices import DeviceFailed
-from tasks.message_parts import Fault
+from tasks.message_parts import Fault, ObjectRef
 from tasks.messages import Batch, Scored
 from vectordb.errors import Transient
 from workers.broker.publisher import Publisher
@@ -30,6 +30,7 @@ from workers.outages.tracker import OutageTracker
 from workers.redis.heartbeats import Health
 from workers.settings.dependencies import REDIS
 from workers.stages.handover import Handover
+from workers.stages.message_reports import reported
 from workers.stages.table import Stage
 from workers.stages.tally import Tally, counting, current
 
@@ -49,7 +50,8 @@ def end_process() -> None:
 class _Message:
     """One message of a stage, over all attempts. ``begin``: the next attempt is to be counted.
 
-    ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for.
+    ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for. ``report``:
+    called with the objects when they are known.
     """
 
     stage: str
@@ -60,6 +62,7 @@ class _Message:
     batch: Batch | None = None
     accepted: Accepted = field(default_factory=dict)
     service: str | None = None
+    report: Callable[[Sequence[ObjectRef]], object] = lambda _: None
 
 
 class StageRunner:
@@ -91,13 +94,14 @@ class StageRunner:
         The messages behind it stay in the queue meanwhile. ``delivery``: see ``Publisher.put_back``. Returns what
         became of its objects.
         """
-        with counting() as outcome:
-            self._run(stage, data, retries, delivery)
+        message = _Message(stage, data, retries, delivery, begin=stage == "embedding" and not retries)
+        with counting() as outcome, reported(stage, outcome) as report:
+            message.report = report
+            self._run(message)
         return outcome
 
-    def _run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> None:
-        began = time.monotonic()
-        message = _Message(stage, data, retries, delivery, begin=stage == "embedding" and not retries)
+    def _run(self, message: _Message) -> None:
+        began, stage = time.monotonic(), message.stage
         while True:
             try:
                 self._try(message)
@@ -121,6 +125,7 @@ class StageRunner:
         first, message.batch = message.batch is None, stage.decode(message.data)
         if first:
             METER.observe(BATCH_SIZE, len(message.batch.objects), message.stage)
+        message.report(message.batch.objects)
         began = time.monotonic()
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])

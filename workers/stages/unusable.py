@@ -23,6 +23,7 @@ from tasks.message_parts import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.skipping import NOT_AN_IMAGE, TOO_LARGE, reason_to_skip, suffix_of
 from workers.stores.store import ObjectError, ObjectStore
+from workers.telemetry.origin import of_request
 
 log = structlog.get_logger()
 
@@ -79,7 +80,8 @@ class Triage:
             found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
             return True
         if info.ref.etag != ref.etag:
-            log.info("overwritten", object=ref.id, etag=ref.etag, by=info.ref.etag, code=fault.code)
+            log.info("overwritten", object=ref.id, etag=ref.etag, by=info.ref.etag, code=fault.code,
+                     **of_request(ref))  # fmt: skip
             found.events.append(ObjectEvent.seen(info))
             return True
         left = 0.0 if info.changed is None else info.changed + self._grace_s - self._clock()

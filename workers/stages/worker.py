@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import structlog
+
+from vectordb.errors import Transient
 from workers.redis.heartbeats import Health
 from workers.settings.settings import STAGES
 from workers.stages.message_overlap import MessageOverlap
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.supervision.memory import give_back
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -42,8 +47,17 @@ class StageWorker:
         handler(self.rpc)(request, data)
 
     def warm(self, queue: str) -> None:
-        """Load the models for a queue, and give back the memory that loading took. Then send a heartbeat."""
+        """Load the models for a queue, and give back the memory that loading took. Then send a heartbeat.
+
+        Sends one also if a service is away: the worker consumes its queue, and another one in its place would find
+        the same. An orchestrator that restarts what sends no heartbeat would only delay the end of the outage.
+        """
         self.overlap.settle()
-        self.loads[queue]()
+        try:
+            self.loads[queue]()
+        except Transient as exc:
+            if exc.service is None:
+                raise
+            log.warning("not loaded, a service is away", queue=queue, service=exc.service, reason=str(exc))
         give_back()
         self.health.beat(queue)

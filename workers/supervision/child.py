@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from workers.supervision import launch
@@ -25,8 +28,11 @@ class Child:
     """
 
     def __init__(self, service: Service, log: Path, token: str) -> None:
-        with begin_log(log) as out:
-            self._log, self._log_start = log, out.tell()
+        self._reader: threading.Thread | None = None
+        with contextlib.ExitStack() as opened:
+            file = opened.enter_context(begin_log(log))
+            self._log, self._log_start = log, file.tell()
+            out = file.fileno() if service.lines is None else self._read(service.lines, opened)
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-S", launch.__file__, str(os.getpid()), *service.command],
                 stdin=subprocess.DEVNULL,
@@ -40,6 +46,25 @@ class Child:
         found = look_up(self.pid)
         self.identity = found.identity if found else Identity(self.pid, 0)
         """Its start time is 0 if it ended at once: no living process has that."""
+
+    def _read(self, turn: Callable[[str], str | None], opened: contextlib.ExitStack) -> int:
+        """Begin to read what the process writes. Returns what it writes to."""
+        ours, theirs = os.pipe2(os.O_CLOEXEC)
+        opened.callback(os.close, theirs)
+        # a supervisor that is suspended must not stop it, too: then lines are lost
+        fcntl.fcntl(theirs, fcntl.F_SETFL, fcntl.fcntl(theirs, fcntl.F_GETFL) | os.O_NONBLOCK)
+
+        def copy() -> None:
+            with os.fdopen(ours, "rb") as lines:
+                for line in lines:
+                    turned = turn(line.decode(errors="replace"))
+                    # opened for each line, because it may have been rotated
+                    with contextlib.suppress(OSError), begin_log(self._log) as log:
+                        log.write(b"" if turned is None else turned.encode(errors="backslashreplace") + b"\n")
+
+        self._reader = threading.Thread(target=copy, name=f"log of {self._log.stem}", daemon=True)
+        self._reader.start()
+        return theirs
 
     def exit_status(self) -> str | None:
         """How it ended, as text; ``None`` while it runs. Does not reap the process."""
@@ -65,6 +90,8 @@ class Child:
         """After it ended: kill the rest of its group, then release its pid."""
         self.kill()
         self._process.wait()
+        if self._reader is not None:
+            self._reader.join(1.0)  # what it wrote last says why it ended
 
     def last_lines(self, count: int = 15) -> str:
         """The last lines that this run wrote, without those of earlier runs."""

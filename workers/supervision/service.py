@@ -39,7 +39,8 @@ class Service:
     supervisor's environment that every process may have (``ambient``). A service starts when those named in ``after``
     are ready and stops before them. Times are in seconds.
     ``stop_signal`` is sent to the process only; when it has ended, or after ``stop_timeout``, its whole process group
-    is killed. Startup does not wait for a service that is not ``critical``.
+    is killed. Startup does not wait for a service that is not ``critical``. ``lines`` turns each line that it writes
+    into that of its log; ``None`` drops it.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Service:
     unhealthy_after: float = 30.0
     critical: bool = True
     cwd: Path | None = None
+    lines: Callable[[str], str | None] | None = None
 
     def __post_init__(self) -> None:
         """Raises ``BadService`` for a name that is not a valid file name."""

@@ -246,7 +246,7 @@ class Supervisor:
 
     def _rotate(self) -> None:
         """Rotate the logs that have become long. Their processes go on in the new ones within a second."""
-        for name in (*self._members, "prefork"):
+        for name in (*self._members, "prefork", "supervisor"):
             with contextlib.suppress(OSError):  # a full disk: it is tried again
                 rotate(self._log_of(name), self._log_limit, self._logs_kept)
 

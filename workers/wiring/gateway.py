@@ -158,5 +158,5 @@ def options(wiring: Wiring) -> Options:
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
         uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
         flower=s.flower_url, segmentation_methods=s.segmentation_methods, root_path=s.root_path or "",
-        trusted_proxies=s.trusted_proxies,
+        trusted_proxies=s.trusted_proxies, access_log=s.access_log,
     )  # fmt: skip

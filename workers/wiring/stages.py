@@ -34,6 +34,7 @@ from workers.stages.table import Stage
 from workers.stages.unusable import Triage
 from workers.stages.work import Embedding, Extraction, Retrieval, Scoring
 from workers.stages.worker import StageWorker
+from workers.telemetry import tracing
 from workers.wiring.indexing import indexing
 from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
@@ -97,7 +98,12 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         return Fetcher(w.store, handover, s.max_object_bytes, chosen.content, fetching, chosen.found_content)
 
     messages = MessageOverlap()
-    worker_process_shutdown.connect(lambda **_: messages.settle(LAST_S), weak=False)
+
+    def ending(**_: object) -> None:
+        messages.settle(LAST_S)
+        tracing.close()
+
+    worker_process_shutdown.connect(ending, weak=False)
 
     def embedding() -> Embedding:
         processes, group, at_once = decoded_ahead(w.image_encoder, cores())

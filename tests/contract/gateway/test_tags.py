@@ -129,8 +129,8 @@ def test_metrics_say_whether_each_source_of_events_works(gateway: Running) -> No
     metrics = gateway.http.get("/metrics").text
     for line in (
         'wildtag_event_source_works{source="listen"} 0.0', 'wildtag_event_source_works{source="sweep"} 1.0',
-        'wildtag_events_received_total{source="listen",outcome="deaf"} 2.0',
-        'wildtag_events_received_total{source="webhook",outcome="ignored:folder-marker"} 1.0',
+        'wildtag_events_received_total{outcome="deaf",source="listen"} 2.0',
+        'wildtag_events_received_total{outcome="ignored:folder-marker",source="webhook"} 1.0',
     ):  # fmt: skip
         assert line in metrics, metrics
 

@@ -38,7 +38,8 @@ HEAVY = (
 )  # fmt: skip
 OWN = {
     "workers.cli", "workers.cli.__main__", "workers.cli.lazy_commands", "workers.cli.main", "workers.cli.panels",
-    "workers.cli.version", "workers.settings", "workers.settings.names", "workers.settings.variables",
+    "workers.cli.version", "workers.settings", "workers.settings.names", "workers.settings.secret_settings",
+    "workers.settings.variables",
     "vectordb.errors",
 }  # fmt: skip
 

@@ -44,7 +44,7 @@ def test_the_scripts_have_the_bounds_and_the_queues_of_the_catalogue() -> None:
 
 
 def test_every_code_of_an_error_that_a_record_may_have_is_a_reason() -> None:
-    codes = set()
+    codes: set[object] = set()
     for package in ("tasks", "workers", "vectordb"):
         for file in (ROOT / package).rglob("*.py"):
             for node in ast.walk(ast.parse(file.read_text())):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -93,3 +94,45 @@ def test_long_logs_are_set_aside_and_the_oldest_dropped(tmp_path: Path) -> None:
     }  # fmt: skip
     rotate(log, limit=100)
     assert log.read_text() == "log 5"
+
+
+def test_lines_of_a_program_are_turned_into_those_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "x.log"
+
+    def turn(line: str) -> str | None:
+        return None if "dropped" in line else f"turned: {line.strip()}"
+
+    code = (
+        "import sys; sys.stdout.buffer.write(b'one\\ndropped\\n\\xff two\\n'); sys.stdout.flush();"
+        "print('three', file=sys.stderr)"
+    )
+    child = Child(Service("x", (sys.executable, "-c", code), lambda: True, lines=turn), log, "token")
+    eventually(child.exit_status)
+    child.reap()
+    assert log.read_text().splitlines() == ["turned: one", "turned: \N{REPLACEMENT CHARACTER} two", "turned: three"]
+    assert child.last_lines() == log.read_text().strip()
+
+
+def test_a_program_whose_lines_are_turned_does_not_wait_for_the_supervisor(tmp_path: Path) -> None:
+    """The one who reads is slow, and the pipe is full: lines are lost, and the program goes on to its end."""
+    release = threading.Event()
+
+    def turn(line: str) -> str:
+        release.wait(20)
+        return line.strip()
+
+    code = """
+import os
+for _ in range(40):
+    try:
+        os.write(1, b'x' * 8000 + b'\\n')
+    except BlockingIOError:
+        pass
+"""
+    child = Child(Service("x", (sys.executable, "-c", code), lambda: True, lines=turn), tmp_path / "x.log", "token")
+    try:
+        eventually(child.exit_status, 10)
+        assert child.exit_status() == "exit code 0"
+    finally:
+        release.set()
+        child.reap()

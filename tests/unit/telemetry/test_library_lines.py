@@ -11,8 +11,8 @@ import pytest
 import redis
 from amqp.exceptions import ConnectionForced
 
-from workers.processes.logs import without_celery_advice, without_outage_traceback
 from workers.redis.connection import StoreUnavailable
+from workers.telemetry.library_lines import without_celery_advice, without_outage_traceback
 
 
 def formatted(error: Exception) -> str:

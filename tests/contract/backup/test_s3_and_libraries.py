@@ -1,0 +1,131 @@
+"""Backups on an S3 server, and of captions and the index of images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.contract.backup.world import filled, put_back, save, wiring
+from tests.contract.s3_server import store_at
+from vectordb.captions import SOURCE, Caption, caption_id
+from vectordb.image_folder import FolderImages
+from vectordb.images import ImageEntry
+from vectordb.library import Manifest, VersionExists
+from workers.backup.catalogue import Catalogue
+from workers.backup.form import DamagedBackup
+from workers.backup.places import BucketPlace
+from workers.embedded.backup_access import place_of
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
+
+pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
+DIMENSION = 8
+
+
+def unit(count: int, dimension: int, seed: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def captioned(world: Wiring, texts: list[str], taught: list[str], name: str = "mine") -> Manifest:
+    """Make a version with captions, some of them taught, and use it."""
+    manifest = Manifest(name, "1", "space", DIMENSION, len(texts), None, "2026-11-30T16:00:00+00:00")
+    captions = [Caption(caption_id(text), text, {}) for text in texts]
+    with world.library.building("space", f"{name}@1", DIMENSION) as building:
+        building.index.add(captions, unit(len(texts), DIMENSION))
+        building.finish(manifest)
+    index = world.library.open("space", f"{name}@1")
+    if taught:
+        index.add([Caption(caption_id(one), one, {SOURCE: "me"}) for one in taught], unit(len(taught), DIMENSION, 2))
+    index.close()
+    world.library.use("space", f"{name}@1")
+    return manifest
+
+
+def contents(world: Wiring, name: str = "mine@1") -> dict[str, tuple[float, ...]]:
+    index = world.library.open("space", name)
+    try:
+        return {
+            one.text: tuple(map(float, row))
+            for page, rows in index.pages()
+            for one, row in zip(page, rows, strict=True)
+        }
+    finally:
+        index.close()
+
+
+def test_captions_come_back_with_what_was_taught(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world, 3)
+    manifest = captioned(world, [f"caption {n}" for n in range(1500)], ["a moka pot"])
+    made = save(world, tmp_path / "to", captions=True)
+    assert [one.captions for one in made.manifest.captions] == [1501]
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    assert put_back(other, made, tmp_path / "to").differences == []
+    assert contents(other) == contents(world)
+    assert other.library.find("space", "mine@1") == manifest
+    assert other.library.active("space") == "mine@1"
+
+    third = wiring(redis_url, tmp_path / "c", "{third}:")
+    captioned(third, [f"caption {n}" for n in range(1500)], ["something else"])
+    with pytest.raises(VersionExists, match="1 were taught to them"):
+        put_back(third, made, tmp_path / "to")
+    put_back(third, made, tmp_path / "to")  # the restore had begun: it goes on
+    assert contents(third) == contents(world)
+
+
+def test_the_index_of_images_comes_back_and_can_be_left_out(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world, 5)
+    space = world.space
+    index = FolderImages(world.settings.images_folder).open(space.id, space.dimension)
+    vectors = unit(3, space.dimension)
+    entries = [ImageEntry("inbox", f"{n}.jpg", f"etag-{n}", "c@1", 0.1, 0.2, b"h" * 32) for n in (2, 3, 77)]
+    index.put(entries, vectors)
+    index.close()
+    made = save(world, tmp_path / "to", images=True)
+    assert made.manifest.images is not None
+    assert made.manifest.images.images == 3
+    for name, images, count in (("{other}:", True, 3), ("{third}:", False, 0)):
+        other = wiring(redis_url, tmp_path / name, name)
+        put_back(other, made, tmp_path / "to", images=images)
+        restored = FolderImages(other.settings.images_folder).open(space.id, space.dimension)
+        try:
+            assert restored.count() == count
+            if count:
+                found = restored.search(vectors[:1], 1)[0].entries[0]
+                assert (found.key, found.hash, found.floor) == ("2.jpg", b"h" * 32, 0.1)
+                assert restored.search_words({"2": 1.0}, 5).entries or restored.facts([entries[0].id])[0].words > 0
+        finally:
+            restored.close()
+        assert other.redis.exists(other.keys.images_verify)
+
+
+def test_a_bucket_holds_backups(moto_url: str, redis_url: str, tmp_path: Path, bucket: str) -> None:
+    store = store_at(moto_url, bucket)
+    store.connection.client.make_bucket(bucket)
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    place = BucketPlace(store, bucket, "some/where")
+    first = save(world, place)
+    second = save(world, place, keep=1)
+    assert second.old == [first.manifest.id]
+    keys = [one.ref.key for one in store.list(bucket)]
+    assert keys == [
+        f"some/where/{second.manifest.id}/{name}" for name in ("manifest.json", "redis-00001.msgpack.zst")
+    ]
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    assert put_back(other, second, place).differences == []
+    store.remove(bucket, keys[1])
+    assert Catalogue(place).verify(second.manifest)
+    third = wiring(redis_url, tmp_path / "c", "{third}:")
+    with pytest.raises(DamagedBackup, match=r"redis-00001\.msgpack\.zst .* is missing"):
+        put_back(third, second, place)
+
+
+def test_the_server_of_the_settings_or_another_one(tmp_path: Path) -> None:
+    settings = Settings(s3_endpoint="http://minio:9000", s3_access_key="settings")
+    assert place_of(settings, "s3://b/p", None, None).name == "s3://b/p"
+    assert place_of(settings, str(tmp_path), None, None).name == str(tmp_path)

@@ -1,0 +1,1 @@
+"""Backups: what they contain, how they are written, verified and restored."""

@@ -39,6 +39,7 @@ class Monitored:
     worker: str
     task: str
     password: str
+    read_only: bool
 
     def get(self, path: str, method: str = "GET", **options: object) -> httpx.Response:
         """Ask with the password."""
@@ -69,6 +70,7 @@ def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
     """As the embedded stack has it, and as Compose has it, with a password of special characters."""
     folder = Path(tempfile.mkdtemp(prefix="wt-", dir="/tmp"))
     password, redis_port, port = (PLAIN if request.param == "socket" else SPECIAL), free_port(0), free_port(0)
+    read_only = request.param == "socket"  # the default
     quoted = quote(password, safe="")
     escaped = password.replace("\\", "\\\\").replace('"', '\\"')
     (folder / "redis.conf").write_text(
@@ -82,7 +84,7 @@ def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
     environment = {
         **os.environ, "WILDTAG_HOME": str(folder), "WILDTAG_REDIS_URL": urls[0], "WILDTAG_BROKER_URL": urls[1],
         "WILDTAG_FLOWER_AUTH": f"{USER}:{FLOWER_PASSWORD}", "WILDTAG_FLOWER_URL": "http://flower.example:5555",
-        "FLOWER_UNAUTHENTICATED_API": "true",
+        "FLOWER_UNAUTHENTICATED_API": "true", **({} if read_only else {"WILDTAG_FLOWER_READ_ONLY": "false"}),
     }  # fmt: skip
     (folder / "flowerconfig.py").write_text("raise SystemExit('Python of the current folder was run')\n")
     output = (folder / "output").open("wb")
@@ -112,7 +114,7 @@ def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
         said = (folder / "output").read_text
         worker = eventually(workers, 90, said, every_s=0.5, despite=(httpx.HTTPError, ValueError))[0]
         task = eventually(tasks, 60, said, every_s=0.5, despite=(httpx.HTTPError, ValueError))[0]
-        yield Monitored(address, worker, task, password)
+        yield Monitored(address, worker, task, password, read_only)
         log = (folder / "output").read_text()
         assert password not in log
         assert FLOWER_PASSWORD not in log
@@ -208,6 +210,34 @@ def test_another_site_cannot_send_commands_with_the_password_of_a_browser(monito
         answer = monitored.get(f"/api/worker/pool/grow/{monitored.worker}", "POST", headers=headers)
         assert answer.status_code == 403
     assert monitored.get("/").headers["x-frame-options"] == "DENY"
+
+
+CHANGES = ("worker-shutdown", "worker-pool-grow", "task-timeout", "task-rate-limit", "worker-cancel-consumer",
+           "worker-add-consumer", "task-revoke", "task-terminate")  # fmt: skip
+
+
+def test_where_flower_only_shows_nothing_can_be_changed(monitored: Monitored) -> None:
+    pages = [monitored.get(f"/worker/{monitored.worker}"), monitored.get(f"/task/{monitored.task}")]
+    assert [page.status_code for page in pages] == [200, 200]
+    shown = [button for button in CHANGES if any(button in page.text for page in pages)]
+    if not monitored.read_only:
+        assert len(shown) > 4, "the names of the buttons are those of Flower"
+        answer = monitored.get(
+            "/api/task/rate-limit/no-such-task", "POST", data={"workername": "x", "ratelimit": "1"}
+        )
+        assert answer.status_code == 404
+        return
+    assert not shown
+    assert monitored.get("/tasks/datatable?draw=1&start=0&length=5&order[0][column]=0", "POST").status_code == 200, (
+        "reads"
+    )
+    for path in set(monitored.paths()) - {"/healthcheck"}:
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
+            if (method, path) == ("POST", "/tasks/datatable"):
+                continue
+            answer = monitored.get(path, method)
+            assert answer.status_code == 403, (method, path)
+            assert "WILDTAG_FLOWER_READ_ONLY" in answer.text
 
 
 def test_the_password_is_not_on_a_command_line(monitored: Monitored) -> None:

@@ -40,9 +40,11 @@ SECRET = re.compile(r"PASSWORD|SECRET|_KEY(?!_PREFIX|_REQUIRED)|_TOKEN|_AUTH|RED
 
 
 OPTIONAL = {
-    "REDIS_PASSWORD_PREVIOUS",
+    "GRAFANA_ADMIN_PASSWORD",
     "HF_TOKEN",
+    "PROMETHEUS_KEY",
     "RABBITMQ_PASSWORD",
+    "REDIS_PASSWORD_PREVIOUS",
     "WILDTAG_NOTIFY_SECRET",
     "WILDTAG_NOTIFY_URL",
 }  # only who starts a profile, or fetches a model, needs it; Compose would ask everybody for it
@@ -105,7 +107,7 @@ if COMPOSE_ITSELF := _compose():  # the schema is checked everywhere; Compose is
     def test_compose_accepts_it_once_the_secrets_are_set(tmp_path: Path) -> None:
         env = tmp_path / "env"
         env.write_text("\n".join(f"{name}={value}" for name, value in filled().items()))
-        for profile in ([], *(["--profile", name] for name in ("ingestion", "write-back", "notify"))):
+        for profile in ([], *(["--profile", name] for name in ("ingestion", "write-back", "notify", "observe"))):
             done = subprocess.run(
                 [*COMPOSE_ITSELF, "--file", COMPOSE, "--env-file", env, *profile, "config", "--quiet"],
                 capture_output=True, text=True, check=False,

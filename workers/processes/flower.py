@@ -28,6 +28,7 @@ from tornado.ioloop import PeriodicCallback
 from tornado.web import OutputTransform, RequestHandler
 
 from vectordb.errors import Permanent
+from workers.processes.flower_state import SAVE_EVERY_S, StateFile
 from workers.processes.flower_views import VIEWS, Lengths, Queues, forget_workers, lengths_of
 from workers.processes.logs import configure
 from workers.processes.request_host import served
@@ -41,7 +42,10 @@ log = structlog.get_logger()
 PUBLIC = "guest"  # RabbitMQ's first user and password, which it accepts from its own machine only
 FORGET_EVERY_S = 5
 TASKS = 5000  # that are kept, at 3 KB each
+WORKERS = 500  # that are kept
 GATHER_S = 0.5  # between two updates of what Flower shows
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+READING_POST = "/tasks/datatable"  # the page of tasks asks for its rows by POST; all others change something
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -59,18 +63,19 @@ def run_flower(settings: Settings, port: int, address: str = "127.0.0.1") -> Non
     configure(settings, "flower")
     options.port, options.address = port, address
     options.basic_auth = [settings.flower_auth]
-    options.max_tasks, options.natural_time = TASKS, True
+    options.max_tasks, options.max_workers, options.natural_time = TASKS, WORKERS, True
+    options.read_only = settings.flower_read_only
     options.enable_events = False  # all workers always send them; it would ask them to every five seconds
     options.url_prefix = urlsplit(settings.flower_url or "").path.strip("/")
     wiring = Wiring(settings)
     application = GuardedFlower(
         wiring.app, settings.flower_auth, host_of(settings.flower_url),
         {*secrets, settings.flower_auth.partition(":")[2]},
-        lambda: lengths_of(wiring),
+        lambda: lengths_of(wiring), StateFile(settings.home / "flower" / "tasks"),
     )  # fmt: skip
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     application.start_http_server()
-    log.info("flower", address=address, port=port)
+    log.info("flower", address=address, port=port, read_only=settings.flower_read_only)
     try:
         application.start()
     except (KeyboardInterrupt, SystemExit):
@@ -88,8 +93,9 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
 
     def __init__(
         self, app: Any, auth: str, host: str | None, secrets: Iterable[str], lengths: Lengths = lambda: (),
+        file: StateFile | None = None,
     ) -> None:  # fmt: skip
-        """``lengths``: of the queues."""
+        """``lengths``: of the queues. ``file``: keeps the tasks; without it they end with the process."""
         self._prefix = f"/{options.url_prefix}" if options.url_prefix else ""
         at_prefix = {name: f"{self._prefix}{flower_settings[name]}" for name in ("login_url", "static_url_prefix")}
         super().__init__(options=options, capp=app, **{**flower_settings, **at_prefix})
@@ -98,7 +104,7 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         self.io_loop.add_callback(self._forgetting.start)
         self.events = GatheredEvents(
             app, self.io_loop, enable_events=options.enable_events, max_workers_in_memory=options.max_workers,
-            max_tasks_in_memory=options.max_tasks,
+            max_tasks_in_memory=options.max_tasks, file=file,
         )  # fmt: skip
         self._expected = b"Basic " + b64encode(auth.encode())
         self._host = host
@@ -127,10 +133,13 @@ class GuardedFlower(Flower):  # type: ignore[misc]  # Flower has no types
         if not served(request.headers.get("Host", ""), self._host):
             return 403, "This host name is not served. If it is yours, set WILDTAG_FLOWER_URL to its URL."
         shown = request.headers.get("Authorization", "").encode()
-        if request.path.removeprefix(self._prefix) == OPEN:
+        path = request.path.removeprefix(self._prefix)
+        if path == OPEN:
             return None
         if not compare_digest(shown, self._expected):
             return 401, "A user and a password are required."
+        if options.read_only and request.method not in READS and (request.method, path) != ("POST", READING_POST):
+            return 403, "Flower only shows: WILDTAG_FLOWER_READ_ONLY=false allows changes."
         return None
 
 
@@ -140,9 +149,23 @@ class GatheredEvents(Events):  # type: ignore[misc]  # Flower has no types
     Flower's own wakes up the event loop for each, which takes more time than to count it.
     """
 
-    def __init__(self, app: Any, io_loop: Any, **given: Any) -> None:
-        super().__init__(app, io_loop, **given)
+    def __init__(self, app: Any, io_loop: Any, *, file: StateFile | None = None, **given: Any) -> None:
+        """``file``: what the state is loaded from and saved to."""
+        self._file = file
+        super().__init__(
+            app, io_loop, persistent=file is not None, state_save_interval=SAVE_EVERY_S * 1000, **given
+        )  # fmt: skip
         self._waiting: deque[Any] = deque()
+
+    def load_state(self) -> Any | None:
+        """See Flower."""
+        return self._file and self._file.load()
+
+    def save_state(self) -> None:
+        """See Flower: called every ``SAVE_EVERY_S`` seconds, and when it ends."""
+        if self._file is not None:
+            self._take()
+            self._file.save(self.state)
 
     def on_event(self, event: Any) -> None:
         """Called by the thread that receives the events."""

@@ -84,6 +84,12 @@ class MonitoringSettings(Topic):
             )
         return value
 
+    flower_read_only: bool = Field(
+        default=True,
+        description="Flower only shows. If false, who has its password can also stop workers, revoke tasks and start"
+        " new ones.",
+    )
+
     metrics_host: str = Field(
         "127.0.0.1",
         min_length=1,

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Literal
 
+from workers.redis.connection import raw
+from workers.settings.encoder_in_use import NEXT
 from workers.settings.settings import QUEUES
 
 Treatment = Literal["saved", "made", "left"]
@@ -99,6 +101,10 @@ RULES: tuple[Rule, ...] = (
     Rule("notify:counts", "hash", SAVED, "counters; the bytes are counted again"),
     Rule("notify:receivers", "hash", SAVED, "reported again by the notifier; here for the page until then"),
     Rule("notify:paused", "hash", SAVED, "a receiver that was paused stays so"),
+    Rule("drain", "hash", LEFT, "nothing is on its way after a restore"),
+    Rule("encoder", "string", SAVED, "records and captions are of its space"),
+    Rule("encoder-change", "string", LEFT, "what it has prepared is not saved"),
+    Rule("reserved-numbers", "hash", LEFT, "as encoder-change"),
     Rule("heartbeats", "hash", LEFT, _SHORT),
     Rule("processes", "hash", LEFT, _SHORT),
     Rule("models", "hash", LEFT, _SHORT),
@@ -143,6 +149,11 @@ def rule_of(name: bytes) -> Rule | None:
     if found is not None:
         return found
     return next((rule for expression, rule in _families() if expression.fullmatch(text)), None)
+
+
+def prepared(name: bytes) -> bool:
+    """Whether the key is of an encoder that prepares to replace the one in use."""
+    return name.startswith(raw(NEXT))
 
 
 def celerys(name: bytes) -> bool:

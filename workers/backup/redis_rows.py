@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from vectordb.errors import Transient
-from workers.backup.contents import BY_PATTERN, SAVED, celerys, rule_of
+from workers.backup.contents import BY_PATTERN, SAVED, celerys, prepared, rule_of
 from workers.backup.key_rows import PART, KeyRows, Part, Row, paged
 from workers.redis import scripts
 from workers.redis.connection import raw, translated
 from workers.redis.migration_steps import pages
 
 OBJECTS, ENTRIES = 200, 200  # of one call
-FIRST = ("batches", "batches:unfinished", "batches:finished", "holds", "follows", "loss")
+FIRST = ("encoder", "batches", "batches:unfinished", "batches:finished", "holds", "follows", "loss")
 EVENTS = ("inbox:low-priority", "inbox", "retag-marks")
 QUEUED = ("segmentation-queue", "segmentation-queue:forced")
 FEED = ("catching-up", "images:position")
@@ -79,7 +79,9 @@ class RedisRows(KeyRows):
             for key in page:
                 name = bytes(key).removeprefix(begin)
                 rule = rule_of(name)
-                if rule is None:
+                if prepared(name):
+                    self.seen.left_out["keys that an encoder prepares"] += 1
+                elif rule is None:
                     if celerys(name):
                         self.seen.left_out["keys of Celery"] += 1
                     elif len(self.seen.unknown) < 10:

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from workers.backup.catalogue import Catalogue
 from workers.backup.form import ROWS_BYTES, SUFFIX, File, packed_file
 from workers.backup.key_rows import Row
+from workers.backup.stored_backups import Catalogue
 
 
 @dataclass

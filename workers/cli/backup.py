@@ -19,8 +19,8 @@ from workers.cli.panels import OPERATE
 from workers.settings.settings import Settings
 
 if TYPE_CHECKING:
-    from workers.backup.catalogue import Catalogue
     from workers.backup.form import Manifest
+    from workers.backup.stored_backups import Catalogue
     from workers.backup.writing import Progress as Hooks
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -196,7 +196,7 @@ def _catalogue(
     settings: Settings, source: str, endpoint: str | None, credentials: Path | None, *, whole: bool = False
 ) -> tuple[Catalogue, str | None]:
     """The place, and the name of a backup if the last part of ``source`` is one."""
-    from workers.backup.catalogue import Catalogue, is_backup  # noqa: PLC0415 -- keeps the command line quick
+    from workers.backup.stored_backups import Catalogue, is_backup  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.backup_access import place_of  # noqa: PLC0415 -- as above
 
     place, _, last = source.rstrip("/").rpartition("/")

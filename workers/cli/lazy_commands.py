@@ -83,7 +83,7 @@ COMMANDS = (
     Command("segment", "segment", SEGMENT,
         "Segment images: a table of labelled segments, a label map and an overlay for each image."),
     Command("status", "status", OPERATE,
-        "Show what waits and is in progress, each stage's load and last progress, failures, and what is unavailable."),
+        "Show what waits and is in progress, each stage's load and progress, failures, and what is unavailable."),
     Command("dead", "dead", OPERATE,
         "Objects that were given up: list them, show why, tag them again, or acknowledge them."),
     Command("doctor", "doctor", OPERATE,

@@ -135,11 +135,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         messages.print(f"[yellow]{escape(one)}[/]", soft_wrap=True)
     if "redis_url" in settings.model_fields_set:
         messages.print(f"[yellow]{OWN_REDIS}[/]", soft_wrap=True)
-    if settings.inbox is None:
-        settings.inbox_folder.mkdir(exist_ok=True)
-    elif not settings.inbox.is_dir():
-        # not created: in place of an unmounted disk it would hide the fault, and hold all removals
-        raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
+    _require_inbox(settings)
     try:
         with Supervisor(
             settings.home, on_event=say, prefork=PREFORK, log_limit=settings.log_bytes, logs_kept=settings.logs_kept
@@ -210,6 +206,14 @@ def _go_on(wiring: Wiring) -> None:
     if (draining := wiring.drain.read()) is not None:
         wiring.drain.end()
         messages.print(f"The drain since {local_time(draining.since)} is over.")
+
+
+def _require_inbox(settings: Settings) -> None:
+    if settings.inbox is None:
+        settings.inbox_folder.mkdir(exist_ok=True)
+    elif not settings.inbox.is_dir():
+        # not created: in place of an unmounted disk it would hide the fault, and hold all removals
+        raise Permanent(f"the inbox {settings.inbox} is not an existing folder: create it, or change WILDTAG_INBOX")
 
 
 def _home_key(settings: Settings) -> str | None:

@@ -27,8 +27,8 @@ def place_of(settings: Settings, place: str, endpoint: str | None, credentials: 
     """A folder, or ``s3://BUCKET/PREFIX`` on the server of the settings or on another one. Raises ``BackupError``."""
     if not place.startswith(SCHEME):
         return FolderPlace(Path(place).expanduser())
-    from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
-    from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
+    from workers.stores.s3_connection import S3Options  # noqa: PLC0415 -- the client is not for those who have a folder
+    from workers.wiring.stores import s3_store  # noqa: PLC0415 -- as above
 
     bucket, prefix = bucket_and_prefix(place)
     s = settings
@@ -43,7 +43,7 @@ def place_of(settings: Settings, place: str, endpoint: str | None, credentials: 
         secret_key=None if own else s.s3_secret_key, credentials_file=credentials or s.s3_credentials_file,
         ca_file=s.s3_ca_file, iam=s.s3_iam,
     )  # fmt: skip
-    return BucketPlace(S3Store(S3Connection(options), frozenset({bucket})), bucket, prefix)
+    return BucketPlace(s3_store(options, bucket), bucket, prefix)
 
 
 def parts_of(wiring: Wiring) -> list[Part]:

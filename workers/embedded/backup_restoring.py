@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vectordb.library import safe
-from workers.backup.catalogue import Catalogue, Patience
 from workers.backup.form import BackupError, DamagedBackup, File, Manifest, SavedImages, rows_of
 from workers.backup.key_rows import Row
 from workers.backup.library_rows import CaptionRows, restore_captions, restore_images
 from workers.backup.lock import alone
 from workers.backup.places import Place
 from workers.backup.restoring import RestoredKeys, require_layout
+from workers.backup.stored_backups import Catalogue, Patience
 from workers.backup.writing import Progress
 from workers.embedded.backup_access import captions_of, parts_of, reached
+from workers.settings import encoder_in_use
 from workers.settings.settings import Settings
 from workers.wiring.captions import image_library_of
 from workers.wiring.operations import migrator
@@ -130,6 +131,9 @@ class _Restore:
             index.close()
 
     def home(self) -> None:
+        encoders = self._wiring.encoders
+        if (chosen := encoders.in_use()) is not None and self._wiring.owned:
+            encoder_in_use.write(self._wiring.settings.home, chosen.encoder, chosen.runtime, chosen.replaced)
         folder = self._wiring.settings.calibration_folder
         for _, name, content in self._part("home"):
             file = folder / safe(Path(name).name)

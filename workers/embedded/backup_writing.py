@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from importlib.metadata import version as package_version
 
 from vectordb.errors import WildtagError
-from workers.backup.catalogue import Catalogue, Patience, Unfinished, new_id
 from workers.backup.form import FORMAT, BackupError, Manifest, SavedCaptions, SavedImages, encoded
 from workers.backup.key_rows import Row
 from workers.backup.library_rows import caption_rows, image_rows
 from workers.backup.lock import alone
 from workers.backup.places import Place
 from workers.backup.redis_rows import RedisRows
+from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
 from workers.backup.writing import FileWriter, Progress
 from workers.embedded.backup_access import captions_of, images_of, parts_of, reached
 from workers.redis.layout import VERSION, OtherLayout, refusal

@@ -12,7 +12,7 @@ import structlog
 
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
-from workers.processes.measuring import measure
+from workers.processes.measuring import measure_process
 from workers.supervision.liveness_files import LivenessFiles
 from workers.wiring.encoder_in_use import require_in_use
 from workers.wiring.wiring import Wiring
@@ -104,12 +104,12 @@ def running(wiring: Wiring, name: str) -> Iterator[Stop]:
     """Run a process: enters the block once the layout of the Redis keys is known to be current.
 
     Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``, and
-    ``Permanent`` if its metrics cannot be served, and ``EncoderChanged`` when another encoder than that of the settings
-    is put into use: the process is started again.
+    ``Permanent`` if its metrics cannot be served, and ``EncoderChanged`` when another encoder than that of the
+    settings is put into use: the process is started again.
 
     With each ``sign`` it looks whether Redis has lost its data: ``wiring.data_loss`` calls what is to be done then.
     """
-    measure(wiring.settings)
+    measure_process(wiring.settings)
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, wiring.data_loss.step, wiring.outage_tracker)

@@ -22,7 +22,7 @@ def shared_folder(home: Path) -> MetricsFolder:
     return MetricsFolder(home / "run" / "metrics")
 
 
-def measure(settings: Settings) -> None:
+def measure_process(settings: Settings) -> None:
     """Count in this process, if somebody will read it. Call it early, and before a fork.
 
     Raises ``Permanent`` if its metrics cannot be served on the port of the settings.

@@ -14,7 +14,7 @@ from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
-from workers.processes.measuring import measure
+from workers.processes.measuring import measure_process
 from workers.settings.settings import Settings
 from workers.stages.current_worker import CurrentWorker
 from workers.stages.registration import register
@@ -33,7 +33,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
     ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
     """
     configure(settings, f"worker-{queues[0]}" if len(queues) == 1 else "worker")
-    measure(settings)
+    measure_process(settings)
     own = Wiring(settings)
     own.liveness.begin(*queues)
 

@@ -202,6 +202,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from workers.redis.event_keys import EventKeys
 from workers.redis.image_keys import ImageKeys
 from workers.redis.ledger_keys import LedgerKeys
 from workers.redis.notify_keys import NotifyKeys
@@ -211,31 +212,12 @@ from workers.redis.recovery_keys import RecoveryKeys
 
 
 @dataclass(frozen=True)
-class Keys(ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
+class Keys(EventKeys, ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryKeys):
     """The names of the keys under one prefix."""
 
     @property
     def layout_version(self) -> str:
         return f"{self.prefix}layout-version"
-
-    @property
-    def inbox(self) -> str:
-        return f"{self.prefix}inbox"
-
-    @property
-    def low_priority_inbox(self) -> str:
-        return f"{self.prefix}inbox:low-priority"
-
-    @property
-    def low_priority_once(self) -> str:
-        return f"{self.prefix}inbox:low-priority:once"
-
-    @property
-    def retag_marks(self) -> str:
-        return f"{self.prefix}retag-marks"
-
-    def forgotten(self, oid: str) -> str:
-        return f"{self.prefix}forgotten:{oid}"
 
     @property
     def segmentation_queue(self) -> str:
@@ -260,22 +242,6 @@ class Keys(ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryK
         return f"{self.prefix}lock:{name}"
 
     @property
-    def rejected_events(self) -> str:
-        return f"{self.prefix}events:rejected"
-
-    @property
-    def event_counts(self) -> str:
-        return f"{self.prefix}events:counts"
-
-    @property
-    def recent_events(self) -> str:
-        return f"{self.prefix}events:recent"
-
-    @property
-    def event_probes(self) -> str:
-        return f"{self.prefix}events:probes"
-
-    @property
     def feed(self) -> str:
         return f"{self.prefix}feed"
 
@@ -289,9 +255,6 @@ class Keys(ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys, RecoveryK
 
     def page_sessions(self, owner: str) -> str:
         return f"{self.prefix}page-sessions:{owner}"
-
-    def redis_target(self, key: str) -> str:
-        return f"{self.prefix}redis-target:{key}"
 
     def entry(self, oid: str) -> str:
         return f"{self.prefix}entry:{oid}"

@@ -17,6 +17,7 @@ from workers.stores.store import ObjectStore
 
 if TYPE_CHECKING:
     from workers.stores.s3 import S3Store
+    from workers.stores.s3_connection import S3Options
 
 
 def open_store(settings: Settings, **patience: Any) -> ObjectStore:
@@ -51,6 +52,14 @@ def open_s3(settings: Settings, **patience: Any) -> S3Store:
         ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
     )  # fmt: skip
     return measured_store(S3Store(S3Connection(options), frozenset({s.bucket})))
+
+
+def s3_store(options: S3Options, bucket: str) -> S3Store:
+    """A bucket that is not the one of the settings."""
+    from workers.stores.s3 import S3Store  # noqa: PLC0415 -- as above
+    from workers.stores.s3_connection import S3Connection  # noqa: PLC0415 -- as above
+
+    return S3Store(S3Connection(options), frozenset({bucket}))
 
 
 def make_s3_user(settings: Settings) -> None:

@@ -14,9 +14,9 @@ import pytest
 from tests.contract.backup.world import differences, filled, restoring, values, wiring
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
-from workers.backup.catalogue import Catalogue
 from workers.backup.lock import NAME
 from workers.backup.places import FolderPlace
+from workers.backup.stored_backups import Catalogue
 from workers.wiring.wiring import Wiring
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]

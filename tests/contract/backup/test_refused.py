@@ -18,9 +18,9 @@ from tests.contract.backup.world import (
 )  # fmt: skip
 from tests.eventually import eventually
 from vectordb.errors import Permanent
-from workers.backup.catalogue import Catalogue
 from workers.backup.form import MANIFEST, BackupError, DamagedBackup
 from workers.backup.places import FolderPlace
+from workers.backup.stored_backups import Catalogue
 from workers.redis.connection import connect
 
 

@@ -13,9 +13,9 @@ from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry
 from vectordb.library import Manifest, VersionExists
-from workers.backup.catalogue import Catalogue
 from workers.backup.form import DamagedBackup
 from workers.backup.places import BucketPlace
+from workers.backup.stored_backups import Catalogue
 from workers.embedded.backup_access import place_of
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring

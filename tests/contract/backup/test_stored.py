@@ -8,8 +8,8 @@ import pytest
 
 from tests.contract.backup.test_s3_and_libraries import contents
 from tests.contract.backup.world import put_back, wiring
-from workers.backup.catalogue import Catalogue
 from workers.backup.places import FolderPlace
+from workers.backup.stored_backups import Catalogue
 from workers.embedded.backup_writing import Outcome
 
 pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis

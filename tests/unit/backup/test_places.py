@@ -10,9 +10,9 @@ import pytest
 
 from tests.unit.backup.test_form import made
 from vectordb.errors import Transient
-from workers.backup.catalogue import Catalogue, Patience, Unfinished, new_id
 from workers.backup.form import MANIFEST, BackupError, DamagedBackup, Manifest, encoded
 from workers.backup.places import FolderPlace, PlaceAway, bucket_and_prefix
+from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
 
 OURS = Unfinished("wildtag:", "inbox")
 

@@ -37,7 +37,7 @@ def port() -> int:
 
 
 def test_a_process_that_nobody_reads_counts_nothing(meter: Meter, tmp_path: Path) -> None:
-    measuring.measure(Settings(home=tmp_path))
+    measuring.measure_process(Settings(home=tmp_path))
     assert not meter.active
 
 
@@ -45,8 +45,8 @@ def test_a_process_of_a_stack_counts_in_its_home_and_serves_nothing(
     meter: Meter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, port: int
 ) -> None:
     monkeypatch.setenv(MARK, "run")
-    for measure in measuring.measure, measuring.measure_gateway:
-        measure(Settings(home=tmp_path, metrics_port=port))
+    for begin in measuring.measure_process, measuring.measure_gateway:
+        begin(Settings(home=tmp_path, metrics_port=port))
         assert meter.folder == tmp_path / "run" / "metrics"
     with pytest.raises(ConnectionRefusedError):
         got(port)
@@ -54,13 +54,13 @@ def test_a_process_of_a_stack_counts_in_its_home_and_serves_nothing(
 
 def test_another_process_serves_what_it_counts(meter: Meter, tmp_path: Path, port: int) -> None:
     settings = Settings(home=tmp_path, metrics_port=port)
-    measuring.measure(settings)
+    measuring.measure_process(settings)
     meter.count(STAGE_BUSY, 1, "scoring")
     assert 'wildtag_stage_busy_seconds_total{stage="scoring"} 1.0' in got(port)[1]
     assert meter.folder is not None
     assert meter.folder.name.startswith(PREFIX)
     with pytest.raises(Permanent, match="in use"):
-        measuring.measure(settings)
+        measuring.measure_process(settings)
 
 
 def test_without_room_for_files_a_process_works_and_says_what_it_is(
@@ -68,6 +68,6 @@ def test_without_room_for_files_a_process_works_and_says_what_it_is(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     measuring.measure_gateway(Settings(home=tmp_path))
-    measuring.measure(Settings(home=tmp_path, metrics_port=port))
+    measuring.measure_process(Settings(home=tmp_path, metrics_port=port))
     assert not meter.active
     assert "wildtag_build_info" in got(port)[1]

@@ -44,5 +44,5 @@ def test_the_message_returns_and_the_worker_ends_when_the_layout_has_changed() -
 
     with pytest.raises(Reject) as raised:
         CurrentWorker(lambda: pytest.fail("nothing is made"), look, lambda: ended.append(True))()
-    assert raised.value.requeue
+    assert raised.value.requeue  # type: ignore[attr-defined]  # the stubs of Celery lack it
     assert ended == [True]

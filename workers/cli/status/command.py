@@ -52,7 +52,7 @@ def status(
         float, typer.Option(min=1, max=600, help="Seconds after which a check is critical.", rich_help_panel=CHECK)
     ] = TIMEOUT_S,
 ) -> None:
-    """Show what waits and is in progress, each stage's load and last progress, failures, and what is unavailable.
+    """Show what waits and is in progress, each stage's load and progress, failures, and what is unavailable.
 
     Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known. With --check: 0 all is
     well, 1 warning, 2 critical, 3 unknown.

@@ -124,9 +124,11 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.settings.webhook_receivers import receivers_of  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Supervisor  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_in_use import require_encoder_of_home  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     say, of_redis = stack_lines(settings)
+    require_encoder_of_home(settings)  # before captions are encoded for another one
     receivers_of(settings)  # a wrong file is reported before anything is started
     require_device(settings, [SEGMENTATION])
     devices = embedding_devices(settings)

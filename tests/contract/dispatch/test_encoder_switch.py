@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from tasks.message_parts import ObjectRef, Revision, Tag
+from vectordb.errors import Permanent
+from workers.dispatch import encoder_switch
 from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
 from workers.dispatch.preparation import Preparation, Side
 from workers.lifecycle.inbox import Inbox
@@ -180,3 +182,45 @@ def test_it_is_refused_when_anything_has_happened_since(both: Both, what: str) -
     with pytest.raises(NotQuiet):
         switcher.switch(change, ("OLD",), state, 5000.0)
     assert {key: client.dump(key) for key in client.scan_iter()} == before
+
+
+def test_an_image_that_is_not_in_the_bucket_is_refused_and_does_not_keep_the_preparation_from_ending(
+    both: Both,
+) -> None:
+    """Its removal is held, for instance: the other pipeline finds nothing, and leaves no record."""
+    work = both.work
+
+    def skip(refuses: str = "") -> None:
+        for entry, fields in both.client.xrange(both.then.keys.inbox):
+            if both.inbox_key(fields) == "b":
+                both.client.xdel(both.then.keys.inbox, entry)
+        work(refuses)
+
+    both.work = skip  # type: ignore[method-assign]
+    found = both.prepare()
+    assert (found.images, found.prepared, found.refused) == (3, 2, {"inbox/b": "missing"})
+    found = both.prepare(keep_refused=True)
+    assert found.refused.keys() == {"inbox/b"}
+    switched(both)
+    assert both.found("old") == ["inbox/b"]
+
+
+def test_a_switch_that_is_repeated_because_its_answer_was_lost_has_succeeded(both: Both) -> None:
+    both.prepare()
+    switcher, encoders = EncoderSwitch(both.client, both.keys, both.now.records), Encoders(both.client, both.keys)
+    Drain(both.client, both.keys).begin()
+    change, state = encoders.begin("NEW", "auto", "new", "old"), switcher.state()
+    assert switcher.switch(change, ("OLD",), state, 5000.0) == 3
+    assert switcher.switch(change, ("OLD",), state, 5000.0) == 3
+    with pytest.raises(NotQuiet):
+        switcher.switch(change, ("OLD",), state, 6000.0)  # another command
+
+
+def test_a_switch_that_would_block_redis_for_long_is_refused_before_it_begins(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switcher = EncoderSwitch(both.client, both.keys, both.now.records)
+    assert switcher.blocked_s() < 0.001
+    monkeypatch.setattr(encoder_switch, "RECORD_S", 5.0)
+    with pytest.raises(Permanent, match="about 20 s"):
+        switcher.blocked_s()

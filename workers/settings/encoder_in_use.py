@@ -42,3 +42,8 @@ def write(home: Path, encoder: str, runtime: str, replaced: tuple[str, ...]) -> 
     draft = home / f".{FILE}.{os.getpid()}"
     draft.write_text(json.dumps({"encoder": encoder, "runtime": runtime, "replaced": replaced}), encoding="utf-8")
     draft.replace(home / FILE)
+
+
+def forget(home: Path) -> None:
+    """Note that no switch has put an encoder into use."""
+    (home / FILE).unlink(missing_ok=True)

@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import workers.backup.restoring as restoring_module
 from tests.contract.backup.world import (
-    ENCODER,
     differences,
     filled,
     one_of_each,
@@ -27,6 +27,7 @@ from workers.backup.form import BackupError
 from workers.backup.writing import Progress
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.migrations import MIGRATIONS
+from workers.redis.encoders import ChosenEncoder
 from workers.redis.layout import VERSION, OtherLayout
 from workers.redis.migration import Migration
 from workers.redis.migration_steps import Rename
@@ -238,13 +239,15 @@ def test_the_home_knows_the_encoder_of_the_backup_that_was_restored_last(redis_u
     """Else a stack tags with the encoder of after the switch, and searches the records of before it."""
     world = wiring(redis_url, tmp_path / "a")
     filled(world)
+    redis: Any = world.redis
+    redis.delete(world.keys.encoder)
     before = save(world, tmp_path / "before")
-    world.redis.set(world.keys.encoder, ENCODER)
+    redis.set(world.keys.encoder, msgspec.json.encode(ChosenEncoder("new/one", "auto", "n", "o", 1.0, ("bundled",))))
     after = save(world, tmp_path / "after")
     home = tmp_path / "b"
     other = wiring(redis_url, home, "{other}:")
     put_back(other, after, tmp_path / "after")
-    assert Settings(home=home).encoder == "new/model"
+    assert Settings(home=home).encoder == "new/one"
     put_back(other, before, tmp_path / "before", replace=True)
     assert Settings(home=home).encoder == "bundled"
     assert other.encoders.in_use() is None

@@ -26,7 +26,6 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 NEW = frozenset({"layout-version", "refill", "images:verify", "partitions"})  # written anew by a restore
-ENCODER = b'{"encoder":"new/model","runtime":"auto","space":"new-4","before":"old-4","since":5.0,"replaced":["old"]}'
 LABELS = ("cat", "Dogs", "egyptian cat", "coffee mug")
 
 
@@ -67,7 +66,7 @@ def one_of_each(world: Wiring) -> list[str]:
         key = world.keys.prefix + re.sub(r"[A-Z]{2,}", "x1", rule.pattern)
         match rule.kind:
             case "string":
-                redis.set(key, ENCODER if rule.pattern == "encoder" else b"7")
+                redis.set(key, b"7")
             case "hash":
                 redis.hset(key, mapping={f"f{n}": b"\xff%d" % n for n in range(1200)})
             case "zset":

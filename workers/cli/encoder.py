@@ -191,7 +191,6 @@ def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) 
     if drained_before:
         console.print("The stack is drained as it was before: `wildtag undrain` goes on.")
     if found.kept:
-        now.low_priority_inbox.append(_segmented(now), mark=True)
         console.print(f"{found.kept:,} images with segments are tagged again now, and keep their records until then.")
     console.print(f"To free the space of the encoder before: wildtag encoder drop {clean(change.before)}")
 
@@ -213,6 +212,8 @@ def _switched(now: Wiring, change: ChosenEncoder, switcher: EncoderSwitch, *, fo
         if not captions_are_level(now, next_):
             messages.print("[dim]the encoder was not switched: captions were taught[/]")
             continue
+        if found.kept:  # while nothing is handed out, so that a kill after the switch forgets none
+            now.low_priority_inbox.append(_segmented(now), mark=True)
         try:
             return found, switcher.switch(change, tuple(dict.fromkeys(replaced)), state, now.clock())
         except NotQuiet as exc:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
@@ -42,7 +43,8 @@ def begin(
 
     Searches and tags stay those of the encoder in use until `wildtag encoder switch`. Ctrl-C pauses.
     """
-    from workers.embedded.second_pipeline import alone  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.encoders import BUNDLED  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.second_pipeline import alone  # noqa: PLC0415 -- as above
     from workers.wiring.encoder_change import (  # noqa: PLC0415 -- as above
         drop_space,
         encoder_switch,
@@ -54,6 +56,8 @@ def begin(
     require_possible(now.settings)
     if runtime not in RUNTIMES:
         raise Permanent(f"unknown runtime {runtime}; choose from {', '.join(RUNTIMES)}")
+    if name != BUNDLED and Path(name).is_dir():  # the processes, and the stack of tomorrow, are in other folders
+        name = str(Path(name).resolve())
     # not checked as a whole: an encoder that was in use before may be wanted again
     space = Wiring(now.settings.model_copy(update={"encoder": name, "runtime": runtime})).space.id
     if space == now.space.id:
@@ -157,7 +161,7 @@ def state_of(now: Wiring) -> dict[str, object]:
     body: dict[str, object] = {"encoder": now.settings.encoder, "space": now.space.id, "change": None}
     if (change := now.encoders.change()) is not None:
         next_ = Wiring(next_settings(now.settings, change))
-        found = preparation(now, next_, None).run(submit=False)
+        found = preparation(now, next_, change.space).run(submit=False)
         body["change"] = {
             "encoder": change.encoder, "space": change.space, "since": rfc3339(change.since), "images": found.images,
             "prepared": found.prepared, "missing": found.missing, "refused": sorted(found.refused),
@@ -244,7 +248,7 @@ def _prepare(
         tune_encoder(settings)
         encoder_change.encode_captions(now, next_, captions_progress())
         progress = PreparationProgress(next_, says=says)
-        by = encoder_change.preparation(now, next_, rate, progress)
+        by = encoder_change.preparation(now, next_, change.space, rate, progress)
         by.prepare()
         behind = by.unfinished() or encoder_change.follows_captions(next_)
         if not gently and not behind and not by.run(submit=False, keep_refused=keep_refused).missing:

@@ -67,10 +67,11 @@ def side(wiring: Wiring) -> Side:
 
 
 def preparation(
-    now: Wiring, next_: Wiring, rate: float | None, tick: Callable[[Compared], None] = lambda _: None
-) -> Preparation:
-    """Submits to the second pipeline what it lacks."""
-    return Preparation(side(now), side(next_), next_.space.id, rate, tick)
+    now: Wiring, next_: Wiring, space_id: str, rate: float | None = None,
+    tick: Callable[[Compared], None] = lambda _: None,
+) -> Preparation:  # fmt: skip
+    """Submits to the second pipeline what it lacks. ``space_id``: of its encoder; this loads nothing of it."""
+    return Preparation(side(now), side(next_), space_id, rate, tick)
 
 
 def encoder_switch(wiring: Wiring) -> EncoderSwitch:

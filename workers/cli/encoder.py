@@ -268,6 +268,11 @@ def _prepare(
         )  # fmt: skip
         if found.refused:
             messages.print(f"[yellow]{clean(_refused(found))}[/]", soft_wrap=True)
+        if found.kept:
+            messages.print(
+                f"[yellow]{found.kept:,} images with segments are not prepared.[/] They keep their records at the"
+                " switch, and only their tags find them until they are tagged again.", soft_wrap=True,
+            )  # fmt: skip
     return found
 
 

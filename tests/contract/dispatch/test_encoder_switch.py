@@ -14,7 +14,7 @@ from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
 from workers.dispatch.preparation import Preparation, Side
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, Segmentation
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.connection import Client, text
@@ -36,15 +36,17 @@ class Both:
     clock: float = 1000.0
 
     def tag(
-        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done"
-    ) -> None:
+        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done",
+        segmentation: Segmentation | None = None,
+    ) -> None:  # fmt: skip
         self.clock += 1
         ref = ObjectRef("inbox", key, etag)
-        side.ledger.enter([Arrival(ref, force=True)], revision, self.clock, self.clock + 60)
+        arrival = Arrival(ref, force=True, rule=segmentation.method if segmentation else "", from_queue=True)
+        side.ledger.enter([arrival], revision, self.clock, self.clock + 60)
         tags = tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels)
         record = Record(
             bucket="inbox", key=key, etag=etag, state=state, space_id=revision.space_id, captions_version="c@1",
-            tags=tags,
+            tags=tags, segmentation=segmentation,
         )  # fmt: skip
         assert side.ledger.finish([record], self.clock) == [True]
 
@@ -224,3 +226,18 @@ def test_a_switch_that_would_block_redis_for_long_is_refused_before_it_begins(
     monkeypatch.setattr(encoder_switch, "RECORD_S", 5.0)
     with pytest.raises(Permanent, match="about 20 s"):
         switcher.blocked_s()
+
+
+def test_images_with_segments_and_failed_ones_keep_their_records_and_tags(both: Both) -> None:
+    both.tag(both.now, OLD, "s", "old", "old s", segmentation=Segmentation(method="dense", width=1, height=1))
+    found = both.prepare()
+    assert (found.images, found.kept, found.prepared) == (4, 1, 4)
+    both.tag(both.now, OLD, "c", state="dead")  # after it was prepared
+    assert both.prepare().images == 3
+    switched(both)
+    assert both.found("old") == ["inbox/s"]
+    assert both.found("new") == ["inbox/a", "inbox/b"]
+    assert {oid: (head.state, head.revision, head.segment) for oid, head in heads(both).items()} == {
+        "inbox/a": ("done", "new/c@1", ""), "inbox/b": ("done", "new/c@1", ""), "inbox/c": ("dead", "old/c@1", ""),
+        "inbox/bad": ("failed", "old/c@1", ""), "inbox/s": ("done", "old/c@1", "dense"),
+    }  # fmt: skip

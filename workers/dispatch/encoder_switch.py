@@ -56,7 +56,8 @@ class EncoderSwitch:
         k, next_ = self._keys, Keys(self._keys.next)
         chosen = msgspec.structs.replace(change, since=now, replaced=replaced)
         keys = [k.ledger, k.objects, k.tags, k.statements_revision, k.encoder, k.encoder_change, k.drain, k.follows,
-                k.images_position, k.images_standing, k.images_verify, k.feed, next_.ledger, next_.tags]  # fmt: skip
+                k.images_position, k.images_standing, k.images_verify, k.feed, k.searches, next_.ledger,
+                next_.tags]  # fmt: skip
         with translated():
             before = self._redis.get(k.encoder) or b""
             args = [k.prefix, k.next, msgspec.json.encode(chosen), *state, msgspec.json.encode(change), before]

@@ -63,11 +63,15 @@ class _Following:
         def call(*args: Any, **kwargs: Any) -> Any:
             wiring, made = self._now()
             try:
-                return getattr(made, name)(*args, **kwargs)
+                answer = getattr(made, name)(*args, **kwargs)
             except (Transient, Permanent):
                 if not self._current.replaced(wiring):
                     raise
-            return getattr(self._now()[1], name)(*args, **kwargs)  # the encoder was changed while this was called
+            else:
+                if not self._current.replaced(wiring):
+                    return answer
+            # the encoder was changed meanwhile: the answer would be of both
+            return getattr(self._now()[1], name)(*args, **kwargs)
 
         return call
 
@@ -81,6 +85,6 @@ class _Following:
 def following(current: CurrentWiring, make: Callable[[Wiring], T]) -> T:
     """What ``make`` makes for the encoder in use, under one name: its attributes are looked up at each use.
 
-    A call that fails while the encoder is changed is repeated for the other one, so it must bear that.
+    A call during which the encoder is changed is repeated for the other one, so it must bear that.
     """
     return cast("T", _Following(current, make))

@@ -12,6 +12,7 @@ from vectordb.errors import Permanent
 from workers.dispatch import encoder_switch
 from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
 from workers.dispatch.preparation import Preparation, Side
+from workers.images.kept_lists import KeptLists
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record import Record, Segmentation
@@ -101,6 +102,8 @@ def switched(both: Both) -> int:
 def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both) -> None:
     client, keys = both.client, both.keys
     client.set(f"{keys.prefix}api-keys", "kept")
+    kept = KeptLists(client, keys)
+    kept.keep(b"ranked by the old encoder", [b"a", b"b"])
     numbers = {oid: head.number for oid, head in heads(both).items()}
     lists = [client.dump(key) for key in (keys.records, keys.objects, f"{keys.prefix}numbered:0", keys.feed)]
     found = both.prepare()
@@ -108,6 +111,7 @@ def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both
     assert both.found("old") == ["inbox/a", "inbox/b", "inbox/c"]  # nothing has changed for readers
     assert both.found("new") == []
     assert switched(both) == 3
+    assert list(client.scan_iter(f"{keys.prefix}search*")) == []
     assert both.found("old") == []
     assert both.found("new") == ["inbox/a", "inbox/b", "inbox/c"]
     assert both.found("new b") == ["inbox/b"]

@@ -180,7 +180,7 @@ def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) 
     _prepare(now, None, says=False)
     drained_before = now.drain.read() is not None  # by an operator, who ends it
     try:
-        if not drained(now, timeout):
+        if not drained(now, timeout, stays=drained_before):
             raise Permanent("images in progress were not finished in time, so the encoder was not switched")
         with alone(now.redis, now.keys, messages.print):  # a backup would be of both encoders
             found, moved = _switched(now, change, switcher, force=force)

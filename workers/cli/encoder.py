@@ -196,7 +196,9 @@ def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) 
         console.print("The stack is drained as it was before: `wildtag undrain` goes on.")
     if found.kept:
         console.print(f"{found.kept:,} images with segments are tagged again now, and keep their records until then.")
-    console.print(f"To free the space of the encoder before: wildtag encoder drop {clean(change.before)}")
+    console.print(
+        f"To free the space of the encoder before: wildtag encoder drop {clean(change.before)}", soft_wrap=True
+    )
 
 
 def _switched(now: Wiring, change: ChosenEncoder, switcher: EncoderSwitch, *, force: bool) -> tuple[Compared, int]:

@@ -92,7 +92,7 @@ def status(json: Json = False) -> None:
     console.print(f"In use: {clean(str(body['encoder']))} (space {clean(str(body['space']))})")
     change: Any = body["change"]
     if change is None:
-        console.print("No other encoder prepares.")
+        console.print("No other encoder is being prepared.")
         return
     console.print(
         f"{clean(change['encoder'])} (space {clean(change['space'])}) has prepared {change['prepared']:,} of"
@@ -230,7 +230,7 @@ def _switched(now: Wiring, change: ChosenEncoder, switcher: EncoderSwitch, *, fo
 def _change(now: Wiring) -> ChosenEncoder:
     change = now.encoders.change()
     if change is None:
-        raise Permanent("no other encoder prepares: `wildtag encoder begin NAME`")
+        raise Permanent("no other encoder is being prepared: run `wildtag encoder begin NAME` first")
     return change
 
 

@@ -44,6 +44,8 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[red]{_objects(found.counts['dead'])} given up[/]: `wildtag dead list` says why"
     for line in off(note.clock for note in found.processes):
         yield f"[yellow]{clean(line)}[/]"
+    for risk in found.risks:
+        yield f"[yellow]{clean(risk)}[/]"
     if found.lost is not None:
         yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
     if found.refilling is not None:
@@ -68,8 +70,8 @@ def _upgrade(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(mixed)}[/]"
     if (change := found.encoder_change) is not None:
         yield (
-            f"[yellow]{clean(str(change['encoder']))} prepares to be used:[/] {change['prepared']:,} images."
-            " `wildtag encoder status` compares, `wildtag encoder resume` goes on"
+            f"[yellow]{clean(str(change['encoder']))} is being prepared:[/] {change['prepared']:,} images."
+            " `wildtag encoder status` shows what is missing, `wildtag encoder resume` goes on after a pause"
         )
     if found.draining is not None:
         since = local_time(found.draining)

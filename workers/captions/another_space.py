@@ -7,6 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 
 from tasks.encoders.protocols import Space, TextEncoder
+from tasks.message_parts import Floats
+from vectordb.captions import Caption
 from vectordb.index import CaptionIndex
 from vectordb.library import ChangeableLibrary, Manifest
 from workers.captions.starter import Progress, Thresholds, none, quiet
@@ -24,7 +26,7 @@ def encode_for(
     made = library.find(space.id, manifest.captions_version)
     if made is None:
         made = _built(library, manifest, source, space, load, now, progress, thresholds)
-    if library.active(space.id) is None:
+    if library.active(space.id) != manifest.captions_version:
         library.use(space.id, manifest.captions_version)
     return made
 
@@ -52,17 +54,32 @@ def _built(
     return made
 
 
-def level(source: CaptionIndex, target: CaptionIndex, load: Callable[[], TextEncoder]) -> int:
+def level(
+    source: CaptionIndex, target: CaptionIndex, load: Callable[[], TextEncoder],
+    before: Callable[[Floats], object] = lambda _: None,
+) -> int:  # fmt: skip
     """Add the captions that were taught to the source since, and remove those that were taken back.
 
-    Returns the number of changes.
+    ``before``: called with the vectors (n, dimension) of both before anything changes. Returns the number of changes.
     """
-    taught = {one.id: one for captions, _ in source.pages(taught=True) for one in captions}
-    there = [one.id for captions, _ in target.pages(taught=True) for one in captions]
-    gone = [one for one in there if one not in taught]
-    new = [one for number, one in taught.items() if number not in set(there)]
+    taught, there = _taught(source), _taught(target)
+    gone = [one for number, one in there.items() if number not in taught]
+    new = [one for number, one in taught.items() if number not in there]
+    if not gone and not new:
+        return 0
+    vectors = load().encode([one.text for one in (*gone, *new)])
+    before(vectors)
     if gone:
-        target.remove(gone)
+        target.remove([one.id for one in gone])
     if new:
-        target.add(new, load().encode([one.text for one in new]))
+        target.add(new, vectors[len(gone) :])
     return len(gone) + len(new)
+
+
+def is_level(source: CaptionIndex, target: CaptionIndex) -> bool:
+    """Whether both have been taught the same."""
+    return _taught(source).keys() == _taught(target).keys()
+
+
+def _taught(index: CaptionIndex) -> dict[int, Caption]:
+    return {one.id: one for captions, _ in index.pages(taught=True) for one in captions}

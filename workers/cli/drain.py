@@ -51,8 +51,11 @@ def undrain(json: Annotated[bool, typer.Option("--json", help="The outcome as on
     _end(connected(), json=json)
 
 
-def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool = False) -> bool:
-    """Drain a stack, with progress. Returns whether all was finished in time; otherwise says what was not."""
+def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool = False, stays: bool = True) -> bool:
+    """Drain a stack, with progress. Returns whether all was finished in time; otherwise says what was not.
+
+    ``stays``: whether the drain stays in force then; otherwise the caller ends it, and says what it has done.
+    """
     draining = wiring.drain.begin()
     began = time.monotonic()
     first, said = None, began
@@ -70,7 +73,7 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
         first = left if first is None else first
         passed = time.monotonic() - began
         if passed >= timeout:
-            _over(wiring, timeout, left, dispatchers - confirmed, json=json, give_up=give_up)
+            _over(wiring, timeout, left, dispatchers - confirmed, json=json, give_up=give_up, stays=stays)
             return False
         if not json and time.monotonic() - said >= SAY_EVERY_S:
             said = time.monotonic()
@@ -81,7 +84,7 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
         body = {"drained": True, "since": rfc3339(draining.since), "in_flight": 0, "unfinished": [],
                 "waiting": waiting["inbox"], "in_force": True}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
-    else:
+    elif stays:
         console.print(
             f"Drained: nothing is in progress, {waiting['inbox']:,} events wait. New images are stored, and tagged"
             " after `wildtag undrain` or the next `wildtag up`.", soft_wrap=True,
@@ -96,7 +99,7 @@ def _progress(pending: list[Pending], left: int, first: int, passed: float) -> s
     return f"{left:,} in progress ({stages}); {rate:.1f} a second{eta}"
 
 
-def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool, give_up: bool) -> None:
+def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool, give_up: bool, stays: bool) -> None:
     """Say what is not finished, and whether the drain stays in force."""
     pending = wiring.records.pending(LISTED)
     if give_up:
@@ -119,7 +122,7 @@ def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool,
         messages.print(f"  and {len(pending) - NAMED:,} more")
     if give_up:
         messages.print("The drain was ended: images are handed out again.")
-    else:
+    elif stays:
         messages.print("The drain is still in force: run `wildtag drain` again, or `wildtag undrain` to go on.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import msgspec
@@ -18,12 +19,14 @@ from workers.lifecycle.times import rfc3339
 from workers.settings.method import MethodSettings
 
 if TYPE_CHECKING:
+    from workers.dispatch.encoder_switch import EncoderSwitch
     from workers.dispatch.preparation import Compared
     from workers.redis.encoders import ChosenEncoder
     from workers.wiring.wiring import Wiring
 
 TRIES = 10  # of the switch: images may be finished, or labels said, between the comparison and the switch
 DRAIN_S = 600.0
+SAID_S = 1.0  # for which Redis answers nothing, from which that is said
 RUNTIMES: tuple[str, ...] = get_args(MethodSettings.model_fields["runtime"].annotation)
 
 app = typer.Typer(no_args_is_help=True, help="Change the encoder while the stack serves with the one before.")
@@ -40,25 +43,42 @@ def begin(
 
     Searches and tags stay those of the encoder in use until `wildtag encoder switch`. Ctrl-C pauses.
     """
-    from workers.wiring.encoder_change import require_possible  # noqa: PLC0415 -- keeps the command line quick
+    from tasks.encoders import BUNDLED  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.second_pipeline import alone  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_change import (  # noqa: PLC0415 -- as above
+        drop_space,
+        encoder_switch,
+        require_possible,
+    )
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     now = connected()
     require_possible(now.settings)
     if runtime not in RUNTIMES:
         raise Permanent(f"unknown runtime {runtime}; choose from {', '.join(RUNTIMES)}")
+    if name != BUNDLED and Path(name).is_dir():  # the processes, and the stack of tomorrow, are in other folders
+        name = str(Path(name).resolve())
     # not checked as a whole: an encoder that was in use before may be wanted again
     space = Wiring(now.settings.model_copy(update={"encoder": name, "runtime": runtime})).space.id
     if space == now.space.id:
         raise Permanent(f"{name} is the encoder in use")
-    now.encoders.begin(name, runtime, space, now.space.id)
-    _prepare(now, rate)
+    encoder_switch(now).blocked_s()  # refused before the work is done
+    with alone(now.settings.home):
+        if now.encoders.change() is None:  # what an interrupted switch or abort has left, and what was once indexed
+            encoder_switch(now).clear()
+            drop_space(now.settings, space, captions=False)
+        now.encoders.begin(name, runtime, space, now.space.id, had_captions=bool(now.library.manifests(space)))
+        _prepare(now, rate)
 
 
 @app.command()
 def resume(rate: Rate = None) -> None:
     """Go on with the preparation after a pause."""
-    _prepare(connected(), rate)
+    from workers.embedded.second_pipeline import alone  # noqa: PLC0415 -- keeps the command line quick
+
+    now = connected()
+    with alone(now.settings.home):
+        _prepare(now, rate)
 
 
 @app.command()
@@ -92,56 +112,30 @@ def switch(
 
     What is new since the preparation is prepared first. Images are accepted meanwhile, and wait for some seconds.
     """
-    from workers.cli.drain import drained  # noqa: PLC0415 -- keeps the command line quick
-    from workers.dispatch.encoder_switch import NotQuiet  # noqa: PLC0415 -- as above
-    from workers.wiring.encoder_change import encoder_switch, note_in_home  # noqa: PLC0415 -- as above
+    from workers.embedded.second_pipeline import alone  # noqa: PLC0415 -- keeps the command line quick
 
     now = connected()
-    change = _change(now)
-    _prepare(now, None, says=False)
-    if not drained(now, timeout):
-        now.drain.end()
-        raise Permanent("images in progress were not finished in time, so the encoder was not switched")
-    try:
-        switcher = encoder_switch(now)
-        for _ in range(TRIES):
-            state = switcher.state()
-            found = _prepare(now, None, says=False, gently=False, keep_refused=force)
-            if found.refused and not force:
-                raise Permanent(_refused(found))
-            before = now.encoders.in_use()
-            replaced = (*(before.replaced if before else ()), now.settings.encoder)
-            try:
-                moved = switcher.switch(change, tuple(dict.fromkeys(replaced)), state, now.clock())
-                break
-            except NotQuiet as exc:
-                messages.print(f"[dim]{escape(str(exc))}[/]")
-        else:
-            raise Permanent("images were changed again and again, so the encoder was not switched: try again")
-        in_use = now.encoders.in_use()
-        if in_use is not None:
-            note_in_home(now.settings, in_use)
-    finally:
-        now.drain.end()
-    switcher.clear()
-    console.print(f"{clean(change.encoder)} is in use: {moved:,} records were replaced.")
-    if found.kept:
-        now.low_priority_inbox.append(_segmented(now), mark=True)
-        console.print(f"{found.kept:,} images with segments are tagged again now, and keep their records until then.")
-    console.print(f"To free the space of the encoder before: wildtag encoder drop {clean(change.before)}")
+    with alone(now.settings.home):
+        _switch(now, _change(now), timeout, force=force)
 
 
 @app.command()
 def abort() -> None:
     """Stop preparing, and remove all that was prepared. The encoder in use stays."""
-    from workers.wiring.encoder_change import drop_space, encoder_switch  # noqa: PLC0415 -- keeps the command quick
+    from workers.embedded.second_pipeline import alone, remove_files  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_change import drop_space, encoder_switch  # noqa: PLC0415 -- as above
 
     now = connected()
-    change = _change(now)
-    _not_running(now)
-    now.encoders.forget()
-    count = encoder_switch(now).clear()
-    freed = drop_space(now.settings, change.space)
+    with alone(now.settings.home):
+        if now.encoders.change() is None and (count := encoder_switch(now).clear()):
+            remove_files(now.settings.home)
+            console.print(f"Removed what an interrupted command had left: {count:,} keys.")
+            return
+        change = _change(now)
+        now.encoders.forget()
+        count = encoder_switch(now).clear()
+        freed = drop_space(now.settings, change.space, captions=not change.had_captions)
+        remove_files(now.settings.home)
     console.print(f"Removed what {clean(change.encoder)} had prepared: {count:,} keys, {freed / 1e6:.0f} MB.")
 
 
@@ -167,12 +161,70 @@ def state_of(now: Wiring) -> dict[str, object]:
     body: dict[str, object] = {"encoder": now.settings.encoder, "space": now.space.id, "change": None}
     if (change := now.encoders.change()) is not None:
         next_ = Wiring(next_settings(now.settings, change))
-        found = preparation(now, next_, None).run(submit=False)
+        found = preparation(now, next_, change.space).run(submit=False)
         body["change"] = {
             "encoder": change.encoder, "space": change.space, "since": rfc3339(change.since), "images": found.images,
             "prepared": found.prepared, "missing": found.missing, "refused": sorted(found.refused),
         }  # fmt: skip
     return body
+
+
+def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) -> None:
+    from workers.backup.lock import alone  # noqa: PLC0415 -- keeps the command line quick
+    from workers.cli.drain import drained  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_change import encoder_switch, note_in_home  # noqa: PLC0415 -- as above
+
+    switcher = encoder_switch(now)
+    if (blocked_s := switcher.blocked_s()) >= SAID_S:
+        messages.print(f"[yellow]At the switch Redis answers nothing for about {blocked_s:.0f} s.[/]")
+    _prepare(now, None, says=False)
+    drained_before = now.drain.read() is not None  # by an operator, who ends it
+    try:
+        if not drained(now, timeout, stays=drained_before):
+            raise Permanent("images in progress were not finished in time, so the encoder was not switched")
+        with alone(now.redis, now.keys, messages.print):  # a backup would be of both encoders
+            found, moved = _switched(now, change, switcher, force=force)
+        in_use = now.encoders.in_use()
+        if in_use is not None:
+            note_in_home(now.settings, in_use)
+    finally:
+        if not drained_before:
+            now.drain.end()
+    switcher.clear()
+    console.print(f"{clean(change.encoder)} is in use: {moved:,} records were replaced.")
+    if drained_before:
+        console.print("The stack is drained as it was before: `wildtag undrain` goes on.")
+    if found.kept:
+        console.print(f"{found.kept:,} images with segments are tagged again now, and keep their records until then.")
+    console.print(
+        f"To free the space of the encoder before: wildtag encoder drop {clean(change.before)}", soft_wrap=True
+    )
+
+
+def _switched(now: Wiring, change: ChosenEncoder, switcher: EncoderSwitch, *, force: bool) -> tuple[Compared, int]:
+    """Compare and switch until nothing has happened in between. Returns what was found, and the records replaced."""
+    from workers.dispatch.encoder_switch import NotQuiet  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_change import captions_are_level, next_settings  # noqa: PLC0415 -- as above
+    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
+
+    next_ = Wiring(next_settings(now.settings, change))
+    before = now.encoders.in_use()
+    replaced = (*(before.replaced if before else ()), now.settings.encoder)
+    for _ in range(TRIES):
+        state = switcher.state()
+        found = _prepare(now, None, says=False, gently=False, keep_refused=force)
+        if found.refused and not force:
+            raise Permanent(_refused(found))
+        if not captions_are_level(now, next_):
+            messages.print("[dim]the encoder was not switched: captions were taught[/]")
+            continue
+        if found.kept:  # while nothing is handed out, so that a kill after the switch forgets none
+            now.low_priority_inbox.append(_segmented(now), mark=True)
+        try:
+            return found, switcher.switch(change, tuple(dict.fromkeys(replaced)), state, now.clock())
+        except NotQuiet as exc:
+            messages.print(f"[dim]{escape(str(exc))}[/]")
+    raise Permanent("images were changed again and again, so the encoder was not switched: try again")
 
 
 def _change(now: Wiring) -> ChosenEncoder:
@@ -192,20 +244,21 @@ def _prepare(
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     change = _change(now)
-    _not_running(now)
     settings = encoder_change.next_settings(now.settings, change)
     next_ = Wiring(settings)
-    tune_encoder(settings)
-    encoder_change.encode_captions(now, next_, captions_progress())
-    progress = PreparationProgress(next_, says=says)
-    by = encoder_change.preparation(now, next_, rate, progress)
-    by.prepare()
-    if not gently and not by.run(submit=False, keep_refused=keep_refused).missing and not by.unfinished():
-        return by.run(gently=False, keep_refused=keep_refused)
     try:
+        tune_encoder(settings)
+        encoder_change.encode_captions(now, next_, captions_progress())
+        progress = PreparationProgress(next_, says=says)
+        by = encoder_change.preparation(now, next_, change.space, rate, progress)
+        by.prepare()
+        behind = by.unfinished() or encoder_change.follows_captions(next_)
+        if not gently and not behind and not by.run(submit=False, keep_refused=keep_refused).missing:
+            return by.run(gently=False, keep_refused=keep_refused)
         with second_pipeline(settings, lambda event: messages.print(f"[dim]{escape(str(event))}[/]")) as supervisor:
             progress.watch = supervisor.watch
             found = by.complete(gently=gently, keep_refused=keep_refused)
+            by.settle(lambda: not encoder_change.follows_captions(next_))
             by.settle(_indexed(next_))
     except KeyboardInterrupt:
         messages.print("Paused. `wildtag encoder resume` goes on; the encoder in use serves.")
@@ -217,6 +270,11 @@ def _prepare(
         )  # fmt: skip
         if found.refused:
             messages.print(f"[yellow]{clean(_refused(found))}[/]", soft_wrap=True)
+        if found.kept:
+            messages.print(
+                f"[yellow]{found.kept:,} images with segments are not prepared.[/] They keep their records at the"
+                " switch, and only their tags find them until they are tagged again.", soft_wrap=True,
+            )  # fmt: skip
     return found
 
 
@@ -250,14 +308,6 @@ def _segmented(now: Wiring) -> list[Any]:
     oids = [f"{now.settings.bucket}/{key}" for key in heads.keys(now.settings.bucket)]
     found = zip(oids, heads.heads.of(oids), strict=True)
     return [ObjectEvent("created", *place_of(oid), force=True) for oid, head in found if head and head.segment]
-
-
-def _not_running(now: Wiring) -> None:
-    from workers.embedded.second_pipeline import FOLDER  # noqa: PLC0415 -- keeps the command line quick
-    from workers.supervision.home import supervisor_of  # noqa: PLC0415 -- as above
-
-    if supervisor_of(now.settings.home / FOLDER) is not None:
-        raise Permanent("the preparation runs in another terminal: wait until it ends, or end it with Ctrl-C")
 
 
 def add_to(parent: typer.Typer) -> None:

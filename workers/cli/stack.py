@@ -124,9 +124,11 @@ def _stack(settings: Settings) -> Iterator[_Up]:
     from workers.embedded.private_home import flower_auth, private_home  # noqa: PLC0415 -- as above
     from workers.settings.webhook_receivers import receivers_of  # noqa: PLC0415 -- as above
     from workers.supervision.supervisor import Supervisor  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_in_use import in_use, require_encoder_of_home  # noqa: PLC0415 -- as above
     from workers.wiring.model_devices import embedding_devices, require_device  # noqa: PLC0415 -- as above
 
     say, of_redis = stack_lines(settings)
+    require_encoder_of_home(settings)  # before captions are encoded for another one
     receivers_of(settings)  # a wrong file is reported before anything is started
     require_device(settings, [SEGMENTATION])
     devices = embedding_devices(settings)
@@ -147,11 +149,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             redis = PrivateRedis(settings.home, lines=of_redis)
             supervisor.begin([redis.service()])
             # while Redis loads its data
-            from workers.embedded.stack import command, published, services  # noqa: PLC0415 -- as above
+            from workers.embedded.stack import published, services  # noqa: PLC0415 -- as above
             from workers.processes.measuring import shared_folder  # noqa: PLC0415 -- as above
-            from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
-            from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
-            from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
             from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
             here = settings.model_copy(update={
@@ -161,15 +160,15 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             })  # fmt: skip
             key = _home_key(settings)
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
-            if is_untuned(settings) or not prepared(settings):
-                # in a process of its own, whose end frees the memory of the text encoder
-                subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
+            _prepare_first(settings, here)
             if settings.broker_url is not None:
                 from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
 
                 await_broker(wiring.publisher, messages.print)
             shared_folder(settings.home).clear()  # of an earlier stack, perhaps of another version
             supervisor.start([])  # until Redis is ready
+            here = in_use(here)  # which the home may not know: a switch was killed before it noted that
+            wiring = Wiring(here)
             wiring.layout.require()
             wiring.health.clear()
             wiring.models_in_use.clear()
@@ -193,6 +192,18 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130) from None
     except subprocess.CalledProcessError as exc:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
+
+
+def _prepare_first(settings: Settings, here: Settings) -> None:
+    """Prepare what a first start needs. ``here``: the same settings, with the addresses of the stack."""
+    from workers.embedded.stack import command  # noqa: PLC0415 -- as above
+    from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
+    from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
+    from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
+
+    if is_untuned(settings) or not prepared(settings):
+        # in a process of its own, whose end frees the memory of the text encoder
+        subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
 
 
 def _go_on(wiring: Wiring) -> None:

@@ -7,12 +7,16 @@ from typing import Any
 import msgspec
 
 from vectordb.errors import Permanent, Transient
+from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Records
 from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.encoders import ChosenEncoder
 from workers.redis.keys import Keys
 from workers.redis.layout import escaped
+
+RECORD_S = 1e-5  # of the script for one record: measured, see ops/decisions/0056
+LONGEST_S = 15.0  # of the script: after 30 s the supervisor takes Redis for hung, and ends it
 
 
 class NotQuiet(Transient):
@@ -28,6 +32,17 @@ class EncoderSwitch:
         self._records = records
         self._script = client.register_script(scripts.source("switch_encoder"))
 
+    def blocked_s(self) -> float:
+        """How long Redis will answer nothing at the switch, about. Raises ``Permanent`` if that is too long."""
+        counts = self._records.counts()
+        seconds = sum(counts[state] for state in STATES) * RECORD_S
+        if seconds > LONGEST_S:
+            raise Permanent(
+                f"Redis would answer nothing for about {seconds:.0f} s at the switch, and more than {LONGEST_S:.0f} s"
+                " are refused: set WILDTAG_ENCODER, start again, and run `wildtag retag --all` instead"
+            )
+        return seconds
+
     def state(self) -> tuple[str, str]:
         """What must be the same when ``switch`` is called as before the records were compared."""
         with translated():
@@ -41,11 +56,14 @@ class EncoderSwitch:
         k, next_ = self._keys, Keys(self._keys.next)
         chosen = msgspec.structs.replace(change, since=now, replaced=replaced)
         keys = [k.ledger, k.objects, k.tags, k.statements_revision, k.encoder, k.encoder_change, k.drain, k.follows,
-                k.images_position, k.images_standing, k.images_verify, k.feed, next_.ledger, next_.tags]  # fmt: skip
+                k.images_position, k.images_standing, k.images_verify, k.feed, k.searches, next_.ledger,
+                next_.tags]  # fmt: skip
         with translated():
             before = self._redis.get(k.encoder) or b""
             args = [k.prefix, k.next, msgspec.json.encode(chosen), *state, msgspec.json.encode(change), before]
             answer, moved = self._script(keys=keys, args=args)
+            if text(answer) != "switched" and self._redis.get(k.encoder) == args[2]:
+                return self._records.counts()["done"]  # the answer was lost, and the call was repeated
         if text(answer) != "switched":
             raise NotQuiet(f"the encoder was not switched: {text(answer)}")
         return int(moved)

@@ -8,6 +8,7 @@ old ones. Images with statements go first, because their vectors are the exempla
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,6 +26,7 @@ from workers.redis.keys import Keys
 
 PAGE = 500
 AT_ONCE = 16
+TRIES = 3  # of an image that leaves no record, before it counts as refused: it is not in the bucket
 AHEAD = 64  # objects in progress at a time: few, so that a pause takes effect soon
 BUSY_S = 5.0  # while other images are in progress, so long passes between two batches
 REST_S = 0.1
@@ -87,6 +89,7 @@ class Preparation:
         self._due = 0.0
         self._total = 0
         self._waited = time.monotonic()
+        self._tried: Counter[tuple[str, float]] | None = None
         self._keep = self._redis.register_script(scripts.source("records", "tag_index", "keep_prepared"))
 
     def prepare(self) -> None:
@@ -107,6 +110,8 @@ class Preparation:
             if not found.missing and not self.unfinished():
                 return found
             self.settle(lambda: not self.unfinished())
+            # counted from here on, when few are left
+            self._tried = Counter() if self._tried is None else self._tried
 
     def settle(self, ended: Callable[[], bool]) -> None:
         """Wait until this is true."""
@@ -135,6 +140,8 @@ class Preparation:
                 for oid in page.keep:
                     self._keep_record(oid)
                 self._submit(page.wanted, gently=gently)
+                if self._tried is not None:
+                    self._tried.update((oid, head.at) for oid, head in page.wanted)
         return found
 
     def _pages(self, side: Side) -> Iterator[list[str]]:
@@ -157,6 +164,9 @@ class Preparation:
                 found.kept += 1
                 found.prepared += 1
                 page.keep += [] if then is not None and same and then.at == now.at else [oid]
+            elif not same and self._tried is not None and self._tried[oid, now.at] >= TRIES:
+                found.refused[oid] = "missing"  # a held removal, for instance
+                page.keep += [oid] if keep_refused else []
             elif then is None or not same:
                 page.wanted.append((oid, now))
                 page.forget += [oid] if then is not None and then.number != now.number else []

@@ -131,9 +131,11 @@ class _Restore:
             index.close()
 
     def home(self) -> None:
-        encoders = self._wiring.encoders
-        if (chosen := encoders.in_use()) is not None and self._wiring.owned:
-            encoder_in_use.write(self._wiring.settings.home, chosen.encoder, chosen.runtime, chosen.replaced)
+        home, chosen = self._wiring.settings.home, self._wiring.encoders.in_use()
+        if chosen is None and self._wiring.owned:  # the backup is of before a switch
+            encoder_in_use.forget(home)
+        elif chosen is not None and self._wiring.owned:
+            encoder_in_use.write(home, chosen.encoder, chosen.runtime, chosen.replaced)
         folder = self._wiring.settings.calibration_folder
         for _, name, content in self._part("home"):
             file = folder / safe(Path(name).name)

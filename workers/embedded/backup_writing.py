@@ -102,8 +102,11 @@ class _Backup:
         self._progress.done(count)
 
     def _captions(self) -> Iterator[SavedCaptions]:
-        library = self._wiring.library
-        for number, manifest in enumerate(library.manifests()):
+        library, change = self._wiring.library, self._wiring.encoders.change()
+        # what an encoder prepares belongs to it while it does, and is not saved, as its keys are not
+        prepared = change.space if change is not None and not change.had_captions else None
+        saved = [manifest for manifest in library.manifests() if manifest.space_id != prepared]
+        for number, manifest in enumerate(saved):
             active = library.active(manifest.space_id) == manifest.captions_version
             self._progress.step(f"captions {manifest.captions_version}", manifest.count)
             count = 0

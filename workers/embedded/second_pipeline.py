@@ -5,19 +5,53 @@ They are run by the command that prepares, at low priority, beside the processes
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
+from vectordb.errors import Permanent
 from workers.embedded.stack import command
 from workers.settings.process_environment import environment_of
 from workers.settings.settings import STAGES, Settings
+from workers.supervision.home import end_recorded
 from workers.supervision.supervisor import Event, Service, Supervisor
 from workers.wiring.liveness import liveness_check
 from workers.wiring.wiring import Wiring
 
 NICE = 10  # all processes of the stack go first
 FOLDER = "next"  # in the home: its logs
+
+
+@contextmanager
+def alone(home: Path) -> Iterator[None]:
+    """Keep other commands that change the encoder of this home out. Raises ``Permanent`` if one is running.
+
+    What a killed one has left running is ended.
+    """
+    file = home / "run" / "encoder.lock"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("a+") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            held.seek(0)
+            raise Permanent(
+                f"another command changes the encoder of {home} (process {held.read().strip() or 'unknown'}): wait"
+                " for it, or end it with Ctrl-C"
+            ) from None
+        held.truncate(0)
+        held.write(f"{os.getpid()}\n")
+        held.flush()
+        end_recorded(home / FOLDER / "run" / "processes.json")
+        yield
+
+
+def remove_files(home: Path) -> None:
+    """Remove the logs of the second pipeline. Call it within ``alone``."""
+    shutil.rmtree(home / FOLDER, ignore_errors=True)
 
 
 @contextmanager

@@ -27,6 +27,7 @@ class ChosenEncoder(msgspec.Struct, frozen=True):
     """An encoder, as the settings name it, and its vector space. ``since``: Unix seconds.
 
     ``before``: the space before it. ``replaced``: all encoders before it, as the settings name them.
+    ``had_captions``: whether its space had captions before it prepared.
     """
 
     encoder: str
@@ -35,6 +36,7 @@ class ChosenEncoder(msgspec.Struct, frozen=True):
     before: str
     since: float
     replaced: tuple[str, ...] = ()
+    had_captions: bool = False
 
 
 class Encoders:
@@ -54,9 +56,11 @@ class Encoders:
         """The one that prepares to replace it, if any."""
         return self._read(self._keys.encoder_change)
 
-    def begin(self, encoder: str, runtime: str, space: str, before: str) -> ChosenEncoder:
+    def begin(
+        self, encoder: str, runtime: str, space: str, before: str, *, had_captions: bool = False
+    ) -> ChosenEncoder:
         """Note that an encoder prepares. Raises ``Permanent`` if another one does."""
-        begun = ChosenEncoder(encoder, runtime, space, before, self._clock())
+        begun = ChosenEncoder(encoder, runtime, space, before, self._clock(), had_captions=had_captions)
         with translated():
             self._redis.set(self._keys.encoder_change, msgspec.json.encode(begun), nx=True)
         known = self.change()

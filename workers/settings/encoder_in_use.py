@@ -31,8 +31,19 @@ def chosen_in(home: Path, given: Mapping[str, Any]) -> dict[str, Any]:
     return {"encoder": encoder, "runtime": runtime}
 
 
+def refused_in(home: Path, encoder: str) -> str | None:
+    """The encoder in use in this home, if a switch has put it into use and this one is neither it nor one before."""
+    found = chosen_in(home, {})
+    return str(found["encoder"]) if found and not chosen_in(home, {"encoder": encoder}) else None
+
+
 def write(home: Path, encoder: str, runtime: str, replaced: tuple[str, ...]) -> None:
     """Note the encoder in use. Replaces the file atomically."""
     draft = home / f".{FILE}.{os.getpid()}"
     draft.write_text(json.dumps({"encoder": encoder, "runtime": runtime, "replaced": replaced}), encoding="utf-8")
     draft.replace(home / FILE)
+
+
+def forget(home: Path) -> None:
+    """Note that no switch has put an encoder into use."""
+    (home / FILE).unlink(missing_ok=True)

@@ -9,10 +9,11 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 
+from tasks.message_parts import Floats, Vectors
 from vectordb.errors import Permanent
 from vectordb.library import safe
 from workers.captions import starter
-from workers.captions.another_space import encode_for, level
+from workers.captions.another_space import encode_for, is_level, level
 from workers.captions.versions import chosen
 from workers.dispatch.encoder_switch import EncoderSwitch
 from workers.dispatch.preparation import Compared, Preparation, Side
@@ -66,10 +67,11 @@ def side(wiring: Wiring) -> Side:
 
 
 def preparation(
-    now: Wiring, next_: Wiring, rate: float | None, tick: Callable[[Compared], None] = lambda _: None
-) -> Preparation:
-    """Submits to the second pipeline what it lacks."""
-    return Preparation(side(now), side(next_), next_.space.id, rate, tick)
+    now: Wiring, next_: Wiring, space_id: str, rate: float | None = None,
+    tick: Callable[[Compared], None] = lambda _: None,
+) -> Preparation:  # fmt: skip
+    """Submits to the second pipeline what it lacks. ``space_id``: of its encoder; this loads nothing of it."""
+    return Preparation(side(now), side(next_), space_id, rate, tick)
 
 
 def encoder_switch(wiring: Wiring) -> EncoderSwitch:
@@ -89,11 +91,39 @@ def encode_captions(now: Wiring, next_: Wiring, progress: starter.Progress) -> N
         next_.library, manifest, source, space, load, datetime.now(UTC), progress,
         deriving(s, space, load) or starter.none,
     )  # fmt: skip
+    jobs: list[str] = []
+
+    def follow(vectors: Floats) -> None:
+        if next_.records.counts()["done"]:  # they were tagged without these captions
+            jobs.append(next_.follow_jobs.prepare(Vectors.of(vectors), version, dry=False))
+
     target = next_.library.open(space.id, version)
     try:
-        level(source, target, load)
+        level(source, target, load, follow)
     finally:
         target.close()
+    for job in jobs:
+        next_.follow_jobs.postpone(job)
+
+
+def captions_are_level(now: Wiring, next_: Wiring) -> bool:
+    """Whether both encoders have the same captions, what was taught included. No second pipeline may run."""
+    version = chosen(now.library, now.space.id, now.settings.captions)
+    if chosen(next_.library, next_.space.id, next_.settings.captions) != version:
+        return False
+    target = next_.library.open(next_.space.id, version)
+    try:
+        return is_level(now.remote_index(version), target)
+    finally:
+        target.close()
+
+
+def follows_captions(next_: Wiring) -> bool:
+    """Whether images are tagged again because of captions, or wait for it. In the order that they go through."""
+    return bool(
+        next_.follow_jobs.unfinished() or next_.backlog.waiting() or next_.low_priority_inbox.length()
+        or side(next_).in_progress()
+    )  # fmt: skip
 
 
 def note_in_home(settings: Settings, chosen_: ChosenEncoder) -> None:
@@ -101,9 +131,13 @@ def note_in_home(settings: Settings, chosen_: ChosenEncoder) -> None:
     encoder_in_use.write(settings.home, chosen_.encoder, chosen_.runtime, chosen_.replaced)
 
 
-def drop_space(settings: Settings, space_id: str) -> int:
-    """Remove the captions, the index of images and the words of a space. Returns the bytes that became free."""
-    folders = [settings.captions_folder / safe(space_id), settings.images_folder / safe(space_id)]
+def drop_space(settings: Settings, space_id: str, *, captions: bool = True) -> int:
+    """Remove the captions, the index of images and the words of a space. Returns the bytes that became free.
+
+    ``captions``: whether those, too.
+    """
+    folders = [settings.images_folder / safe(space_id)]
+    folders += [settings.captions_folder / safe(space_id)] if captions else []
     words = [settings.cache_folder / f"words-{space_id}.sqlite{end}" for end in ("", "-wal", "-shm")]
     freed = sum(
         (os.path.getsize(os.path.join(above, name)))  # noqa: PTH118, PTH202 -- os.walk gives strings

@@ -6,6 +6,7 @@ from vectordb.errors import Transient
 from workers.redis.connection import connect
 from workers.redis.encoders import EncoderChanged, Encoders
 from workers.redis.keys import Keys
+from workers.settings.encoder_in_use import refused_in
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -29,8 +30,17 @@ def require_in_use(wiring: Wiring) -> None:
     found = wiring.encoders.look()
     if found and found != wiring.space.id:
         chosen = wiring.encoders.in_use()
-        name = chosen.encoder if chosen else found
-        raise EncoderChanged(
-            f"the encoder in use is {name}, and this is for {wiring.settings.encoder}: start again with"
-            f" WILDTAG_ENCODER={name}, or change the encoder with `wildtag encoder begin`"
-        )
+        raise _changed(chosen.encoder if chosen else found, wiring.settings.encoder)
+
+
+def require_encoder_of_home(settings: Settings) -> None:
+    """As ``require_in_use``, by what the home remembers, while no Redis runs."""
+    if (found := refused_in(settings.home, settings.encoder)) is not None:
+        raise _changed(found, settings.encoder)
+
+
+def _changed(in_use_: str, given: str) -> EncoderChanged:
+    return EncoderChanged(
+        f"the encoder in use is {in_use_}, and this is for {given}: start again with WILDTAG_ENCODER={in_use_}, or"
+        " change the encoder with `wildtag encoder begin`"
+    )

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
-from vectordb.errors import Transient
+from vectordb.errors import Permanent, Transient
 from workers.wiring.encoder_in_use import in_use
 from workers.wiring.wiring import Wiring
 
@@ -33,27 +33,58 @@ class CurrentWiring:
         with self._lock:
             if self._clock() - self._looked >= LOOK_EVERY_S:
                 self._looked = self._clock()
-                with suppress(Transient):
-                    found = self._encoders.look()
-                    if found and found != self._wiring.space.id:
-                        self._wiring = Wiring(in_use(self._wiring.settings))
+                self._look()
             return self._wiring
+
+    def replaced(self, wiring: Wiring) -> bool:
+        """Whether other adapters than these are to be used. Looks now."""
+        with self._lock:
+            self._look()
+            return self._wiring is not wiring
+
+    def _look(self) -> None:
+        with suppress(Transient):
+            found = self._encoders.look()
+            if found and found != self._wiring.space.id:
+                self._wiring = Wiring(in_use(self._wiring.settings))
 
 
 class _Following:
     def __init__(self, current: CurrentWiring, make: Callable[[Wiring], object]) -> None:
         self._current = current
         self._make = make
-        self._of: Wiring | None = None
-        self._made: object = None
+        self._of: tuple[Wiring, object] | None = None
 
     def __getattr__(self, name: str) -> Any:
-        wiring = self._current()
-        if wiring is not self._of:
-            self._made, self._of = self._make(wiring), wiring
-        return getattr(self._made, name)
+        found = getattr(self._now()[1], name)
+        if not callable(found):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            wiring, made = self._now()
+            try:
+                answer = getattr(made, name)(*args, **kwargs)
+            except (Transient, Permanent):
+                if not self._current.replaced(wiring):
+                    raise
+            else:
+                if not self._current.replaced(wiring):
+                    return answer
+            # the encoder was changed meanwhile: the answer would be of both
+            return getattr(self._now()[1], name)(*args, **kwargs)
+
+        return call
+
+    def _now(self) -> tuple[Wiring, object]:
+        wiring, of = self._current(), self._of
+        if of is None or of[0] is not wiring:
+            of = self._of = wiring, self._make(wiring)
+        return of
 
 
 def following(current: CurrentWiring, make: Callable[[Wiring], T]) -> T:
-    """What ``make`` makes for the encoder in use, under one name: its attributes are looked up at each use."""
+    """What ``make`` makes for the encoder in use, under one name: its attributes are looked up at each use.
+
+    A call during which the encoder is changed is repeated for the other one, so it must bear that.
+    """
     return cast("T", _Following(current, make))

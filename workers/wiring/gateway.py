@@ -80,7 +80,7 @@ def services(wiring: Wiring) -> Services:
         ledger_reader=wiring.ledger_reader,
         inbox_readers=wiring.inbox_readers,
         redis_servers=wiring.redis_servers,
-        captions_in_use=lambda: counted.in_use(),  # noqa: PLW0108 -- looked up at each use
+        captions_in_use=counted.in_use,
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 import workers.backup.restoring as restoring_module
@@ -26,10 +27,12 @@ from workers.backup.form import BackupError
 from workers.backup.writing import Progress
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.migrations import MIGRATIONS
+from workers.redis.encoders import ChosenEncoder
 from workers.redis.layout import VERSION, OtherLayout
 from workers.redis.migration import Migration
 from workers.redis.migration_steps import Rename
 from workers.redis.streams import create_group, read_group
+from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 PARTITIONS = pytest.mark.parametrize("partitions", [1, 4])
@@ -232,3 +235,21 @@ def test_a_backup_of_a_newer_layout_is_refused(
     monkeypatch.setattr(restoring_module, "VERSION", VERSION - 1)
     with pytest.raises(BackupError, match=f"has layout version {VERSION}, and this wildtag knows {VERSION - 1} at"):
         put_back(wiring(redis_url, tmp_path / "b", "{other}:"), made, tmp_path / "to")
+
+
+def test_the_home_knows_the_encoder_of_the_backup_that_was_restored_last(redis_url: str, tmp_path: Path) -> None:
+    """Else a stack tags with the encoder of after the switch, and searches the records of before it."""
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    redis: Any = world.redis
+    redis.delete(world.keys.encoder)
+    before = save(world, tmp_path / "before")
+    redis.set(world.keys.encoder, msgspec.json.encode(ChosenEncoder("new/one", "auto", "n", "o", 1.0, ("bundled",))))
+    after = save(world, tmp_path / "after")
+    home = tmp_path / "b"
+    other = wiring(redis_url, home, "{other}:")
+    put_back(other, after, tmp_path / "after")
+    assert Settings(home=home).encoder == "new/one"
+    put_back(other, before, tmp_path / "before", replace=True)
+    assert Settings(home=home).encoder == "bundled"
+    assert other.encoders.in_use() is None

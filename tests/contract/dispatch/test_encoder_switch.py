@@ -8,11 +8,14 @@ from typing import Any
 import pytest
 
 from tasks.message_parts import ObjectRef, Revision, Tag
+from vectordb.errors import Permanent
+from workers.dispatch import encoder_switch
 from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
 from workers.dispatch.preparation import Preparation, Side
+from workers.images.kept_lists import KeptLists
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Record, Segmentation
 from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.connection import Client, text
@@ -34,15 +37,17 @@ class Both:
     clock: float = 1000.0
 
     def tag(
-        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done"
-    ) -> None:
+        self, side: Side, revision: Revision, key: str, *labels: str, etag: str = "1", state: Any = "done",
+        segmentation: Segmentation | None = None,
+    ) -> None:  # fmt: skip
         self.clock += 1
         ref = ObjectRef("inbox", key, etag)
-        side.ledger.enter([Arrival(ref, force=True)], revision, self.clock, self.clock + 60)
+        arrival = Arrival(ref, force=True, rule=segmentation.method if segmentation else "", from_queue=True)
+        side.ledger.enter([arrival], revision, self.clock, self.clock + 60)
         tags = tuple(Tag(label, 0.5, 0.5, 0.5) for label in labels)
         record = Record(
             bucket="inbox", key=key, etag=etag, state=state, space_id=revision.space_id, captions_version="c@1",
-            tags=tags,
+            tags=tags, segmentation=segmentation,
         )  # fmt: skip
         assert side.ledger.finish([record], self.clock) == [True]
 
@@ -97,6 +102,8 @@ def switched(both: Both) -> int:
 def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both) -> None:
     client, keys = both.client, both.keys
     client.set(f"{keys.prefix}api-keys", "kept")
+    kept = KeptLists(client, keys)
+    kept.keep(b"ranked by the old encoder", [b"a", b"b"])
     numbers = {oid: head.number for oid, head in heads(both).items()}
     lists = [client.dump(key) for key in (keys.records, keys.objects, f"{keys.prefix}numbered:0", keys.feed)]
     found = both.prepare()
@@ -104,6 +111,7 @@ def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both
     assert both.found("old") == ["inbox/a", "inbox/b", "inbox/c"]  # nothing has changed for readers
     assert both.found("new") == []
     assert switched(both) == 3
+    assert list(client.scan_iter(f"{keys.prefix}search*")) == []
     assert both.found("old") == []
     assert both.found("new") == ["inbox/a", "inbox/b", "inbox/c"]
     assert both.found("new b") == ["inbox/b"]
@@ -180,3 +188,60 @@ def test_it_is_refused_when_anything_has_happened_since(both: Both, what: str) -
     with pytest.raises(NotQuiet):
         switcher.switch(change, ("OLD",), state, 5000.0)
     assert {key: client.dump(key) for key in client.scan_iter()} == before
+
+
+def test_an_image_that_is_not_in_the_bucket_is_refused_and_does_not_keep_the_preparation_from_ending(
+    both: Both,
+) -> None:
+    """Its removal is held, for instance: the other pipeline finds nothing, and leaves no record."""
+    work = both.work
+
+    def skip(refuses: str = "") -> None:
+        for entry, fields in both.client.xrange(both.then.keys.inbox):
+            if both.inbox_key(fields) == "b":
+                both.client.xdel(both.then.keys.inbox, entry)
+        work(refuses)
+
+    both.work = skip  # type: ignore[method-assign]
+    found = both.prepare()
+    assert (found.images, found.prepared, found.refused) == (3, 2, {"inbox/b": "missing"})
+    found = both.prepare(keep_refused=True)
+    assert found.refused.keys() == {"inbox/b"}
+    switched(both)
+    assert both.found("old") == ["inbox/b"]
+
+
+def test_a_switch_that_is_repeated_because_its_answer_was_lost_has_succeeded(both: Both) -> None:
+    both.prepare()
+    switcher, encoders = EncoderSwitch(both.client, both.keys, both.now.records), Encoders(both.client, both.keys)
+    Drain(both.client, both.keys).begin()
+    change, state = encoders.begin("NEW", "auto", "new", "old"), switcher.state()
+    assert switcher.switch(change, ("OLD",), state, 5000.0) == 3
+    assert switcher.switch(change, ("OLD",), state, 5000.0) == 3
+    with pytest.raises(NotQuiet):
+        switcher.switch(change, ("OLD",), state, 6000.0)  # another command
+
+
+def test_a_switch_that_would_block_redis_for_long_is_refused_before_it_begins(
+    both: Both, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    switcher = EncoderSwitch(both.client, both.keys, both.now.records)
+    assert switcher.blocked_s() < 0.001
+    monkeypatch.setattr(encoder_switch, "RECORD_S", 5.0)
+    with pytest.raises(Permanent, match="about 20 s"):
+        switcher.blocked_s()
+
+
+def test_images_with_segments_and_failed_ones_keep_their_records_and_tags(both: Both) -> None:
+    both.tag(both.now, OLD, "s", "old", "old s", segmentation=Segmentation(method="dense", width=1, height=1))
+    found = both.prepare()
+    assert (found.images, found.kept, found.prepared) == (4, 1, 4)
+    both.tag(both.now, OLD, "c", state="dead")  # after it was prepared
+    assert both.prepare().images == 3
+    switched(both)
+    assert both.found("old") == ["inbox/s"]
+    assert both.found("new") == ["inbox/a", "inbox/b"]
+    assert {oid: (head.state, head.revision, head.segment) for oid, head in heads(both).items()} == {
+        "inbox/a": ("done", "new/c@1", ""), "inbox/b": ("done", "new/c@1", ""), "inbox/c": ("dead", "old/c@1", ""),
+        "inbox/bad": ("failed", "old/c@1", ""), "inbox/s": ("done", "old/c@1", "dense"),
+    }  # fmt: skip

@@ -13,6 +13,19 @@ from workers.wiring import gateway
 from workers.wiring.wiring import Wiring
 
 
+class Current:
+    """A ``CurrentWiring`` that is told what is in use."""
+
+    def __init__(self, wiring: Wiring) -> None:
+        self.wiring = wiring
+
+    def __call__(self) -> Wiring:
+        return self.wiring
+
+    def replaced(self, wiring: Wiring) -> bool:
+        return self.wiring is not wiring
+
+
 def test_the_captions_that_are_counted_are_those_of_the_encoder_in_use(
     redis_url: str,
     client: Client,  # noqa: ARG001 -- empties Redis
@@ -20,12 +33,12 @@ def test_the_captions_that_are_counted_are_those_of_the_encoder_in_use(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     before, after = (chosen(tmp_path / name, redis_url, name) for name in ("before", "after"))
-    current = [before]
-    monkeypatch.setattr(gateway, "CurrentWiring", lambda _: lambda: current[0])
+    current = Current(before)
+    monkeypatch.setattr(gateway, "CurrentWiring", lambda _: current)
     in_use = gateway.services(before).captions_in_use
     with pytest.raises(IndexMissing, match="before"):
         in_use()
-    current[0] = after
+    current.wiring = after
     with pytest.raises(IndexMissing, match="after"):
         in_use()
 

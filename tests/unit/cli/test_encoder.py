@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from vectordb.errors import Permanent
-from workers.cli.encoder import resume, switch
+from workers.cli.encoder import abort, resume, switch
+from workers.embedded.second_pipeline import alone
 
 
-@pytest.mark.parametrize("command", [resume, switch])
-def test_while_a_preparation_runs_no_other_one_begins(
+@pytest.mark.parametrize("command", [resume, switch, abort])
+def test_while_a_preparation_runs_no_other_command_changes_the_encoder(
     command: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     change = SimpleNamespace(encoder="other", space="other-1", before="bundled-1")
@@ -21,6 +22,5 @@ def test_while_a_preparation_runs_no_other_one_begins(
         settings=SimpleNamespace(home=tmp_path), encoders=SimpleNamespace(change=lambda: change), drain=None
     )
     monkeypatch.setattr("workers.cli.encoder.connected", lambda: now)
-    monkeypatch.setattr("workers.supervision.home.supervisor_of", lambda home: {home: 4711}[tmp_path / "next"])
-    with pytest.raises(Permanent, match="runs in another terminal"):
+    with alone(tmp_path), pytest.raises(Permanent, match="another command changes the encoder"):
         command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.settings.encoder_in_use import FILE, write
+from workers.settings.encoder_in_use import FILE, refused_in, write
 from workers.settings.settings import Settings
 
 
@@ -21,3 +21,11 @@ def test_it_takes_the_place_of_those_it_has_replaced(tmp_path: Path, monkeypatch
     assert Settings(home=tmp_path / "another").encoder == "bundled"
     (tmp_path / FILE).write_text("{")
     assert Settings().encoder == "bundled"
+
+
+def test_an_encoder_that_was_never_used_here_is_refused(tmp_path: Path) -> None:
+    assert refused_in(tmp_path, "any/one") is None
+    write(tmp_path, "new/model", "auto", ("bundled",))
+    assert refused_in(tmp_path, "bundled") is None
+    assert refused_in(tmp_path, "new/model") is None
+    assert refused_in(tmp_path, "third/one") == "new/model"

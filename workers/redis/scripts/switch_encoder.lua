@@ -1,12 +1,12 @@
 -- Put what another encoder has prepared under the prefix NEXT in the place of the records and the index by tag.
 -- Records that have not been prepared stay. Refused where anything has happened since they were compared.
 -- KEYS: ledger, objects, tags, statements revision, encoder, encoder change, drain, follows, images position, images
---       standing, images verify, feed, then of NEXT: ledger, tags
+--       standing, images verify, feed, searches, then of NEXT: ledger, tags
 -- ARGV: prefix, NEXT, encoder (JSON), the end of the feed, the statements revision and the change (JSON) as they were,
 --       encoder (JSON) as it was ('' none)
 -- Returns: {switched, records} | {busy | changed, 0}
-local ledger, objects, tags, said, encoder, change, drain, follows, position, standing, verify, feed, next_ledger,
-    next_tags = unpack(KEYS)
+local ledger, objects, tags, said, encoder, change, drain, follows, position, standing, verify, feed, searches,
+    next_ledger, next_tags = unpack(KEYS)
 local prefix, next = ARGV[1], ARGV[2]
 local last = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
 if redis.call('EXISTS', drain) == 0 or redis.call('ZCARD', ledger) > 0 or redis.call('ZCARD', next_ledger) > 0 then
@@ -48,6 +48,11 @@ end
 -- jobs of captions carry vectors of the space before
 for _, job in ipairs(redis.call('ZRANGE', follows, 0, -1)) do redis.call('DEL', prefix .. 'follow:' .. job) end
 redis.call('DEL', follows, standing, change)
+-- further pages of a search would be ranked by the encoder before
+for _, kept in ipairs(redis.call('LRANGE', searches, 0, -1)) do
+    redis.call('UNLINK', prefix .. 'search:' .. string.match(kept, '^[^:]*'))
+end
+redis.call('UNLINK', searches)
 redis.call('SET', position, ARGV[4])
 redis.call('SET', verify, '1')
 redis.call('SET', encoder, ARGV[3])

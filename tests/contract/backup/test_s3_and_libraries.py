@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.contract.backup.world import filled, put_back, restoring, save, values, wiring
+from tests.contract.backup.world import captioned, filled, put_back, restoring, save, unit, values, wiring
 from tests.contract.s3_server import store_at
-from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry
-from vectordb.library import Manifest, VersionExists
+from vectordb.library import VersionExists
 from workers.backup.form import BackupError, DamagedBackup
 from workers.backup.places import BucketPlace
 from workers.backup.stored_backups import Catalogue
@@ -21,27 +19,6 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
-DIMENSION = 8
-
-
-def unit(count: int, dimension: int, seed: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
-
-
-def captioned(world: Wiring, texts: list[str], taught: list[str], name: str = "mine") -> Manifest:
-    """Make a version with captions, some of them taught, and use it."""
-    manifest = Manifest(name, "1", "space", DIMENSION, len(texts), None, "2026-11-30T16:00:00+00:00")
-    captions = [Caption(caption_id(text), text, {}) for text in texts]
-    with world.library.building("space", f"{name}@1", DIMENSION) as building:
-        building.index.add(captions, unit(len(texts), DIMENSION))
-        building.finish(manifest)
-    index = world.library.open("space", f"{name}@1")
-    if taught:
-        index.add([Caption(caption_id(one), one, {SOURCE: "me"}) for one in taught], unit(len(taught), DIMENSION, 2))
-    index.close()
-    world.library.use("space", f"{name}@1")
-    return manifest
 
 
 def contents(world: Wiring, name: str = "mine@1") -> dict[str, tuple[float, ...]]:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.backup.test_form import made
 from vectordb.errors import Transient
-from workers.backup.form import MANIFEST, BackupError, DamagedBackup, Manifest, encoded
+from workers.backup.form import MANIFEST, BackupError, DamagedBackup, Manifest
 from workers.backup.places import FolderPlace, PlaceAway, bucket_and_prefix
 from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
 
@@ -22,7 +22,7 @@ def whole(catalogue: Catalogue, at: float) -> Manifest:
     manifest, file, data = made(new_id(at))
     catalogue.begin(manifest.id, OURS)
     catalogue.write(f"{manifest.id}/{file.name}", data)
-    catalogue.finish(encoded(manifest), manifest.id)
+    catalogue.finish(manifest)
     return manifest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -58,23 +59,23 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
     first, said = None, began
     while True:
         now = wiring.drain.read()
-        confirmed = len(now.confirmed) if now else 0
-        since = wiring.clock() - GONE_S
-        dispatchers = sum(note.name == "dispatcher" and note.at >= since for note in wiring.health.processes())
+        silent = wiring.health.services("dispatcher", wiring.clock() - GONE_S) - (now.confirmed if now else set())
         left = wiring.ledger.in_flight()
         if now is None:  # another command has ended it
             messages.print("[red]The drain was ended meanwhile[/], by `wildtag undrain` or a start of the stack.")
             return False
-        if confirmed >= dispatchers and not left:
+        if not silent and not left:
             break
         first = left if first is None else first
         passed = time.monotonic() - began
         if passed >= timeout:
-            _over(wiring, timeout, left, dispatchers - confirmed, json=json, give_up=give_up)
+            _over(wiring, timeout, left, len(silent), json=json, give_up=give_up)
             return False
         if not json and time.monotonic() - said >= SAY_EVERY_S:
             said = time.monotonic()
-            messages.print(f"[dim]{_progress(wiring.records.pending(LISTED), left, first, passed)}[/]")
+            for line in (left and _progress(wiring.records.pending(LISTED), left, first, passed), _silence(silent)):
+                if line:
+                    messages.print(f"[dim]{line}[/]")
         time.sleep(LOOK_EVERY_S)
     waiting = wiring.records.counts()
     if json:
@@ -96,6 +97,14 @@ def _progress(pending: list[Pending], left: int, first: int, passed: float) -> s
     return f"{left:,} in progress ({stages}); {rate:.1f} a second{eta}"
 
 
+def _silence(silent: Collection[str]) -> str:
+    if not silent:
+        return ""
+    return (
+        f"waiting for {len(silent)} dispatcher{'' if len(silent) == 1 else 's'}: busy, or ended within {GONE_S:g} s"
+    )
+
+
 def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool, give_up: bool) -> None:
     """Say what is not finished, and whether the drain stays in force."""
     pending = wiring.records.pending(LISTED)
@@ -108,9 +117,12 @@ def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool,
                 "unfinished": rows, "waiting": wiring.records.counts()["inbox"], "in_force": not give_up}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    messages.print(f"[red]{left:,} images were not finished within {timeout:g} s.[/]")
+    if left:
+        messages.print(f"[red]{left:,} images were not finished within {timeout:g} s.[/]")
     if silent > 0:
-        messages.print(f"[red]{silent} dispatcher{'' if silent == 1 else 's'} did not answer.[/]")
+        messages.print(
+            f"[red]{silent} dispatcher{'' if silent == 1 else 's'} did not answer within {timeout:g} s.[/]"
+        )
     for one in pending[:NAMED]:
         fault = f": {one.fault}" if one.fault else ""
         attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"

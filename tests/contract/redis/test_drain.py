@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from functools import partial
+from threading import Thread
 
 import pytest
 from structlog.testing import capture_logs
@@ -107,6 +108,28 @@ def test_what_does_not_finish_is_named(client: Client, keys: Keys, wildtag: Run)
     body = json.loads(done.stdout)
     assert (body["in_force"], body["unfinished"][0]["id"]) == (False, "inbox/stuck.png")
     assert Drain(client, keys).read() is None
+
+
+def test_the_confirmation_of_one_that_is_gone_is_not_that_of_another(
+    client: Client, keys: Keys, wildtag: Run
+) -> None:
+    Layout(client, keys).require()
+    now = float(client.time()[0])
+    for service, ago in (("killed", 100.0), ("hung", 5.0)):
+        Health(client, keys, lambda ago=ago: now - ago, process=service).beat("dispatcher")
+    drain = Drain(client, keys)
+    command = Thread(target=lambda: done.append(wildtag("drain", "--timeout", "6")))
+    done: list[subprocess.CompletedProcess[str]] = []
+    command.start()
+    draining = eventually(drain.read, 5)
+    assert draining is not None
+    drain.confirm(draining, "killed")
+    command.join()
+    assert done[0].returncode == 1
+    said = " ".join(done[0].stderr.split())
+    assert "waiting for 1 dispatcher: busy, or ended within 30 s" in said
+    assert "1 dispatcher did not answer within 6 s." in said
+    assert "images were not finished" not in said
 
 
 RELEASE = "import importlib.metadata as m, runpy, sys; m.version = lambda _: {0!r}; sys.argv[1:] = ['dispatcher']; \

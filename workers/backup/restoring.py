@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from workers.backup.contents import celerys, rule_of
+from workers.backup.contents import celerys, prepared, rule_of
 from workers.backup.form import BackupError, File
 from workers.backup.key_rows import PART, Part, Row, paged
 from workers.backup.redis_loader import RedisLoader
@@ -148,7 +148,8 @@ class RestoredKeys:
     def _goes(self, name: bytes) -> bool:
         if name == b"layout-version" or name.startswith(b"lock:"):
             return False
-        return rule_of(name) is not None or celerys(name)
+        # what an encoder has prepared has the numbers of the objects that were there
+        return rule_of(name) is not None or celerys(name) or prepared(name)
 
 
 def require_layout(version: int, backup: str) -> None:

@@ -107,6 +107,16 @@ def test_an_object_that_ends_while_the_backup_is_made_is_not_tagged_again(redis_
     assert other.ledger.in_flight() == 2
 
 
+def test_what_another_encoder_has_prepared_goes_with_what_it_was_prepared_for(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made = save(world, tmp_path / "to")
+    prepared = f"{world.keys.prefix}next:record:inbox/3.jpg"
+    world.redis.set(prepared, b"with the number of an object that was another one before")
+    put_back(world, made, tmp_path / "to", replace=True)
+    assert not world.redis.exists(prepared)
+
+
 @PARTITIONS
 def test_no_backup_is_made_of_keys_that_are_lost_while_it_reads(
     redis_url: str, tmp_path: Path, partitions: int

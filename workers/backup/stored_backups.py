@@ -24,7 +24,7 @@ from workers.backup.form import (
     decoded,
     encoded,
 )
-from workers.backup.places import Place
+from workers.backup.places import Place, is_draft
 
 log = structlog.get_logger()
 
@@ -63,8 +63,9 @@ class Catalogue:
         self._wait = wait
 
     def ids(self) -> list[str]:
-        """The names of all backups, whole or not, oldest first."""
-        found = {name.partition("/")[0] for name in self._tried(lambda: list(self.place.names()))}
+        """The names of all backups, whole or not, oldest first. One that was killed before its first file is none."""
+        names = self._tried(lambda: list(self.place.names()))
+        found = {name.partition("/")[0] for name in names if not is_draft(name)}
         return sorted(name for name in found if _ID.fullmatch(name))
 
     def whole(self) -> Iterator[Manifest]:

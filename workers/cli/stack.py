@@ -162,6 +162,8 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             key = _home_key(settings)
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
             if is_untuned(settings) or not prepared(settings):
+                supervisor.start([])  # until Redis is ready
+                wiring.layout.require()  # what is refused anyway is refused before minutes of work
                 # in a process of its own, whose end frees the memory of the text encoder
                 subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
             if settings.broker_url is not None:

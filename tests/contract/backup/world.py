@@ -29,7 +29,6 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 NEW = frozenset({"layout-version", "refill", "images:verify", "partitions"})  # written anew by a restore
-ENCODER = msgspec.json.encode(ChosenEncoder("an-encoder", "auto", "space", "before", 1.0))
 DIMENSION = 8  # of captions
 LABELS = ("cat", "Dogs", "egyptian cat", "coffee mug")
 
@@ -54,6 +53,9 @@ def filled(world: Wiring, objects: int = 30) -> None:
     w.inbox.append([ObjectEvent("created", "inbox", "new.jpg")])
     w.low_priority_inbox.append([ObjectEvent("created", "inbox", "2.jpg", force=True)])
     w.backlog.add(["inbox/4.jpg", "inbox/6.jpg"])
+    in_use = ChosenEncoder("bundled", "auto", w.space.id, "", 1.0, ("some/clip",))
+    redis: Any = w.redis
+    redis.set(w.keys.encoder, msgspec.json.encode(in_use))
 
 
 def one_of_each(world: Wiring) -> list[str]:
@@ -68,7 +70,7 @@ def one_of_each(world: Wiring) -> list[str]:
         key = world.keys.prefix + re.sub(r"[A-Z]{2,}", "x1", rule.pattern)
         match rule.kind:
             case "string":
-                redis.set(key, ENCODER if rule.pattern == "encoder" else b"7")
+                redis.set(key, b"7")
             case "hash":
                 redis.hset(key, mapping={f"f{n}": b"\xff%d" % n for n in range(1200)})
             case "zset":

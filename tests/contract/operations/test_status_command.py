@@ -32,6 +32,14 @@ def workers(client: Client, keys: Keys, ledger: Ledger) -> list[str]:
     return list(STAGES)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_at_risk(client: Client) -> Iterator[None]:
+    """The tests' Redis writes nothing to its disk, which is a warning."""
+    client.config_set("appendonly", "yes")
+    yield
+    client.config_set("appendonly", "no")
+
+
 def check(wildtag: Wildtag, *arguments: str, **settings: str) -> tuple[int, str]:
     done = wildtag("status", "--check", *arguments, **settings)
     assert done.stdout.count("\n") == 1, done.stdout + done.stderr

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -15,12 +15,15 @@ from workers.cli.console import clean, console, messages
 from workers.cli.local_time import local_time
 from workers.cli.panels import RUN
 from workers.lifecycle.times import rfc3339
+from workers.redis.connection import StoreUnavailable
 
 if TYPE_CHECKING:
     from workers.lifecycle.record_reader import Pending
+    from workers.redis.drain import Draining
     from workers.wiring.wiring import Wiring
 
 LOOK_EVERY_S = 0.2
+AWAY_S = 1.0  # between two looks while Redis does not answer
 SAY_EVERY_S = 5.0
 TIMEOUT_S = 600.0
 GONE_S = 30.0  # without a note, after which a dispatcher was killed: it notes itself every ten seconds
@@ -57,10 +60,7 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
     draining = wiring.drain.begin()
     began = time.monotonic()
     first, said = None, began
-    while True:
-        now = wiring.drain.read()
-        silent = wiring.health.services("dispatcher", wiring.clock() - GONE_S) - (now.confirmed if now else set())
-        left = wiring.ledger.in_flight()
+    for now, silent, left in _looks(wiring, began + timeout):
         if now is None:  # another command has ended it
             messages.print("[red]The drain was ended meanwhile[/], by `wildtag undrain` or a start of the stack.")
             return False
@@ -76,7 +76,6 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
             for line in (left and _progress(wiring.records.pending(LISTED), left, first, passed), _silence(silent)):
                 if line:
                     messages.print(f"[dim]{line}[/]")
-        time.sleep(LOOK_EVERY_S)
     waiting = wiring.records.counts()
     if json:
         body = {"drained": True, "since": rfc3339(draining.since), "in_flight": 0, "unfinished": [],
@@ -88,6 +87,33 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
             " after `wildtag undrain` or the next `wildtag up`.", soft_wrap=True,
         )  # fmt: skip
     return True
+
+
+def _looks(wiring: Wiring, until: float) -> Iterator[tuple[Draining | None, set[str], int]]:
+    """What ``_look`` finds, now and then. Waits while Redis is away, and raises its fault after ``until``."""
+    away = False
+    while True:
+        try:
+            found = _look(wiring)
+        except StoreUnavailable as exc:
+            if time.monotonic() >= until:
+                messages.print("The drain stays in force.")
+                raise
+            if not away:
+                messages.print(f"[dim]{clean(str(exc))}: waiting for it[/]", soft_wrap=True)
+            away = True
+            time.sleep(AWAY_S)
+            continue
+        away = False
+        yield found
+        time.sleep(LOOK_EVERY_S)
+
+
+def _look(wiring: Wiring) -> tuple[Draining | None, set[str], int]:
+    """The drain, the dispatchers that have not confirmed it, and the number of objects in progress."""
+    now = wiring.drain.read()
+    running = wiring.health.services("dispatcher", wiring.clock() - GONE_S)
+    return now, running - (now.confirmed if now else set()), wiring.ledger.in_flight()
 
 
 def _progress(pending: list[Pending], left: int, first: int, passed: float) -> str:

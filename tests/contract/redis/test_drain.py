@@ -11,6 +11,7 @@ from threading import Thread
 import pytest
 from structlog.testing import capture_logs
 
+from tests.contract.own_redis import OwnRedis
 from tests.contract.redis.layout_processes import Run
 from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
 from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
@@ -130,6 +131,28 @@ def test_the_confirmation_of_one_that_is_gone_is_not_that_of_another(
     assert "waiting for 1 dispatcher: busy, or ended within 30 s" in said
     assert "1 dispatcher did not answer within 6 s." in said
     assert "images were not finished" not in said
+
+
+def test_a_restart_of_redis_does_not_end_the_wait(environment: dict[str, str], keys: Keys) -> None:
+    own = OwnRedis()
+    try:
+        client = own.start()
+        Layout(client, keys).require()
+        client.zadd(keys.ledger, {"inbox/slow.png": 2e9})
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", "drain"], env={**environment, "WILDTAG_REDIS_URL": own.url},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        assert "1 in progress" in process.stderr.readline()
+        own.kill()
+        assert "waiting for it" in process.stderr.readline()
+        own.start().delete(keys.ledger)
+        said, faults = process.communicate(timeout=30)
+        assert process.returncode == 0, faults
+        assert "Drained: nothing is in progress" in said
+    finally:
+        own.close()
 
 
 RELEASE = "import importlib.metadata as m, runpy, sys; m.version = lambda _: {0!r}; sys.argv[1:] = ['dispatcher']; \

@@ -143,9 +143,12 @@ def test_no_backup_is_made_of_keys_that_are_lost_while_it_reads(
 def test_no_backup_is_made_of_the_records_of_two_encoders(redis_url: str, tmp_path: Path) -> None:
     world = wiring(redis_url, tmp_path / "a")
     filled(world)
-    switched = Progress(done=lambda _: world.redis.set(world.keys.encoder, b"another one"))
+
+    def switch(_: int) -> None:
+        world.redis.set(world.keys.encoder, b"another one")
+
     with pytest.raises(BackupError, match="another encoder was put into use"):
-        save(world, tmp_path / "to", switched)
+        save(world, tmp_path / "to", Progress(done=switch))
     assert Catalogue(FolderPlace(tmp_path / "to")).ids() == []
 
 

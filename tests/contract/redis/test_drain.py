@@ -117,7 +117,7 @@ def test_the_confirmation_of_one_that_is_gone_is_not_that_of_another(
     Layout(client, keys).require()
     now = float(client.time()[0])
     for service, ago in (("killed", 100.0), ("hung", 5.0)):
-        Health(client, keys, lambda ago=ago: now - ago, process=service).beat("dispatcher")
+        Health(client, keys, partial(float, now - ago), process=service).beat("dispatcher")
     drain = Drain(client, keys)
     command = Thread(target=lambda: done.append(wildtag("drain", "--timeout", "6")))
     done: list[subprocess.CompletedProcess[str]] = []

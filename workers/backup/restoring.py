@@ -69,7 +69,10 @@ class RestoredKeys:
         return None
 
     def clear(self, backup: str) -> None:
-        """Remove all keys of wildtag and of Celery under the prefix, and note that a restore has begun."""
+        """Remove all keys of wildtag and of Celery under the prefix, and note that a restore has begun.
+
+        Those of an encoder that prepares, too: they would be taken for what the next one has prepared.
+        """
         self.note(backup, 0)
         for part in self._parts:
             begin = raw(part.keys.prefix)
@@ -148,7 +151,6 @@ class RestoredKeys:
     def _goes(self, name: bytes) -> bool:
         if name == b"layout-version" or name.startswith(b"lock:"):
             return False
-        # what an encoder has prepared has the numbers of the objects that were there
         return rule_of(name) is not None or celerys(name) or prepared(name)
 
 

@@ -18,7 +18,7 @@ from workers.lifecycle.recent_results import Failures, Latency, Rate
 from workers.redis.heartbeats import mixed_releases
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.redis_clock import off
-from workers.redis.server_memory import ServerMemory
+from workers.redis.servers import RedisServer
 from workers.settings.settings import STAGES
 
 NAMED = {
@@ -70,8 +70,8 @@ def _upgrade(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(mixed)}[/]"
     if (change := found.encoder_change) is not None:
         yield (
-            f"[yellow]{clean(str(change['encoder']))} prepares to be used:[/] {change['prepared']:,} images."
-            " `wildtag encoder status` compares, `wildtag encoder resume` goes on"
+            f"[yellow]{clean(str(change['encoder']))} is being prepared:[/] {change['prepared']:,} images."
+            " `wildtag encoder status` shows what is missing, `wildtag encoder resume` goes on after a pause"
         )
     if found.draining is not None:
         since = local_time(found.draining)
@@ -166,7 +166,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
     return f" ({', '.join(shown)}{more})" if shown else ""
 
 
-def memory_line(servers: Iterable[ServerMemory]) -> str:
+def memory_line(servers: Iterable[RedisServer]) -> str:
     """Memory of each server, and of how much."""
     shown = []
     for one in servers:

@@ -55,6 +55,25 @@ def same(one: Manifest, other: Manifest) -> bool:
     return _properties(one) == _properties(other)
 
 
+def require_captions_fit(library: ChangeableLibrary, saved: CaptionRows, *, taught: bool) -> None:
+    """Raise ``VersionExists`` if ``restore_captions`` would, and change nothing."""
+    manifest = saved.manifest
+    there = library.find(manifest.space_id, manifest.captions_version)
+    if there is None:
+        return
+    if not same(there, manifest):
+        raise VersionExists(
+            f"there are other captions {manifest.captions_version} already: drop them first (`wildtag captions drop`)"
+        )
+    if taught:
+        return
+    index = library.open(manifest.space_id, manifest.captions_version)
+    try:
+        _require_none_taught(saved, sum(len(page) for page, _ in index.pages(taught=True)))
+    finally:
+        index.close()
+
+
 def restore_captions(
     library: ChangeableLibrary, saved: CaptionRows, on_progress: Callable[[int], None], *, taught: bool
 ) -> None:
@@ -70,8 +89,7 @@ def restore_captions(
             fill(building.index, saved, on_progress)
             building.finish(manifest)
         return
-    if not same(there, manifest):
-        raise VersionExists(f"there are other captions {version} already: drop them first (`wildtag captions drop`)")
+    require_captions_fit(library, saved, taught=True)
     index = library.open(space, version)
     try:
         _level(index, saved, on_progress, taught=taught)
@@ -81,11 +99,8 @@ def restore_captions(
 
 def _level(index: CaptionIndex, saved: CaptionRows, on_progress: Callable[[int], None], *, taught: bool) -> None:
     there = {caption.id: caption for page, _ in index.pages(taught=True) for caption in page}
-    if there and not taught:
-        raise VersionExists(
-            f"the captions {saved.manifest.captions_version} are there already, and {len(there):,} were taught to"
-            " them: with --replace they become those of the backup"
-        )
+    if not taught:
+        _require_none_taught(saved, len(there))
     done = 0
     for captions, vectors in saved.pages():
         fresh = [at for at, one in enumerate(captions) if SOURCE in one.payload and there.pop(one.id, None) != one]
@@ -96,6 +111,14 @@ def _level(index: CaptionIndex, saved: CaptionRows, on_progress: Callable[[int],
     gone = list(there)
     for start in range(0, len(gone), PAGE):
         index.remove(gone[start : start + PAGE])
+
+
+def _require_none_taught(saved: CaptionRows, count: int) -> None:
+    if count:
+        raise VersionExists(
+            f"the captions {saved.manifest.captions_version} are there already, and {count:,} were taught to them:"
+            " with --replace they become those of the backup"
+        )
 
 
 def restore_images(

@@ -16,6 +16,7 @@ from workers.stores.store import ObjectGone, ObjectStore
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 SCHEME = "s3://"
+DRAFT = ".part"  # ends the name of a file that is being written; it begins with a dot
 
 
 class PlaceAway(Transient):
@@ -56,7 +57,7 @@ class FolderPlace:
     def write(self, name: str, data: bytes) -> None:
         """See ``Place``."""
         file = self._folder / name
-        draft = file.with_name(f".{file.name}.part")
+        draft = file.with_name(f".{file.name}{DRAFT}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             file.parent.mkdir(exist_ok=True, mode=0o700)
@@ -150,6 +151,12 @@ class BucketPlace:
     def remove(self, name: str) -> None:
         """See ``Place``."""
         self._store.remove(self._bucket, self._prefix + name)
+
+
+def is_draft(name: str) -> bool:
+    """Whether this is the name of a file whose writer was killed, or is still writing."""
+    file = name.rpartition("/")[2]
+    return file.startswith(".") and file.endswith(DRAFT)
 
 
 def bucket_and_prefix(place: str) -> tuple[str, str]:

@@ -76,6 +76,9 @@ class RedisLoader:
         k = part.keys
         pipe.hset(raw(k.entry("")) + oid, items=fields)
         pipe.zadd(k.ledger, {oid: self._now})
+        accepted_at = dict(zip(fields[::2], fields[1::2], strict=True)).get(b"accepted_at")
+        if accepted_at is not None:
+            pipe.zadd(k.ledger_accepted, {oid: accepted_at})
         if segmented:
             pipe.sadd(k.segmenting, oid)
 

@@ -180,6 +180,7 @@ def _settle_ledger(part: Part) -> int:
                 continue
             dropped += 1
             pipe.zrem(k.ledger, oid)
+            pipe.zrem(k.ledger_accepted, oid)
             pipe.srem(k.segmenting, oid)
             pipe.delete(raw(k.entry("")) + oid)
         pipe.execute()

@@ -22,8 +22,9 @@ from workers.backup.form import (
     Manifest,
     check,
     decoded,
+    encoded,
 )
-from workers.backup.places import Place
+from workers.backup.places import Place, is_draft
 
 log = structlog.get_logger()
 
@@ -62,8 +63,9 @@ class Catalogue:
         self._wait = wait
 
     def ids(self) -> list[str]:
-        """The names of all backups, whole or not, oldest first."""
-        found = {name.partition("/")[0] for name in self._tried(lambda: list(self.place.names()))}
+        """The names of all backups, whole or not, oldest first. One that was killed before its first file is none."""
+        names = self._tried(lambda: list(self.place.names()))
+        found = {name.partition("/")[0] for name in names if not is_draft(name)}
         return sorted(name for name in found if _ID.fullmatch(name))
 
     def whole(self) -> Iterator[Manifest]:
@@ -133,9 +135,16 @@ class Catalogue:
         """Note that a backup is being written."""
         self.write(f"{name}/{UNFINISHED}", msgspec.json.encode(of))
 
-    def finish(self, manifest: bytes, name: str) -> None:
-        """Make a backup whole."""
-        self.write(f"{name}/{MANIFEST}", manifest)
+    def finish(self, manifest: Manifest) -> None:
+        """Make a backup whole. Raises ``BackupError`` if files of it were removed meanwhile."""
+        name = manifest.id
+        there = set(self._tried(lambda: list(self.place.names(f"{name}/"))))
+        if missing := [file.name for file in manifest.files if f"{name}/{file.name}" not in there]:
+            raise BackupError(
+                f"{len(missing)} files of this backup were removed while it was made, for example {missing[0]}: if"
+                f" another stack saves to {self.place.name}, give each its own place"
+            )
+        self.write(f"{name}/{MANIFEST}", encoded(manifest))
         self._tried(lambda: self.place.remove(f"{name}/{UNFINISHED}"))
 
     def remove(self, name: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -14,12 +15,15 @@ from workers.cli.console import clean, console, messages
 from workers.cli.local_time import local_time
 from workers.cli.panels import RUN
 from workers.lifecycle.times import rfc3339
+from workers.redis.connection import StoreUnavailable
 
 if TYPE_CHECKING:
     from workers.lifecycle.record_reader import Pending
+    from workers.redis.drain import Draining
     from workers.wiring.wiring import Wiring
 
 LOOK_EVERY_S = 0.2
+AWAY_S = 1.0  # between two looks while Redis does not answer
 SAY_EVERY_S = 5.0
 TIMEOUT_S = 600.0
 GONE_S = 30.0  # without a note, after which a dispatcher was killed: it notes itself every ten seconds
@@ -59,26 +63,22 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
     draining = wiring.drain.begin()
     began = time.monotonic()
     first, said = None, began
-    while True:
-        now = wiring.drain.read()
-        confirmed = len(now.confirmed) if now else 0
-        since = wiring.clock() - GONE_S
-        dispatchers = sum(note.name == "dispatcher" and note.at >= since for note in wiring.health.processes())
-        left = wiring.ledger.in_flight()
+    for now, silent, left in _looks(wiring, began + timeout):
         if now is None:  # another command has ended it
             messages.print("[red]The drain was ended meanwhile[/], by `wildtag undrain` or a start of the stack.")
             return False
-        if confirmed >= dispatchers and not left:
+        if not silent and not left:
             break
         first = left if first is None else first
         passed = time.monotonic() - began
         if passed >= timeout:
-            _over(wiring, timeout, left, dispatchers - confirmed, json=json, give_up=give_up, stays=stays)
+            _over(wiring, timeout, left, len(silent), json=json, give_up=give_up, stays=stays)
             return False
         if not json and time.monotonic() - said >= SAY_EVERY_S:
             said = time.monotonic()
-            messages.print(f"[dim]{_progress(wiring.records.pending(LISTED), left, first, passed)}[/]")
-        time.sleep(LOOK_EVERY_S)
+            for line in (left and _progress(wiring.records.pending(LISTED), left, first, passed), _silence(silent)):
+                if line:
+                    messages.print(f"[dim]{line}[/]")
     waiting = wiring.records.counts()
     if json:
         body = {"drained": True, "since": rfc3339(draining.since), "in_flight": 0, "unfinished": [],
@@ -92,11 +92,46 @@ def drained(wiring: Wiring, timeout: float, *, json: bool = False, give_up: bool
     return True
 
 
+def _looks(wiring: Wiring, until: float) -> Iterator[tuple[Draining | None, set[str], int]]:
+    """What ``_look`` finds, now and then. Waits while Redis is away, and raises its fault after ``until``."""
+    away = False
+    while True:
+        try:
+            found = _look(wiring)
+        except StoreUnavailable as exc:
+            if time.monotonic() >= until:
+                messages.print("The drain stays in force.")
+                raise
+            if not away:
+                messages.print(f"[dim]{clean(str(exc))}: waiting for it[/]", soft_wrap=True)
+            away = True
+            time.sleep(AWAY_S)
+            continue
+        away = False
+        yield found
+        time.sleep(LOOK_EVERY_S)
+
+
+def _look(wiring: Wiring) -> tuple[Draining | None, set[str], int]:
+    """The drain, the dispatchers that have not confirmed it, and the number of objects in progress."""
+    now = wiring.drain.read()
+    running = wiring.health.services("dispatcher", wiring.clock() - GONE_S)
+    return now, running - (now.confirmed if now else set()), wiring.ledger.in_flight()
+
+
 def _progress(pending: list[Pending], left: int, first: int, passed: float) -> str:
     stages = ", ".join(f"{stage} {count:,}" for stage, count in Counter(one.stage for one in pending).most_common())
     rate = max(0, first - left) / passed
     eta = f", about {left / rate:.0f} s left" if rate > 0 else ""
     return f"{left:,} in progress ({stages}); {rate:.1f} a second{eta}"
+
+
+def _silence(silent: Collection[str]) -> str:
+    if not silent:
+        return ""
+    return (
+        f"waiting for {len(silent)} dispatcher{'' if len(silent) == 1 else 's'}: busy, or ended within {GONE_S:g} s"
+    )
 
 
 def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool, give_up: bool, stays: bool) -> None:
@@ -111,9 +146,12 @@ def _over(wiring: Wiring, timeout: float, left: int, silent: int, *, json: bool,
                 "unfinished": rows, "waiting": wiring.records.counts()["inbox"], "in_force": not give_up}  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
-    messages.print(f"[red]{left:,} images were not finished within {timeout:g} s.[/]")
+    if left:
+        messages.print(f"[red]{left:,} images were not finished within {timeout:g} s.[/]")
     if silent > 0:
-        messages.print(f"[red]{silent} dispatcher{'' if silent == 1 else 's'} did not answer.[/]")
+        messages.print(
+            f"[red]{silent} dispatcher{'' if silent == 1 else 's'} did not answer within {timeout:g} s.[/]"
+        )
     for one in pending[:NAMED]:
         fault = f": {one.fault}" if one.fault else ""
         attempts = f"{one.attempts} attempt{'' if one.attempts == 1 else 's'}"

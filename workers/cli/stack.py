@@ -160,7 +160,7 @@ def _stack(settings: Settings) -> Iterator[_Up]:
             })  # fmt: skip
             key = _home_key(settings)
             wiring, flower = Wiring(here), f"http://127.0.0.1:{port}"
-            _prepare_first(settings, here)
+            _prepare_first(settings, wiring, lambda: supervisor.start([]))
             if settings.broker_url is not None:
                 from workers.embedded.broker import await_broker  # noqa: PLC0415 -- as above
 
@@ -194,16 +194,18 @@ def _stack(settings: Settings) -> Iterator[_Up]:
         raise typer.Exit(130 if exc.returncode < 0 else 1) from None
 
 
-def _prepare_first(settings: Settings, here: Settings) -> None:
-    """Prepare what a first start needs. ``here``: the same settings, with the addresses of the stack."""
+def _prepare_first(settings: Settings, wiring: Wiring, await_redis: Callable[[], object]) -> None:
+    """Prepare what a first start needs. ``wiring``: with the addresses of the stack."""
     from workers.embedded.stack import command  # noqa: PLC0415 -- as above
     from workers.settings.process_environment import environment_of  # noqa: PLC0415 -- as above
     from workers.wiring.captions import prepared  # noqa: PLC0415 -- as above
     from workers.wiring.tuning import is_untuned  # noqa: PLC0415 -- as above
 
     if is_untuned(settings) or not prepared(settings):
+        await_redis()
+        wiring.layout.require()  # what is refused anyway is refused before minutes of work
         # in a process of its own, whose end frees the memory of the text encoder
-        subprocess.run(command("prepare"), env=environment_of("prepare", here), check=True)
+        subprocess.run(command("prepare"), env=environment_of("prepare", wiring.settings), check=True)
 
 
 def _go_on(wiring: Wiring) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vectordb.images import ImageIndex
 from vectordb.library import safe
 from workers.backup.form import BackupError, DamagedBackup, File, Manifest, SavedImages, rows_of
 from workers.backup.key_rows import Row
-from workers.backup.library_rows import CaptionRows, restore_captions, restore_images
+from workers.backup.library_rows import CaptionRows, require_captions_fit, restore_captions, restore_images
 from workers.backup.lock import alone
 from workers.backup.places import Place
 from workers.backup.restoring import RestoredKeys, require_layout
@@ -57,10 +58,11 @@ def restored(
         if not replace:
             _require_empty(keys, interrupted, manifest, wiring.settings)
         with alone(wiring.redis, wiring.keys, progress.say) as check:
+            restore = _Restore(wiring, catalogue, manifest, progress, check)
             if not resumed:
                 _verify(catalogue, manifest, progress)
+                restore.require_room(replace=replace, images=images)  # an interrupted restore has passed it before
                 keys.clear(manifest.id)
-            restore = _Restore(wiring, catalogue, manifest, progress, check)
             restore.redis(keys)
             if manifest.captions_saved:
                 restore.captions(taught=replace or resumed)
@@ -91,6 +93,22 @@ class _Restore:
         self._check = check
         self.differences: list[str] = []
 
+    def require_room(self, *, replace: bool, images: bool) -> None:
+        """Raise if captions or an index are there that would be lost, before anything is changed."""
+        if self._manifest.captions_saved:
+            for version in self._versions():
+                require_captions_fit(self._wiring.library, version, taught=replace)
+        saved, s = self._manifest.images, self._wiring.settings
+        if not images or saved is None or replace:
+            return
+        if self._wiring.owned and not (s.images_folder / safe(saved.space_id) / "images" / "index.json").exists():
+            return  # opening it would make one
+        index = image_library_of(s).open(saved.space_id, saved.dimension)
+        try:
+            _require_no_images(index)
+        finally:
+            index.close()
+
     def redis(self, keys: RestoredKeys) -> None:
         files = self._manifest.part("redis")
         self._progress.step("records", sum(file.rows for file in files))
@@ -99,9 +117,8 @@ class _Restore:
         keys.migrate(layout, lambda step: self._progress.step(step, 0))
 
     def captions(self, *, taught: bool) -> None:
-        for number, saved in enumerate(self._manifest.captions):
-            version = CaptionRows(saved, lambda number=number: self._part("captions", number))  # type: ignore[misc]  # its default is its value
-            name = version.manifest.captions_version
+        for version in self._versions():
+            saved, name = version.saved, version.manifest.captions_version
             self._progress.step(f"captions {name}", saved.captions)
             restore_captions(self._wiring.library, version, self._on, taught=taught)
             if saved.active:
@@ -118,11 +135,7 @@ class _Restore:
             library.drop(saved.space_id)
         index = library.open(saved.space_id, saved.dimension)
         try:
-            if index.count():
-                raise BackupError(
-                    "there is an index of images already: with --replace it is removed, with"
-                    " --without-images-index it stays"
-                )
+            _require_no_images(index)
             self._progress.step("index of images", saved.images)
             restore_images(index, saved, self._part("images"), self._wiring.records, self._on)
             if (count := index.count()) != saved.images:
@@ -142,6 +155,10 @@ class _Restore:
             folder.mkdir(parents=True, exist_ok=True)
             file.write_bytes(content)
 
+    def _versions(self) -> Iterator[CaptionRows]:
+        for number, saved in enumerate(self._manifest.captions):
+            yield CaptionRows(saved, lambda number=number: self._part("captions", number))  # type: ignore[misc]  # its default is its value
+
     def _part(self, part: str, number: int | None = None) -> Iterator[Row]:
         for file in self._manifest.part(part):
             if number is None or file.name.startswith(f"{part}-{number}-"):
@@ -154,6 +171,13 @@ class _Restore:
     def _on(self, count: int) -> None:
         self._check()
         self._progress.done(count)
+
+
+def _require_no_images(index: ImageIndex) -> None:
+    if index.count():
+        raise BackupError(
+            "there is an index of images already: with --replace it is removed, with --without-images-index it stays"
+        )
 
 
 def _require_same(settings: Settings, manifest: Manifest) -> None:

@@ -6,10 +6,11 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from vectordb.errors import WildtagError
-from workers.backup.form import FORMAT, BackupError, Manifest, SavedCaptions, SavedImages, encoded
-from workers.backup.key_rows import Row
+from workers.backup.form import FORMAT, BackupError, Manifest, SavedCaptions, SavedImages
+from workers.backup.key_rows import Part, Row
 from workers.backup.library_rows import caption_rows, image_rows
 from workers.backup.lock import alone
 from workers.backup.places import Place
@@ -17,6 +18,7 @@ from workers.backup.redis_rows import RedisRows
 from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
 from workers.backup.writing import FileWriter, Progress
 from workers.embedded.backup_access import captions_of, images_of, parts_of, reached
+from workers.redis.connection import translated
 from workers.redis.layout import VERSION, OtherLayout, refusal
 from workers.settings.release import release
 from workers.settings.settings import Settings
@@ -58,7 +60,7 @@ def backed_up(
                     captions=captions, images=images
                 )
                 check()
-                catalogue.finish(encoded(manifest), name)
+                catalogue.finish(manifest)
             except BaseException:
                 with contextlib.suppress(WildtagError):
                     Catalogue(place).remove(name)
@@ -84,11 +86,18 @@ class _Backup:
     def write(self, *, captions: bool, images: bool) -> tuple[Manifest, list[str]]:
         w, began = self._wiring, _now()
         self._progress.step("records", w.records.count_in(w.settings.bucket))
-        rows = RedisRows(parts_of(w), Patience(self._progress.say), self._on)
+        parts = parts_of(w)
+        rows = RedisRows(parts, Patience(self._progress.say), self._on)
+        data = rows.tried(lambda: _data_of(parts))
         self._writer.write("redis", rows.rows())
         saved = tuple(self._captions()) if captions else ()
         index = self._images() if images else None
         self._writer.write("home", _home_rows(w.settings))
+        if _others(data, rows.tried(lambda: _data_of(parts))):
+            raise BackupError(
+                "Redis lost its keys, or they were migrated, or another encoder was put into use while this backup"
+                " was made, so it would be of both: make it again. Earlier backups are intact"
+            )
         counts = {name: rows.seen.counts.get(what, 0) for what, name in COUNTS.items()}
         manifest = Manifest(
             FORMAT, self._name, began, _now(), release(), VERSION, w.partitions.count,
@@ -139,6 +148,22 @@ class _Backup:
 
             self._writer.write("images", counted(image_rows(index)))
             return SavedImages(w.space.id, w.space.dimension, count)
+
+
+def _data_of(parts: Sequence[Part]) -> list[bytes | None]:
+    """What is another value when the keys are others: their ids, the version of the layout, the encoder."""
+    found: list[bytes | None] = []
+    for part in parts:
+        redis: Any = part.client
+        k = part.keys
+        with translated():
+            found += redis.mget(k.data_id, k.layout_version, k.encoder)
+    return found
+
+
+def _others(before: Sequence[bytes | None], now: Sequence[bytes | None]) -> bool:
+    """Whether the keys are others. A stack that starts meanwhile may give them an id."""
+    return any(one != other for at, (one, other) in enumerate(zip(before, now, strict=True)) if at % 3 or one)
 
 
 def _home_rows(settings: Settings) -> Iterator[Row]:

@@ -6,8 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.contract.backup.test_s3_and_libraries import captioned, unit
-from tests.contract.backup.world import filled, save, wiring
+from tests.contract.backup.world import captioned, filled, save, unit, wiring
 from tests.contract.own_redis import OwnRedis
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry

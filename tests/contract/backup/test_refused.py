@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import threading
 from pathlib import Path
 
@@ -21,7 +23,12 @@ from vectordb.errors import Permanent
 from workers.backup.form import MANIFEST, BackupError, DamagedBackup
 from workers.backup.places import FolderPlace
 from workers.backup.stored_backups import Catalogue
+from workers.backup.writing import Progress
+from workers.embedded.backup_access import reached
+from workers.embedded.stack import command
 from workers.redis.connection import connect
+from workers.redis.layout import RESTORING
+from workers.settings.settings import Settings
 
 
 class Killed(BaseException):
@@ -153,3 +160,18 @@ def test_nothing_is_restored_while_a_process_runs(redis_url: str, tmp_path: Path
         ended.set()
         thread.join()
     assert values(other).keys() == {b"heartbeats"}
+
+
+def test_a_stack_is_refused_before_its_captions_are_encoded(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    with reached(Settings(home=home), Progress(), create=True) as (world, _):
+        world.redis.set(world.keys.layout_version, f"{RESTORING}wildtag-1 0")
+    refused = subprocess.run(
+        command("up"), env={**os.environ, "WILDTAG_HOME": str(home)}, check=False, capture_output=True, text=True,
+        timeout=60,
+    )  # fmt: skip
+    assert refused.returncode == 1
+    assert "are only a part of the backup wildtag-1" in " ".join(refused.stderr.split())
+    assert "Encoding captions" not in refused.stderr + refused.stdout
+    assert not (home / "captions").exists()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from tests.contract.backup.world import filled, put_back, save, wiring
+from tests.contract.backup.world import captioned, filled, put_back, restoring, save, unit, values, wiring
 from tests.contract.s3_server import store_at
-from vectordb.captions import SOURCE, Caption, caption_id
 from vectordb.image_folder import FolderImages
 from vectordb.images import ImageEntry
-from vectordb.library import Manifest, VersionExists
-from workers.backup.form import DamagedBackup
+from vectordb.library import VersionExists
+from workers.backup.form import BackupError, DamagedBackup
 from workers.backup.places import BucketPlace
 from workers.backup.stored_backups import Catalogue
 from workers.embedded.backup_access import place_of
@@ -21,27 +19,6 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
-DIMENSION = 8
-
-
-def unit(count: int, dimension: int, seed: int = 1) -> np.ndarray:
-    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
-    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
-
-
-def captioned(world: Wiring, texts: list[str], taught: list[str], name: str = "mine") -> Manifest:
-    """Make a version with captions, some of them taught, and use it."""
-    manifest = Manifest(name, "1", "space", DIMENSION, len(texts), None, "2026-11-30T16:00:00+00:00")
-    captions = [Caption(caption_id(text), text, {}) for text in texts]
-    with world.library.building("space", f"{name}@1", DIMENSION) as building:
-        building.index.add(captions, unit(len(texts), DIMENSION))
-        building.finish(manifest)
-    index = world.library.open("space", f"{name}@1")
-    if taught:
-        index.add([Caption(caption_id(one), one, {SOURCE: "me"}) for one in taught], unit(len(taught), DIMENSION, 2))
-    index.close()
-    world.library.use("space", f"{name}@1")
-    return manifest
 
 
 def contents(world: Wiring, name: str = "mine@1") -> dict[str, tuple[float, ...]]:
@@ -70,10 +47,51 @@ def test_captions_come_back_with_what_was_taught(redis_url: str, tmp_path: Path)
 
     third = wiring(redis_url, tmp_path / "c", "{third}:")
     captioned(third, [f"caption {n}" for n in range(1500)], ["something else"])
-    with pytest.raises(VersionExists, match="1 were taught to them"):
-        put_back(third, made, tmp_path / "to")
-    put_back(third, made, tmp_path / "to")  # the restore had begun: it goes on
+    for _ in range(2):  # a repetition must not pass as the continuation of an interrupted restore
+        with pytest.raises(VersionExists, match="1 were taught to them"):
+            put_back(third, made, tmp_path / "to")
+        assert "something else" in contents(third)
+        assert not restoring(third)
+    put_back(third, made, tmp_path / "to", replace=True)
     assert contents(third) == contents(world)
+
+
+def test_nothing_is_removed_for_a_backup_that_does_not_fit(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world, 3)
+    captioned(world, ["caption 1"], [])
+    made = save(world, tmp_path / "to", captions=True)
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    filled(other, 5)
+    captioned(other, ["caption 1", "caption 2"], [])  # of the same name
+    before = values(other)
+    with pytest.raises(VersionExists, match="there are other captions mine@1 already"):
+        put_back(other, made, tmp_path / "to", replace=True)
+    assert values(other) == before
+
+
+def test_an_index_of_images_stays_however_often_a_restore_is_tried(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world, 3)
+    with_images(world, 2)
+    made = save(world, tmp_path / "to", images=True)
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    with_images(other, 5)
+    for _ in range(2):
+        with pytest.raises(BackupError, match="an index of images already"):
+            put_back(other, made, tmp_path / "to")
+        assert not restoring(other)
+        index = FolderImages(other.settings.images_folder).open(world.space.id, world.space.dimension)
+        assert index.count() == 5
+        index.close()
+
+
+def with_images(world: Wiring, count: int) -> None:
+    space = world.space
+    index = FolderImages(world.settings.images_folder).open(space.id, space.dimension)
+    entries = [ImageEntry("inbox", f"{n}.jpg", f"etag-{n}", "c@1", 0.1, 0.2, b"h" * 32) for n in range(count)]
+    index.put(entries, unit(count, space.dimension))
+    index.close()
 
 
 def test_the_index_of_images_comes_back_and_can_be_left_out(redis_url: str, tmp_path: Path) -> None:

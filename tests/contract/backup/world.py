@@ -8,8 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from tests.contract.redis.cluster_objects import REVISION, record, ref
+from vectordb.captions import SOURCE, Caption, caption_id
+from vectordb.library import Manifest
 from workers.backup.contents import LEFT, RULES, SAVED, rule_of
 from workers.backup.places import FolderPlace, Place
 from workers.backup.writing import Progress
@@ -26,6 +29,7 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 NEW = frozenset({"layout-version", "refill", "images:verify", "partitions"})  # written anew by a restore
+DIMENSION = 8  # of captions
 LABELS = ("cat", "Dogs", "egyptian cat", "coffee mug")
 
 
@@ -81,6 +85,26 @@ def one_of_each(world: Wiring) -> list[str]:
         written.append(rule.pattern)
     redis.pexpire(f"{world.keys.prefix}idempotency:x1", 60_000)
     return written
+
+
+def unit(count: int, dimension: int, seed: int = 1) -> np.ndarray:
+    rows = np.random.default_rng(seed).normal(size=(count, dimension)).astype(np.float32)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def captioned(world: Wiring, texts: list[str], taught: list[str], name: str = "mine") -> Manifest:
+    """Make a version with captions, some of them taught, and use it."""
+    manifest = Manifest(name, "1", "space", DIMENSION, len(texts), None, "2026-11-30T16:00:00+00:00")
+    captions = [Caption(caption_id(text), text, {}) for text in texts]
+    with world.library.building("space", f"{name}@1", DIMENSION) as building:
+        building.index.add(captions, unit(len(texts), DIMENSION))
+        building.finish(manifest)
+    index = world.library.open("space", f"{name}@1")
+    if taught:
+        index.add([Caption(caption_id(one), one, {SOURCE: "me"}) for one in taught], unit(len(taught), DIMENSION, 2))
+    index.close()
+    world.library.use("space", f"{name}@1")
+    return manifest
 
 
 def values(world: Wiring) -> dict[bytes, Any]:

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from functools import partial
+from threading import Thread
 
 import pytest
 from structlog.testing import capture_logs
 
+from tests.contract.own_redis import OwnRedis
 from tests.contract.redis.layout_processes import Run
 from tests.contract.redis.layout_processes import environment as environment  # noqa: PLC0414 -- a fixture
 from tests.contract.redis.layout_processes import wildtag as wildtag  # noqa: PLC0414 -- a fixture
@@ -107,6 +109,50 @@ def test_what_does_not_finish_is_named(client: Client, keys: Keys, wildtag: Run)
     body = json.loads(done.stdout)
     assert (body["in_force"], body["unfinished"][0]["id"]) == (False, "inbox/stuck.png")
     assert Drain(client, keys).read() is None
+
+
+def test_the_confirmation_of_one_that_is_gone_is_not_that_of_another(
+    client: Client, keys: Keys, wildtag: Run
+) -> None:
+    Layout(client, keys).require()
+    now = float(client.time()[0])
+    for service, ago in (("killed", 100.0), ("hung", 5.0)):
+        Health(client, keys, partial(float, now - ago), process=service).beat("dispatcher")
+    drain = Drain(client, keys)
+    command = Thread(target=lambda: done.append(wildtag("drain", "--timeout", "6")))
+    done: list[subprocess.CompletedProcess[str]] = []
+    command.start()
+    draining = eventually(drain.read, 5)
+    assert draining is not None
+    drain.confirm(draining, "killed")
+    command.join()
+    assert done[0].returncode == 1
+    said = " ".join(done[0].stderr.split())
+    assert "waiting for 1 dispatcher: busy, or ended within 30 s" in said
+    assert "1 dispatcher did not answer within 6 s." in said
+    assert "images were not finished" not in said
+
+
+def test_a_restart_of_redis_does_not_end_the_wait(environment: dict[str, str], keys: Keys) -> None:
+    own = OwnRedis()
+    try:
+        client = own.start()
+        Layout(client, keys).require()
+        client.zadd(keys.ledger, {"inbox/slow.png": 2e9})
+        process = subprocess.Popen(
+            [sys.executable, "-m", "workers.cli", "drain"], env={**environment, "WILDTAG_REDIS_URL": own.url},
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert process.stderr is not None
+        assert "1 in progress" in process.stderr.readline()
+        own.kill()
+        assert "waiting for it" in process.stderr.readline()
+        own.start().delete(keys.ledger)
+        said, faults = process.communicate(timeout=30)
+        assert process.returncode == 0, faults
+        assert "Drained: nothing is in progress" in said
+    finally:
+        own.close()
 
 
 RELEASE = "import importlib.metadata as m, runpy, sys; m.version = lambda _: {0!r}; sys.argv[1:] = ['dispatcher']; \

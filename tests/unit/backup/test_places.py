@@ -10,7 +10,7 @@ import pytest
 
 from tests.unit.backup.test_form import made
 from vectordb.errors import Transient
-from workers.backup.form import MANIFEST, BackupError, DamagedBackup, Manifest, encoded
+from workers.backup.form import MANIFEST, UNFINISHED, BackupError, DamagedBackup, Manifest
 from workers.backup.places import FolderPlace, PlaceAway, bucket_and_prefix
 from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
 
@@ -22,7 +22,7 @@ def whole(catalogue: Catalogue, at: float) -> Manifest:
     manifest, file, data = made(new_id(at))
     catalogue.begin(manifest.id, OURS)
     catalogue.write(f"{manifest.id}/{file.name}", data)
-    catalogue.finish(encoded(manifest), manifest.id)
+    catalogue.finish(manifest)
     return manifest
 
 
@@ -32,6 +32,19 @@ def test_only_the_owner_can_read_a_backup(tmp_path: Path) -> None:
     assert {stat.S_IMODE(one.stat().st_mode) for one in (tmp_path / "to", folder)} == {0o700}
     assert {stat.S_IMODE(one.stat().st_mode) for one in folder.iterdir()} == {0o600}
     assert sorted(one.name for one in folder.iterdir()) == [MANIFEST, "redis-00001.msgpack.zst"]
+
+
+def test_a_backup_that_was_killed_before_its_first_file_is_not_listed(tmp_path: Path) -> None:
+    catalogue = Catalogue(FolderPlace(tmp_path))
+    name = new_id(1)
+    (tmp_path / name).mkdir()
+    (tmp_path / name / f".{UNFINISHED}.part").write_bytes(b"{")
+    assert catalogue.ids() == catalogue.torn(OURS) == []
+    catalogue.begin(name, OURS)
+    (tmp_path / name / ".redis-00001.msgpack.zst.part").write_bytes(b"the next one")
+    assert catalogue.torn(OURS) == [name]
+    catalogue.remove(name)
+    assert list(tmp_path.iterdir()) == []  # with its draft
 
 
 def test_an_unfinished_backup_is_none(tmp_path: Path) -> None:

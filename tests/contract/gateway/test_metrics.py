@@ -71,7 +71,10 @@ def test_all_metrics_of_the_system_are_there_and_no_others(gateway: Running) -> 
 
     found = values(text)
     assert found["wildtag_objects_accepted_total"] == {(): 20}
-    assert found["wildtag_objects_finished_total"] == {("", "done"): 1, ("poisonous", "dead"): 1}
+    finished = found["wildtag_objects_finished_total"]
+    assert {of: n for of, n in finished.items() if n} == {("", "done"): 1, ("poisonous", "dead"): 1}
+    # of what never happened, so that Prometheus sees the first burst of it
+    assert {("gave-up", "dead"), ("not-an-image", "failed"), ("other", "failed")} < set(finished)
     assert found["wildtag_object_duration_seconds_count"] == {(): 2}
     assert found["wildtag_object_duration_seconds_bucket"][("30.0",)] == 0
     assert found["wildtag_object_duration_seconds_bucket"][("60.0",)] == 2
@@ -140,6 +143,16 @@ def test_without_redis_the_rest_is_served_at_once(own_redis: OwnRedis, tmp_path:
         own_redis.start()
         eventually(lambda: values(scraped(gateway))["wildtag_redis_up"] == {(): 1}, 20)
         assert values(scraped(gateway))["wildtag_objects_accepted_total"] == {(): 20}
+
+
+def test_a_redis_that_only_answers_reads_is_away(own_redis: OwnRedis, tmp_path: Path) -> None:
+    with running(wired(tmp_path, own_redis.url)) as gateway:
+        assert values(scraped(gateway))["wildtag_redis_up"] == {(): 1}
+        client = connect(own_redis.url)
+        client.config_set("min-replicas-to-write", 1)
+        assert values(scraped(gateway))["wildtag_redis_up"] == {(): 0}
+        client.config_set("min-replicas-to-write", 0)
+        eventually(lambda: values(scraped(gateway))["wildtag_redis_up"] == {(): 1}, 20)
 
 
 def test_a_part_that_cannot_be_read_is_named_and_the_others_are_there(gateway: Running) -> None:

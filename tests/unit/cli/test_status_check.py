@@ -52,6 +52,8 @@ def test_all_is_well() -> None:
         ({"outages": [outage("webhook")]}, Level.WARNING, "webhook is unavailable: no route to / host"),
         ({"stages": stages(STAGES[:3])}, Level.CRITICAL, "no worker for scoring"),
         ({"processes": notes(*STAGES)}, Level.CRITICAL, "no dispatcher runs"),
+        ({"inbox_oldest_s": 1200.0}, Level.WARNING, "events have waited for the dispatcher for 20 min"),
+        ({"inbox_oldest_s": 899.0}, Level.OK, ""),  # as many come at once
         ({"stages": stages(scoring=(2, NOW - 301))}, Level.WARNING, "2 objects in scoring, the oldest since 5 min"),
         ({"stages": stages(scoring=(2, NOW - 1800))}, Level.CRITICAL,
          "2 objects in scoring, the oldest since 30 min"),

@@ -70,6 +70,7 @@ class Limits:
     oldest: Limit = field(default=Limit(300, 1800))
     progress: Limit = field(default=Limit(180, 600))
     waiting: Limit = field(default=Limit(None, None))
+    inbox: Limit = field(default=Limit(900, None))
     dead: Limit = field(default=Limit(1, None))
     dead_letters: Limit = field(default=Limit(1, None))
     failures: Limit = field(default=Limit(0.1, 0.5))
@@ -142,6 +143,9 @@ def _objects(found: Overview, limits: Limits) -> Iterator[Finding]:
     dead, waiting = found.counts.get("dead", 0), found.counts.get("inbox", 0)
     yield Finding(limits.dead.level(dead), f"{dead:,} dead, see `wildtag dead list`")
     yield Finding(limits.waiting.level(waiting), f"{waiting:,} objects wait")
+    if found.inbox_oldest_s is not None:
+        level = limits.inbox.level(found.inbox_oldest_s)
+        yield Finding(level, f"events have waited for the dispatcher for {seconds(found.inbox_oldest_s)}")
     lately = found.failures
     if lately.count >= LEAST_FAILURES:
         reasons = ", ".join(f"{code} {count:,}" for code, count in list(lately.reasons.items())[:3])
@@ -212,6 +216,7 @@ def performance(found: Overview, limits: Limits) -> Iterator[str]:
         counts = found.counts
         yield f"oldest={_number(found.oldest_s or 0)}s;{limits.oldest.ranges()};0"
         yield f"waiting={counts.get('inbox', 0)};{limits.waiting.ranges()};0"
+        yield f"inbox_oldest={_number(found.inbox_oldest_s or 0)}s;{limits.inbox.ranges()};0"
         yield f"in_progress={counts.get('in_flight', 0)};;;0"
         yield f"done={counts.get('done', 0)};;;0"
         yield f"failed={counts.get('failed', 0)};;;0"

@@ -20,6 +20,8 @@ from workers.settings.settings import STAGES
 
 LEAST_FAILURES = 5  # a share of fewer says nothing
 DISPATCHER = "dispatcher"
+OTHERS = frozenset({DISPATCHER, "watcher", "reconcile", "listener", "redis-target", "notifier", "writer"})
+"""Processes beside the workers. They send a heartbeat every second, also while they have nothing to do."""
 
 
 class Level(IntEnum):
@@ -132,6 +134,9 @@ def _state(found: Overview, limits: Limits) -> Iterator[Finding]:
     yield from _stages(found, limits)
     if all(one.name != DISPATCHER for one in found.processes):
         yield Finding(Level.CRITICAL, "no dispatcher runs")
+    for name, age in found.ages.items():
+        if name in OTHERS:
+            yield Finding(limits.progress.level(age), f"{name} has made no progress for {seconds(age)}")
     yield from _objects(found, limits)
     yield from _memory(found, limits)
     yield from _around(found)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.gateway.running import Running, running, wired
@@ -164,3 +166,16 @@ def test_a_part_that_cannot_be_read_is_named_and_the_others_are_there(gateway: R
     assert found["wildtag_metrics_readable"][("events",)] == 0
     assert "wildtag_event_source_works" not in found
     assert found["wildtag_ledger_objects"] == {(): 18}
+
+
+def test_a_bug_counts_as_a_request_that_failed(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("workers.gateway.images.Images.look", bug)
+    with capture_logs():  # a traceback that is shown takes seconds
+        assert gateway.http.get("/v1/objects/inbox/a.png", headers={"Connection": "close"}).status_code == 500
+    requests = values(scraped(gateway))["wildtag_http_requests_total"]
+    assert {of: n for of, n in requests.items() if "500" in of} == {
+        ("GET", "/v1/objects/{bucket}/{key:path}", "500"): 1
+    }

@@ -77,7 +77,7 @@ class Starved(Fault):
     def begin(self) -> None:
         """Start them."""
         count = 4 * (os.cpu_count() or 1)
-        self._busy = [subprocess.Popen([sys.executable, "-S", "-c", _BUSY]) for _ in range(count)]
+        self._busy = [subprocess.Popen([sys.executable, "-I", "-S", "-c", _BUSY]) for _ in range(count)]
         for one in self._busy:
             with suppress(OSError):
                 os.setpriority(os.PRIO_PROCESS, one.pid, -5)

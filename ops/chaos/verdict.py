@@ -99,7 +99,7 @@ def _truth(pictures: list[int], world: World) -> dict[int, dict[str, float]]:
         files = {picture: Path(folder, f"{picture}.jpg") for picture in pictures}
         for picture, file in files.items():
             file.write_bytes(content(picture))
-        command = [sys.executable, "-m", "workers.cli", "tag", "--json", *map(str, files.values())]
+        command = [sys.executable, "-P", "-m", "workers.cli", "tag", "--json", *map(str, files.values())]
         done = subprocess.run(command, env=world.environment, capture_output=True, check=True)
         rows = [json.loads(line) for line in done.stdout.splitlines()]
     return {int(Path(row["key"]).stem): {tag["label"]: tag["score"] for tag in row["tags"]} for row in rows}

@@ -110,7 +110,7 @@ class World:
         noted.unlink(missing_ok=True)
         with (self.home / "up.log").open("ab") as log:
             self._up = subprocess.Popen(
-                [sys.executable, "-m", "ops.chaos.stack_process"], env=self.environment, stdout=log, stderr=log,
+                [sys.executable, "-P", "-m", "ops.chaos.stack_process"], env=self.environment, stdout=log, stderr=log,
                 start_new_session=True,
             )  # fmt: skip
         until(lambda: self.supervisor_lives() and noted.exists(), START_S, self.said, beyond=self.supervisor_lives)

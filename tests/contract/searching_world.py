@@ -88,7 +88,7 @@ class SearchingWorld(Wiring):
     def texts(self) -> text_search.TextSearch:
         captions = ExactIndex(SPACE.dimension)
         captions.add([Caption.of(text) for text in CAPTIONS], Texts().encode(CAPTIONS))
-        return text_search.TextSearch(lambda: self.open_images, lambda: captions, lambda: None)
+        return text_search.TextSearch(lambda: self.open_images, lambda: captions, lambda: None, SPACE.id)
 
     def ask(self, queue: str, task: str, request: str, data: bytes, label: str, lifetime: float) -> None:
         """What a worker would do when the message reaches it."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from vectordb.decoders import from_json
+from vectordb.decoders import converted, from_json, from_msgpack
 from vectordb.errors import Permanent
 from vectordb.zstd import ZstdDecompressor, ZstdError, compress
 
@@ -137,7 +137,7 @@ def decoded(data: bytes, name: str) -> Manifest:
     if content.pop("checksum", None) != _checksum(content):
         raise DamagedBackup(f"the manifest of the backup {name} is damaged: its checksum does not match")
     try:
-        return msgspec.convert(content, Manifest)
+        return converted(content, Manifest)
     except msgspec.ValidationError as exc:
         raise DamagedBackup(f"the manifest of the backup {name} is damaged: {exc}") from exc
 
@@ -190,7 +190,7 @@ def _belongs(data: bytes) -> tuple[str, str] | None:
         return None
     for end in range(1, min(len(begin), 400)):  # a short map: its end is where it can be decoded
         try:
-            head = msgspec.msgpack.decode(begin[:end], type=_Head)
+            head = from_msgpack(begin[:end], _Head)
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         return head.backup, head.file

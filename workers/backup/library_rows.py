@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from vectordb.captions import SOURCE, Caption
+from vectordb.decoders import converted
 from vectordb.images import ImageEntry, ImageIndex, ImageSearch
 from vectordb.index import PAGE, CaptionIndex, Floats
 from vectordb.library import ChangeableLibrary, Manifest, VersionExists
@@ -103,7 +104,7 @@ def restore_images(
     """Put the images into an empty index, with what they are found by, as their records say."""
     done = 0
     for _, packed, vectors in rows:
-        entries = msgspec.convert(packed, list[ImageEntry])
+        entries = converted(packed, list[ImageEntry])
         index.put(entries, vectors_of(vectors, len(entries), saved.dimension))
         index.label(list(_labels(entries, records)))
         done += len(entries)

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import converted
 from vectordb.errors import Permanent
 
 FIGURES = Path(__file__).with_name("sizing.toml")
@@ -44,7 +45,7 @@ class Figure(msgspec.Struct, frozen=True):
 
 def figures() -> dict[str, Figure]:
     """All figures by name, in the order of the file."""
-    return msgspec.convert(tomllib.loads(FIGURES.read_text(encoding="utf-8")), dict[str, Figure])
+    return converted(tomllib.loads(FIGURES.read_text(encoding="utf-8")), dict[str, Figure])
 
 
 @dataclass(frozen=True)

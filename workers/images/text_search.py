@@ -50,7 +50,7 @@ class TextSearch:
         images: Callable[[], OpenImages],
         captions: Callable[[], CaptionSearch],
         reference_vectors: Callable[[], ReferenceVectors | None],
-        space_id: str = "",
+        space_id: str,
     ) -> None:
         """``space_id``: of the images."""
         self._space_id = space_id

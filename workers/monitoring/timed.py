@@ -30,6 +30,7 @@ class _Timed:
         return found
 
     def __setattr__(self, name: str, value: object) -> None:
+        self.__dict__.pop(name, None)  # what was found before it
         setattr(self._within, name, value)
 
     def _timing(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import structlog
+
 from workers.dispatch.drained import Drained
 from workers.images.follower import GATHER_S
 from workers.processes.logs import configure
@@ -16,6 +18,7 @@ from workers.processes.loops import (
     running,
 )
 from workers.processes.partition_watch import watching
+from workers.redis.persistence import risks
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
 from workers.wiring.dispatch import follower as follower_of
@@ -24,6 +27,8 @@ from workers.wiring.encoder_in_use import in_use, require_in_use
 from workers.wiring.images import periodic_verification
 from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
 from workers.wiring.wiring import Wiring
+
+log = structlog.get_logger()
 
 KEEPER_EVERY_S = 1.0
 FOLLOW_EVERY_S = 0.2
@@ -83,6 +88,7 @@ def run_dispatcher(settings: Settings) -> None:
             wiring.outage_tracker,
             dispatch,
             leftovers,
+            Once(lambda: warn_of_risks(wiring)),
             keeping,
             recovering,
             following,
@@ -95,3 +101,9 @@ def run_dispatcher(settings: Settings) -> None:
             beating,
             *passing_on,
         )
+
+
+def warn_of_risks(wiring: Wiring) -> None:
+    """Log what a restart of Redis would lose, as it is configured. Raises ``StoreUnavailable``."""
+    for risk in risks([wiring.redis, *wiring.partition_clients]):
+        log.warning("redis may lose data", reason=risk)

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
@@ -78,9 +79,9 @@ class Encoders:
             version, found = self._redis.mget(self._keys.layout_version, self._keys.encoder)
         if version is not None and text(version) != str(VERSION):
             raise OtherLayout(refusal(self._keys.prefix, text(version)))
-        return "" if found is None else msgspec.json.decode(found, type=ChosenEncoder).space
+        return "" if found is None else from_json(found, ChosenEncoder).space
 
     def _read(self, key: str) -> ChosenEncoder | None:
         with translated():
             found = self._redis.get(key)
-        return None if found is None else msgspec.json.decode(found, type=ChosenEncoder)
+        return None if found is None else from_json(found, ChosenEncoder)

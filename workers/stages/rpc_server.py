@@ -40,7 +40,7 @@ class RpcServer:
         text_encoder: Callable[[], TextEncoder],
         query_embedding: QueryEmbedding,
         text_search: TextSearch,
-        space_id: str = "",
+        space_id: str,
     ) -> None:
         """``space_id``: of the images."""
         self._space_id = space_id

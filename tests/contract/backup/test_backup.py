@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def test_everything_is_there_again_under_another_prefix(redis_url: str, tmp_path
     done = put_back(other, made, tmp_path / "to")
     assert done.differences == []
     assert differences(before, values(other)) == []
+    assert json.loads((tmp_path / "b" / "encoder.json").read_text())["encoder"] == "bundled"
     assert 0 < other.redis.pttl(f"{other.keys.prefix}idempotency:x1") <= 60_000
     other.layout.require()
     assert other.refill.since() is not None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from tests.contract.redis.cluster_objects import REVISION, record, ref
 from workers.backup.contents import LEFT, RULES, SAVED, rule_of
 from workers.backup.places import FolderPlace, Place
@@ -18,6 +20,7 @@ from workers.gateway.api_keys import Scope
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.statements import Statement
+from workers.redis.encoders import ChosenEncoder
 from workers.redis.layout import RESTORING
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -46,6 +49,9 @@ def filled(world: Wiring, objects: int = 30) -> None:
     w.inbox.append([ObjectEvent("created", "inbox", "new.jpg")])
     w.low_priority_inbox.append([ObjectEvent("created", "inbox", "2.jpg", force=True)])
     w.backlog.add(["inbox/4.jpg", "inbox/6.jpg"])
+    in_use = ChosenEncoder("bundled", "auto", w.space.id, "", 1.0, ("some/clip",))
+    redis: Any = w.redis
+    redis.set(w.keys.encoder, msgspec.json.encode(in_use))
 
 
 def one_of_each(world: Wiring) -> list[str]:

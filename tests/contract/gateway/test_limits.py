@@ -189,7 +189,7 @@ def test_without_redis_all_say_when_to_come_again_and_nothing_is_kept(tmp_path: 
     try:
         with running(wired(tmp_path, redis.url)) as gateway:
             done = gateway.tagged("a.png", "cat")
-            answers = {"ready": True, "missing": {}, "outages": [], "held_removals": []}
+            answers = {"ready": True, "missing": {}, "outages": [], "held_removals": [], "draining_since": None}
             assert gateway.http.get("/readyz").json() == answers
             redis.kill()
             for method, path in [

@@ -181,7 +181,7 @@ def test_whatever_happens_the_index_is_that_of_the_records(
     list(RemakeTagIndex().run(client, keys.prefix))
     assert index(client, keys) == held
     ledger.remove([f"inbox/{key}" for key in "abc"])
-    assert set(client.keys()) <= {keys.feed.encode(), keys.last_number.encode()}
+    assert set(client.keys()) <= {keys.feed.encode(), keys.last_number.encode(), keys.ledger_counts.encode()}
 
 
 def test_the_rows_of_a_record_name_each_form_once() -> None:

@@ -39,6 +39,14 @@ def refusing(client: Client) -> Iterator[Client]:
     client.config_set("min-replicas-to-write", 0)
 
 
+@pytest.fixture(autouse=True)
+def _nothing_at_risk(client: Client) -> Iterator[None]:
+    """The tests' Redis writes nothing to its disk, which is a warning."""
+    client.config_set("appendonly", "yes")
+    yield
+    client.config_set("appendonly", "no")
+
+
 def check(wildtag: Wildtag, *arguments: str, **settings: str) -> tuple[int, str]:
     done = wildtag("status", "--check", *arguments, **settings)
     assert done.stdout.count("\n") == 1, done.stdout + done.stderr

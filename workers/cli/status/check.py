@@ -166,6 +166,8 @@ def _objects(found: Overview, limits: Limits) -> Iterator[Finding]:
 
 
 def _memory(found: Overview, limits: Limits) -> Iterator[Finding]:
+    for risk in found.risks:
+        yield Finding(Level.WARNING, risk)
     for one in found.memory:
         if one.share is not None:
             yield Finding(limits.memory.level(one.share), f"{one.share:.0%} of the memory of Redis is used")

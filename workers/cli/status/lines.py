@@ -44,6 +44,8 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[red]{_objects(found.counts['dead'])} given up[/]: `wildtag dead list` says why"
     for line in off(note.clock for note in found.processes):
         yield f"[yellow]{clean(line)}[/]"
+    for risk in found.risks:
+        yield f"[yellow]{clean(risk)}[/]"
     if found.lost is not None:
         yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
     if found.refilling is not None:

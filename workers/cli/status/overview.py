@@ -27,6 +27,7 @@ from workers.outages.board import Outage
 from workers.redis.heartbeats import ProcessNote
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.partition_faults import partition_of
+from workers.redis.persistence import risks
 from workers.redis.server_memory import ServerMemory, memory_of
 from workers.redis.servers import require_writes
 from workers.redis.words_progress import WordsProgress, WordsProgressBoard
@@ -99,6 +100,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     encoder_change: dict[str, Any] | None = None
     captions_version: str | None = None
     memory: list[ServerMemory] = []
+    risks: list[str] = []
     pending: list[Pending] = []
     inbox: str = ""
     inbox_oldest_s: float | None = None
@@ -131,7 +133,8 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             "refilling_since": rfc3339_or_none(self.refilling), "captions_version": self.captions_version,
             "draining_since": rfc3339_or_none(self.draining), "encoder_change": self.encoder_change,
             "redis": [{"used": one.used, "limit": one.limit, "evicted": one.evicted} for one in self.memory],
-            "disks": self.disks, "home": self.home, "inbox": self.inbox, "inbox_oldest_s": self.inbox_oldest_s,
+            "redis_risks": self.risks, "disks": self.disks, "home": self.home, "inbox": self.inbox,
+            "inbox_oldest_s": self.inbox_oldest_s,
         }  # fmt: skip
 
 
@@ -194,6 +197,7 @@ class OverviewReader:
 
         wiring, s = self._wiring, self._wiring.settings
         counts, draining = wiring.records.counts(), wiring.drain.read()
+        servers = [wiring.redis, *wiring.partition_clients]
         self._recent.update(known.at)
         processes, models = wiring.health.processes(), wiring.models_in_use.read()
         ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
@@ -205,7 +209,7 @@ class OverviewReader:
             totals=totals_of(self._ledger.counts().finished),
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
-            memory=memory_of([wiring.redis, *wiring.partition_clients]), inbox=str(s.inbox_folder),
+            memory=memory_of(servers), risks=risks(servers), inbox=str(s.inbox_folder),
             draining=None if draining is None else draining.since, encoder_change=progress_of(wiring),
             inbox_oldest_s=_age(known.at, wiring.inbox_readers[0].read().since),
         )  # fmt: skip

@@ -91,4 +91,6 @@ def test_a_worker_that_hangs_is_seen_everywhere(make_stack: Callable[..., Stack]
     assert check(stack)[0] == 0
     shown = shown_by_flower(stack, tmp_path)
     assert "SUCCESS" in shown
-    assert any(f"wildtag.{stage}" in shown for stage in ("retrieval", "extraction", "scoring"))  # it shows the last ten
+    assert any(
+        f"wildtag.{stage}" in shown for stage in ("retrieval", "extraction", "scoring")
+    )  # it shows the last ten

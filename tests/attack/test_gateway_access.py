@@ -233,7 +233,13 @@ def test_strangers_are_told_names_and_states_only(tmp_path: Path) -> None:
     try:
         with attacked(tmp_path, redis.url, key_required=True, admin_key=ADMIN) as gateway:
             ready = httpx.get(f"{gateway.url}/readyz", timeout=10)
-            assert ready.json() == {"ready": True, "missing": {}, "outages": [], "held_removals": [], "draining_since": None}
+            assert ready.json() == {
+                "ready": True,
+                "missing": {},
+                "outages": [],
+                "held_removals": [],
+                "draining_since": None,
+            }
             redis.kill()
             for headers in ({}, {"Authorization": "Bearer wt_000000000000_" + "0" * 48}):
                 for path in ("/readyz", "/v1/status", "/v1/images/" + "0" * 32):

@@ -55,6 +55,21 @@ def test_the_readme_is_short() -> None:
     assert len(README.read_text().splitlines()) <= MOST_LINES
 
 
+def test_the_list_of_guides_has_each_guide_once() -> None:
+    folder = ROOT / "docs/how-to"
+    listed = re.findall(r"^\|.*\]\(([\w-]+\.md)\) \|$", (folder / "index.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == sorted(page.name for page in folder.glob("*.md") if page.name != "index.md")
+
+
+def test_the_readme_lists_each_guide_once() -> None:
+    listed = [link for line in README.read_text().splitlines() if line.startswith("| ") for link in links_of(line)]
+    assert [one for one in dict.fromkeys(listed) if listed.count(one) > 1] == []
+
+
+def links_of(line: str) -> list[str]:
+    return re.findall(r"\]\((docs/how-to/[\w-]+\.md)\)", line)
+
+
 @each_page
 def test_tables_are_whole_and_lines_are_short(page: Path) -> None:
     """A blank line within a table ends it. Only links and tables may be longer than a screen is wide."""

@@ -135,6 +135,12 @@ def restore(
         )
         for difference in done.differences:
             console.print(f"  {clean(difference)}", soft_wrap=True)
+        if settings.s3_endpoint is None:
+            messages.print(
+                f"No images are in a backup: put them into {escape(str(settings.inbox_folder))} with their times"
+                " (cp -a) before you start wildtag, or their removal is held.",
+                soft_wrap=True,
+            )
         messages.print("Start wildtag: it compares the bucket with the records, and tags what has changed since.")
     if done.differences:
         raise typer.Exit(1)

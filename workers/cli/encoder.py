@@ -72,7 +72,7 @@ def status(json: Json = False) -> None:
     console.print(f"In use: {clean(str(body['encoder']))} (space {clean(str(body['space']))})")
     change: Any = body["change"]
     if change is None:
-        console.print("No other encoder prepares.")
+        console.print("No other encoder is being prepared.")
         return
     console.print(
         f"{clean(change['encoder'])} (space {clean(change['space'])}) has prepared {change['prepared']:,} of"
@@ -178,7 +178,7 @@ def state_of(now: Wiring) -> dict[str, object]:
 def _change(now: Wiring) -> ChosenEncoder:
     change = now.encoders.change()
     if change is None:
-        raise Permanent("no other encoder prepares: `wildtag encoder begin NAME`")
+        raise Permanent("no other encoder is being prepared: run `wildtag encoder begin NAME` first")
     return change
 
 
@@ -192,6 +192,7 @@ def _prepare(
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     change = _change(now)
+    _not_running(now)
     settings = encoder_change.next_settings(now.settings, change)
     next_ = Wiring(settings)
     tune_encoder(settings)
@@ -256,7 +257,7 @@ def _not_running(now: Wiring) -> None:
     from workers.supervision.home import supervisor_of  # noqa: PLC0415 -- as above
 
     if supervisor_of(now.settings.home / FOLDER) is not None:
-        raise Permanent("the preparation is running: end it with Ctrl-C first")
+        raise Permanent("the preparation runs in another terminal: wait until it ends, or end it with Ctrl-C")
 
 
 def add_to(parent: typer.Typer) -> None:

@@ -62,7 +62,7 @@ class Encoders:
         known = self.change()
         if known is None or (known.encoder, known.space, known.before) != (encoder, space, before):
             name = "no encoder" if known is None else known.encoder
-            raise Permanent(f"{name} prepares to be used already: `wildtag encoder switch`, or abort it first")
+            raise Permanent(f"{name} is being prepared already: `wildtag encoder switch`, or abort it first")
         return known
 
     def forget(self) -> None:

@@ -111,7 +111,7 @@ class Handover:
         written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
         if written:
             tally.current().add("done", sum(written))
-            log.info("done", objects=sum(written), late=len(written) - sum(written))
+            log.debug("done", objects=sum(written), late=len(written) - sum(written))
         fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
         for ref in ready.objects:
             if ref.id in fine:

@@ -10,11 +10,12 @@ import pytest
 from tests.unit.cli.test_status_lines import NOW, depths, ledger, notes, overview
 from tests.unit.compose_file import ROOT
 from workers.cli.status.check import OTHERS, BadLimits, Level, Limit, Limits, failed, findings, line
-from workers.cli.status.overview import Disk, stages_of
+from workers.cli.status.overview import Disk, reason_of, stages_of
 from workers.dispatch.removals import Hold
 from workers.events.sources import Condition
 from workers.lifecycle.recent_results import Failures
 from workers.outages.board import Outage
+from workers.redis.connection import StoreUnavailable
 from workers.redis.server_memory import ServerMemory
 from workers.settings.settings import STAGES
 
@@ -124,3 +125,8 @@ def test_nothing_is_claimed_of_what_is_not_known() -> None:
     assert "done=" not in line(found, Limits())[1]
     assert failed(Level.UNKNOWN, "a\x1b[31m|b\nc") == "UNKNOWN - a\N{REPLACEMENT CHARACTER}[31m/b c"
     assert msgspec.json.decode(msgspec.json.encode(found.row())).keys() == {"at", "outages"}
+
+
+def test_an_outage_of_redis_is_named_once() -> None:
+    fault = Outage(name="redis", reason=reason_of(StoreUnavailable("Redis is unavailable: timeout")), since=None)
+    assert [one.reason for one in findings(overview(outages=[fault]), Limits())] == ["redis is unavailable: timeout"]

@@ -27,7 +27,10 @@ def status(
     ] = None,
     json: Json = False,
     watch: Annotated[
-        bool, typer.Option("--watch", help="Go on until Ctrl-C, also while Redis is away. Not a terminal: blocks.")
+        bool,
+        typer.Option(
+            "--watch", help="Go on until Ctrl-C, also while Redis is away. In a file or pipe: block by block."
+        ),
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="One line and an exit status, as monitoring plugins have them.")

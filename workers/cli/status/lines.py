@@ -70,8 +70,8 @@ def _upgrade(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(mixed)}[/]"
     if (change := found.encoder_change) is not None:
         yield (
-            f"[yellow]{clean(str(change['encoder']))} prepares to be used:[/] {change['prepared']:,} images."
-            " `wildtag encoder status` compares, `wildtag encoder resume` goes on"
+            f"[yellow]{clean(str(change['encoder']))} is being prepared:[/] {change['prepared']:,} images."
+            " `wildtag encoder status` shows what is missing, `wildtag encoder resume` goes on after a pause"
         )
     if found.draining is not None:
         since = local_time(found.draining)

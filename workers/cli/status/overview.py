@@ -170,13 +170,15 @@ class OverviewReader:
             return self._read(known, depths, interval_s, whole=whole)
         except Transient as exc:
             name = getattr(exc, "service", REDIS)
-            return msgspec.structs.replace(known, outages=[Outage(name=name or REDIS, reason=str(exc), since=None)])
+            return msgspec.structs.replace(
+                known, outages=[Outage(name=name or REDIS, reason=reason_of(exc), since=None)]
+            )
 
     def _standing(self) -> tuple[Depths | None, list[Outage]]:
         """What is on the queues, and the current outages."""
         if self._fault is not None:  # asking once more would take as long again
             fault, self._fault = self._fault, None
-            return None, [Outage(name=REDIS, reason=str(fault), since=None)]
+            return None, [Outage(name=REDIS, reason=reason_of(fault), since=None)]
         standing = self._wiring.outages.active()
         if any(one.name == REDIS for one in standing):
             return None, standing  # which often is the broker, and would not answer
@@ -267,6 +269,11 @@ def totals_of(finished: Mapping[tuple[str, str], int]) -> dict[str, int]:
         if state in FAILED:
             found[reason] += count
     return dict(found.most_common())
+
+
+def reason_of(fault: Exception) -> str:
+    """What happened to Redis, without the words that every outage is shown with."""
+    return str(fault).removeprefix("Redis is unavailable: ")
 
 
 def disks(folders: Mapping[str, Path]) -> list[Disk]:

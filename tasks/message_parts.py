@@ -27,10 +27,11 @@ class UserMetadata(_Part, frozen=True, omit_defaults=True):
     values: tuple[tuple[str, str], ...] = ()
 
 
-class Origin(_Part, frozen=True, omit_defaults=True):
+class Origin(_Part, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
     """What led to an object being tagged, in all logs and traces. ``request``: the id of an HTTP request.
 
-    ``trace``: the span in which it was accepted, as a W3C ``traceparent``. Both are empty if there is none.
+    ``trace``: the span in which it was accepted, as a W3C ``traceparent``. Both are empty if there is none. Nothing
+    depends on either, so what a newer release adds is ignored.
     """
 
     request: str = ""

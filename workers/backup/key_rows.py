@@ -11,6 +11,7 @@ from vectordb.errors import Transient
 from workers.backup.contents import BY_PATTERN, Rule, rule_of
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
+from workers.redis.streams import entry_order
 
 T = TypeVar("T")
 Row = tuple[Any, ...]
@@ -186,21 +187,15 @@ def _positions(redis: Any, key: bytes) -> list[list[Any]]:
             position = bytes(group["last-delivered-id"])
             pending = redis.xpending(key, group["name"])
             if pending["pending"]:
-                position = min(position, _before(bytes(pending["min"])), key=entry_number)
+                position = min(position, _before(bytes(pending["min"])), key=entry_order)
             found.append([group["name"], position])
     return found
 
 
 def _before(entry: bytes) -> bytes:
     """The id just before that of an entry."""
-    ms, seq = entry_number(entry)
+    ms, seq = entry_order(entry)
     return b"%d-%d" % ((ms, seq - 1) if seq else (ms - 1, 2**64 - 1))
-
-
-def entry_number(entry: bytes) -> tuple[int, int]:
-    """The numbers of the id of a stream entry."""
-    ms, _, seq = entry.partition(b"-")
-    return int(ms), int(seq or 0)
 
 
 def _of_list(place: int, name: bytes, lifetime: int, values: Sequence[Any]) -> list[Row]:

@@ -11,13 +11,14 @@ from typing import Any
 
 from redis.exceptions import ResponseError
 
-from workers.backup.key_rows import Part, Row, entry_number, paged
+from workers.backup.key_rows import Part, Row, paged
 from workers.lifecycle.record import DamagedRecord
 from workers.lifecycle.stored_record import head_of, read_record
 from workers.lifecycle.tag_entries import added, tag_entries
 from workers.redis import scripts
 from workers.redis.connection import raw, text, translated
 from workers.redis.script_calls import call_together
+from workers.redis.streams import entry_order
 
 OBJECTS = 50  # of one call of the script, which others would wait for if there were any
 PART = 500  # commands of one pipeline
@@ -119,10 +120,10 @@ class RedisLoader:
         for _, _, name, _, entries in rows:
             key = raw(part.keys.prefix) + name
             last = redis.xrevrange(key, count=1)
-            done = entry_number(last[0][0]) if last else (0, 0)
+            done = entry_order(last[0][0]) if last else (0, 0)
             pipe = redis.pipeline(transaction=False)
             for entry, fields in entries:
-                if entry_number(entry) > done:
+                if entry_order(entry) > done:
                     pipe.execute_command("XADD", key, entry, *fields)
             pipe.execute()
 

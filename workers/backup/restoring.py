@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from workers.backup.contents import celerys, rule_of
+from workers.backup.contents import celerys, prepared, rule_of
 from workers.backup.form import BackupError, File
 from workers.backup.key_rows import PART, Part, Row, paged
 from workers.backup.redis_loader import RedisLoader
@@ -69,7 +69,10 @@ class RestoredKeys:
         return None
 
     def clear(self, backup: str) -> None:
-        """Remove all keys of wildtag and of Celery under the prefix, and note that a restore has begun."""
+        """Remove all keys of wildtag and of Celery under the prefix, and note that a restore has begun.
+
+        Those of an encoder that prepares, too: they would be taken for what the next one has prepared.
+        """
         self.note(backup, 0)
         for part in self._parts:
             begin = raw(part.keys.prefix)
@@ -148,7 +151,7 @@ class RestoredKeys:
     def _goes(self, name: bytes) -> bool:
         if name == b"layout-version" or name.startswith(b"lock:"):
             return False
-        return rule_of(name) is not None or celerys(name)
+        return rule_of(name) is not None or celerys(name) or prepared(name)
 
 
 def require_layout(version: int, backup: str) -> None:

@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version as package_version
 
 from vectordb.errors import WildtagError
 from workers.backup.form import FORMAT, BackupError, Manifest, SavedCaptions, SavedImages, encoded
@@ -19,6 +18,7 @@ from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_i
 from workers.backup.writing import FileWriter, Progress
 from workers.embedded.backup_access import captions_of, images_of, parts_of, reached
 from workers.redis.layout import VERSION, OtherLayout, refusal
+from workers.settings.release import release
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -83,7 +83,7 @@ class _Backup:
 
     def write(self, *, captions: bool, images: bool) -> tuple[Manifest, list[str]]:
         w, began = self._wiring, _now()
-        self._progress.step("records", w.records.counts().get("total", 0))
+        self._progress.step("records", w.records.count_in(w.settings.bucket))
         rows = RedisRows(parts_of(w), Patience(self._progress.say), self._on)
         self._writer.write("redis", rows.rows())
         saved = tuple(self._captions()) if captions else ()
@@ -91,7 +91,7 @@ class _Backup:
         self._writer.write("home", _home_rows(w.settings))
         counts = {name: rows.seen.counts.get(what, 0) for what, name in COUNTS.items()}
         manifest = Manifest(
-            FORMAT, self._name, began, _now(), package_version("wildtag"), VERSION, w.partitions.count,
+            FORMAT, self._name, began, _now(), release(), VERSION, w.partitions.count,
             w.settings.key_prefix, w.settings.bucket, w.space.id, tuple(self._writer.files), saved, captions, index,
             counts, dict(rows.seen.left_out),
         )  # fmt: skip

@@ -10,8 +10,8 @@ from tasks.message_parts import Origin
 from workers.stores.store import ObjectInfo
 
 
-class ObjectEvent(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """One change in a bucket.
+class ObjectEvent(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change in a bucket. Fields that a newer release adds are ignored: events wait while releases change.
 
     ``sequence`` orders the writes of one key: hexadecimal, padded to 32 digits, empty if unknown. ``verified``: the
     source has checked the bucket. ``force``: tag the object even if it is already tagged. ``etag`` is empty if the

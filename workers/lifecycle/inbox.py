@@ -28,7 +28,7 @@ def fields(event: ObjectEvent) -> dict[Any, Any]:
 
 
 def decoded(stored: dict[Any, Any]) -> ObjectEvent | None:
-    """The event of a stream entry, ``None`` if it is not one of this version."""
+    """The event of a stream entry, ``None`` if it is none that this release knows."""
     try:
         return from_msgpack(stored[b"event"], ObjectEvent)
     except (msgspec.DecodeError, KeyError, TypeError):
@@ -173,7 +173,7 @@ class Inbox:
                 unreadable.append(text(entry))
             else:
                 events.append((text(entry), event))
-        self.done(unreadable)  # not an event of this version; the sweep finds the change
+        self.done(unreadable)  # the sweep finds the change
         return events
 
 

@@ -61,6 +61,10 @@ class Overdue:
     fault: str | None
 
 
+class _StoredRef(ObjectRef, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
+    """An object as an entry of the ledger has it, perhaps with fields of a newer release."""
+
+
 @dataclass(frozen=True)
 class Waiting:
     """Numbers of objects. ``queued``: in progress, without those to be segmented, which are ``segmenting``.
@@ -160,8 +164,8 @@ class Ledger(RecordWriter):
             )
         return [
             Overdue(
-                from_msgpack(ref, ObjectRef), text(revision), text(stage), int(attempts),
-                float(accepted), text(fault) or None,
+                ObjectRef(*msgspec.structs.astuple(from_msgpack(ref, _StoredRef))), text(revision), text(stage),
+                int(attempts), float(accepted), text(fault) or None,
             )
             for _oid, ref, revision, stage, attempts, accepted, fault in taken
         ]  # fmt: skip

@@ -17,12 +17,20 @@ LOCAL = "local"
 
 
 class RedisServer(msgspec.Struct, frozen=True):
-    """``node``: ``host:port``, or ``local`` for a unix socket. Memory in bytes; ``limit`` 0: none."""
+    """``node``: ``host:port``, or ``local`` for a unix socket. Memory in bytes; ``limit`` 0: none.
+
+    ``evicted``: keys since it was started.
+    """
 
     node: str
     used: int
     limit: int
     evicted: int
+
+    @property
+    def share(self) -> float | None:
+        """The used memory, of the limit; ``None`` without one."""
+        return self.used / self.limit if self.limit else None
 
 
 class RedisServers:

@@ -50,6 +50,7 @@ def services(wiring: Wiring) -> Services:
     rpc = RpcClient(wiring.publisher, wiring.redis, wiring.keys, PATIENCE_S)
     current = CurrentWiring(wiring)
     found = following(current, coverage)
+    counted = following(current, lambda now: caption_service(now, COVERAGE_S))
     return Services(
         batching_writer=BatchingWriter(
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
@@ -79,7 +80,7 @@ def services(wiring: Wiring) -> Services:
         ledger_reader=wiring.ledger_reader,
         inbox_readers=wiring.inbox_readers,
         redis_servers=wiring.redis_servers,
-        captions_in_use=caption_service(wiring, COVERAGE_S).in_use,
+        captions_in_use=lambda: counted.in_use(),  # noqa: PLW0108 -- looked up at each use
         holds=wiring.holds,
         data_loss=wiring.data_loss,
         losses=losses(wiring),

@@ -59,7 +59,9 @@ def test_everything_is_there_again_under_another_prefix(redis_url: str, tmp_path
     filled(world)
     assert one_of_each(world)
     before = values(world)
-    made = save(world, tmp_path / "to")
+    steps: list[tuple[str, int]] = []
+    made = save(world, tmp_path / "to", Progress(step=lambda what, total: steps.append((what, total))))
+    assert steps == [("records", 23)]
     assert values(world) == before  # nothing was changed
     counts = made.manifest.counts
     assert (counts["records"], counts["in_progress"], counts["statements"], counts["api_keys"]) == (23, 6, 1, 1)

@@ -43,7 +43,9 @@ def test_nothing_is_restored_over_what_is_there(redis_url: str, tmp_path: Path) 
         put_back(other, made, tmp_path / "to")
     assert values(other).keys() == there.keys()
     other.redis.set("{other}:mine", b"of somebody else")
+    other.redis.set(other.keys.next + "record:inbox/a.png", b"of an encoder that prepares")
     put_back(other, made, tmp_path / "to", replace=True)
+    assert not other.redis.exists(other.keys.next + "record:inbox/a.png")
     assert differences(before, values(other)) == []
     assert other.redis.get("{other}:mine") == b"of somebody else"
 

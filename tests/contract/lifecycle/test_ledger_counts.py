@@ -103,6 +103,25 @@ def test_each_count_is_made_once(ledger: Ledger, reader: LedgerReader) -> None:
     }  # fmt: skip
 
 
+def test_objects_that_were_tagged_before_are_in_the_queue_that_they_are_put_on(
+    ledger: Ledger, reader: LedgerReader
+) -> None:
+    """The dispatcher sends them to retrieval, so embedding has nothing to do with them."""
+    many = refs(4)
+    enter(ledger, many)
+    assert ledger.finish([record(one) for one in many[:3]], 110.0) == [True] * 3
+    assert enter(ledger, many[:3], 120.0, force=True) == ["known"] * 3
+    assert {name: (one.objects, one.since) for name, one in reader.state().queues.items() if one.objects} == {
+        "embedding": (1, 100.0), "retrieval": (3, 120.0)
+    }  # fmt: skip
+    ledger.advance(many[:3], REVISION, "retrieval", 200.0, now=125.0)
+    ledger.put_on("embedding", many[:1], REVISION, 126.0)  # its vector is not there
+    assert ledger.finish([record(one) for one in many[1:3]], 130.0) == [True] * 2
+    assert reader.counts().stages["embedding"].total == 3 * 10
+    assert reader.counts().stages["retrieval"].total == 6 + 2 * 10
+    assert {name: one.objects for name, one in reader.state().queues.items() if one.objects} == {"embedding": 2}
+
+
 def test_objects_that_leave_without_a_record_are_counted_by_their_reason(
     ledger: Ledger, reader: LedgerReader, interrupted: Interrupted
 ) -> None:

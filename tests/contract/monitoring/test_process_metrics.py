@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
 from tests.exposition import differences, values
 from tests.unit.monitoring.test_exporter import got
+from workers.embedded.ports import free_port
 from workers.monitoring.temporary_folder import PREFIX
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -42,13 +42,8 @@ def own() -> Iterator[OwnRedis]:
     redis.close()
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
-
-
 def test_a_worker_serves_what_its_children_count(own: OwnRedis, tmp_path: Path) -> None:
-    port = free_port()
+    port = free_port(0)
     (tmp_path / "tmp").mkdir()
     environment = {
         **os.environ, "WILDTAG_HOME": str(tmp_path / "home"), "WILDTAG_REDIS_URL": own.url,

@@ -9,9 +9,11 @@ import msgspec
 import pytest
 
 import workers.stages.runner as runner_module
-from tasks.message_parts import ObjectRef, Revision, Vectors
+from tasks.message_parts import ObjectRef, Origin, Revision, Vectors
 from tasks.messages import Embedded, Submitted, of_other_release
 from tests.unit.stages.made_up import random_units
+from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox import decoded
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
@@ -35,6 +37,23 @@ def test_the_objects_of_a_newer_message_are_known() -> None:
     assert of_other_release(newer("embedded/1")) == ((REF,), REVISION)  # an unknown field
     for other in (newer("request/1"), b"\x01", b"", msgspec.msgpack.encode({"kind": "embedded/9"})):
         assert of_other_release(other) is None
+
+
+def test_entries_of_the_ledger_and_events_of_a_newer_release_are_read_without_what_is_new(
+    client: Client, keys: Keys
+) -> None:
+    """The keeper and the dispatcher of this release go on with what one of a newer release has stored."""
+    ledger = Ledger(client, keys, 100)
+    ledger.enter([Arrival(REF)], REVISION, 1000.0, 1060.0)
+    client.hset(keys.entry(REF.id), "ref", with_more(msgspec.to_builtins(REF)))
+    assert [one.ref for one in ledger.overdue(2000.0, 2060.0)] == [REF]
+    event = ObjectEvent("created", "inbox", "a.png", force=True, origin=Origin("id"))
+    stored = msgspec.to_builtins(event)
+    assert decoded({b"event": with_more(stored | {"origin": stored["origin"] | {"more": 1}})}) == event
+
+
+def with_more(fields: dict[str, Any]) -> bytes:
+    return msgspec.msgpack.encode({**fields, "more": [1, 2]})
 
 
 def test_it_goes_to_the_end_of_its_queue_and_no_attempt_is_counted(

@@ -16,7 +16,7 @@ from workers.events.sources import Condition
 from workers.lifecycle.recent_results import Failures
 from workers.outages.board import Outage
 from workers.redis.connection import StoreUnavailable
-from workers.redis.server_memory import ServerMemory
+from workers.redis.servers import RedisServer
 from workers.settings.settings import STAGES
 
 DATA = re.compile(r"'?[^'=| ]+'?=[0-9.]+(s|%|B)?(;[0-9.:]*){0,4}")
@@ -74,8 +74,8 @@ def test_all_is_well() -> None:
         ({"failures": Failures(600.0, 40, {"too-large": 10})}, Level.WARNING,
          "10 of 40 failed in the last 10 min (too-large 10)"),
         ({"failures": Failures(600.0, 4, {"too-large": 4})}, Level.OK, ""),  # too few
-        ({"memory": [ServerMemory("a", 90, 100, 0)]}, Level.WARNING, "90% of the memory of Redis is used"),
-        ({"memory": [ServerMemory("a", 10, 0, 3)]}, Level.WARNING,
+        ({"memory": [RedisServer("a", 90, 100, 0)]}, Level.WARNING, "90% of the memory of Redis is used"),
+        ({"memory": [RedisServer("a", 10, 0, 3)]}, Level.WARNING,
          "Redis has evicted 3 keys: set maxmemory-policy noeviction"),
         ({"disks": [Disk("home", "/h", 2, 100)]}, Level.CRITICAL, "2% of the disk with /h is free"),
         ({"held": [Hold("inbox", 7, 9, "many", 1.0)]}, Level.WARNING, "removals of 7 objects in inbox are held"),
@@ -111,7 +111,7 @@ def test_limits_in_the_wrong_order_are_refused(limits: dict[str, Limit]) -> None
 def test_performance_data_has_the_limits() -> None:
     found = overview(
         disks=[Disk("home", "/h", 50, 100)],
-        memory=[ServerMemory("a", 10, 100, 0)],
+        memory=[RedisServer("a", 10, 100, 0)],
         stages=stages(scoring=(1, NOW - 4.5)),
     )
     data = line(found, Limits())[1].partition(" | ")[2].split()

@@ -27,7 +27,7 @@ from workers.lifecycle.recent_results import Failures, Latency, Rate
 from workers.outages.board import Outage
 from workers.redis.heartbeats import ProcessNote
 from workers.redis.models_in_use import ModelInUse
-from workers.redis.server_memory import ServerMemory
+from workers.redis.servers import RedisServer
 from workers.redis.words_progress import WordsProgress
 from workers.settings.settings import QUEUES, STAGES
 
@@ -105,8 +105,8 @@ def test_durations_are_short(value: float, text: str) -> None:
 
 
 def test_memory_and_disks() -> None:
-    assert memory_line([ServerMemory("a", 2_000_000, 0, 0)]) == "2.0 MB, without a limit"
-    assert memory_line([ServerMemory("a", 1000, 4000, 2)]) == "1.0 kB of 4.0 kB, 2 keys evicted"
+    assert memory_line([RedisServer("a", 2_000_000, 0, 0)]) == "2.0 MB, without a limit"
+    assert memory_line([RedisServer("a", 1000, 4000, 2)]) == "1.0 kB of 4.0 kB, 2 keys evicted"
     assert disk_line([Disk("home", "/home", 1000, 4000)]) == "home 1.0 kB of 4.0 kB free"
 
 

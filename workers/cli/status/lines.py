@@ -18,7 +18,7 @@ from workers.lifecycle.recent_results import Failures, Latency, Rate
 from workers.redis.heartbeats import mixed_releases
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.redis_clock import off
-from workers.redis.server_memory import ServerMemory
+from workers.redis.servers import RedisServer
 from workers.settings.settings import STAGES
 
 NAMED = {
@@ -166,7 +166,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
     return f" ({', '.join(shown)}{more})" if shown else ""
 
 
-def memory_line(servers: Iterable[ServerMemory]) -> str:
+def memory_line(servers: Iterable[RedisServer]) -> str:
     """Memory of each server, and of how much."""
     shown = []
     for one in servers:

@@ -17,7 +17,7 @@ from workers.dispatch.removals import Hold
 from workers.events.sources import Condition
 from workers.images.coverage import Coverage
 from workers.images.findings import Standing
-from workers.lifecycle.ledger_counts import LedgerReader, LedgerState, PartitionedLedgerReader
+from workers.lifecycle.ledger_counts import LedgerState
 from workers.lifecycle.losses import Lost
 from workers.lifecycle.recent_results import FAILED, Failures, Latency, Rate, RecentResults
 from workers.lifecycle.record_reader import Pending
@@ -28,8 +28,7 @@ from workers.redis.heartbeats import ProcessNote
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.partition_faults import partition_of
 from workers.redis.persistence import risks
-from workers.redis.server_memory import ServerMemory, memory_of
-from workers.redis.servers import require_writes
+from workers.redis.servers import RedisServer, RedisServers, require_writes
 from workers.redis.words_progress import WordsProgress, WordsProgressBoard
 from workers.settings.dependencies import BROKER, REDIS
 from workers.settings.settings import STAGES
@@ -99,7 +98,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     draining: float | None = None
     encoder_change: dict[str, Any] | None = None
     captions_version: str | None = None
-    memory: list[ServerMemory] = []
+    memory: list[RedisServer] = []
     risks: list[str] = []
     pending: list[Pending] = []
     inbox: str = ""
@@ -146,10 +145,6 @@ class OverviewReader:
         s = wiring.settings
         self._wiring = wiring
         self._fault = fault
-        self._ledger = (
-            PartitionedLedgerReader(wiring.partitions, wiring.partition_clients)
-            if wiring.partitioned else LedgerReader(wiring.redis, wiring.keys)
-        )  # fmt: skip
         self._recent = RecentResults(wiring.redis, wiring.keys, s.feed_length)
 
     def read(self, interval_s: float | None = None, *, whole: bool = True) -> Overview:
@@ -205,13 +200,13 @@ class OverviewReader:
         ages = {name: round(age, 1) for name, age in sorted(wiring.health.ages().items())}
         found = msgspec.structs.replace(
             known, counts=counts, depths=depths, ages=ages, processes=processes, models=models,
-            stages=stages_of(known.at, depths, self._ledger.state(), ages, processes, models),
+            stages=stages_of(known.at, depths, wiring.ledger_reader.state(), ages, processes, models),
             rate=self._recent.rate(RATE_S if interval_s is None else max(interval_s, SHORTEST_S)),
             latency=self._recent.latency(), failures=self._recent.failures(),
-            totals=totals_of(self._ledger.counts().finished),
+            totals=totals_of(wiring.ledger_reader.counts().finished),
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
-            memory=memory_of(servers), risks=risks(servers), inbox=str(s.inbox_folder),
+            memory=RedisServers(servers, wiring.keys).read(), risks=risks(servers), inbox=str(s.inbox_folder),
             draining=None if draining is None else draining.since, encoder_change=progress_of(wiring),
             inbox_oldest_s=_age(known.at, wiring.inbox_readers[0].read().since),
         )  # fmt: skip

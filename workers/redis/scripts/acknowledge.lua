@@ -1,7 +1,8 @@
--- Move dead objects to the range of those that were acknowledged. The next record of an object moves it to its own range.
--- KEYS: records, then the record of each object. ARGV: place of dead ones in the list of records, place of acknowledged ones
+-- Move dead objects to the range of those that were acknowledged. The next record of an object moves it to its own
+-- range.
+-- KEYS: records, then the record of each object
+-- ARGV: place of dead objects in the list of records, place of acknowledged ones
 -- Returns of each object: acknowledged | already | not-dead (or there is no record)
-local span = 8589934592
 local dead, acknowledged = tonumber(ARGV[1]), tonumber(ARGV[2])
 local answers = {}
 for n = 1, #KEYS - 1 do
@@ -10,10 +11,10 @@ for n = 1, #KEYS - 1 do
     local score = member and tonumber(redis.call('ZSCORE', KEYS[1], member) or nil)
     if not score then
         answers[n] = 'not-dead'
-    elseif math.floor(score / span) ~= dead then
+    elseif math.floor(score / SPAN) ~= dead then
         answers[n] = 'already'
     else
-        redis.call('ZADD', KEYS[1], string.format('%.17g', score + (acknowledged - dead) * span), member)
+        redis.call('ZADD', KEYS[1], string.format('%.17g', score + (acknowledged - dead) * SPAN), member)
         answers[n] = 'acknowledged'
     end
 end

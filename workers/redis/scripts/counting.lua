@@ -9,6 +9,7 @@ local BOUNDS = {0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800, 3600
 local NAMES = {'0.1', '0.25', '0.5', '1', '2.5', '5', '10', '30', '60', '120', '300', '600', '1800', '3600', '21600',
     '86400', 'inf'}
 local FIRST, PUT_OFF = 'embedding', 'waiting'
+local KNOWN = 'retrieval'  -- the first one of objects whose vector is known: the dispatcher puts them on it
 
 local counted, came, went = {}, {}, {}
 
@@ -33,10 +34,11 @@ local function join(key, oid, now)
     came[key][oid] = now
 end
 
--- the object has an entry from now on
-local function accept(oid, now)
+-- the object has an entry from now on, in `queue`
+local function accept(entry_key, oid, now, queue)
     tally('accepted')
-    join(QUEUES .. FIRST, oid, now)
+    join(QUEUES .. queue, oid, now)
+    if queue ~= FIRST then redis.call('HSET', entry_key, 'queue', queue, 'since', now) end
     join(ACCEPTED, oid, now)
 end
 

@@ -72,10 +72,10 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     drop_entry()
     redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
         'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested)
-    accept(oid, now)
+    local tagged = same and record[STATE] == 'done' and space(record[REVISION]) == space(revision)
+    accept(entry_key, oid, now, tagged and KNOWN or FIRST)
     redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)
     redis.call('ZADD', ledger, deadline, oid)
-    local tagged = same and record[STATE] == 'done' and space(record[REVISION]) == space(revision)
     return answer(tagged and 'known' or 'entered')
 end
 

@@ -4,17 +4,18 @@
 -- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each
 --       object: entry, record, segmentation request, statements
 -- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, reason (as it is counted), method
---       ('' not segmented), place of the state in the list of records, what people said of it that is part of the record ('*' nothing is), the stored record
---       that was there before ('' none), the rows of that, the rows of the new one (see tag_index), the body
+--       ('' not segmented), place of the state in the list of records, what people said of it that is part of the
+--       record ('*' nothing is), the stored record that was there before ('' none), the rows of that, the rows of the
+--       new one (see tag_index), the body
 -- Returns of each object: written | refused | changed (people have said something else, or there is another record)
 local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 4, 11)
 
 -- An object keeps its time in the list of records. Times count in ticks of 2^-17 s, which all states have exactly.
-local span, ticks = 8589934592, 131072
+local TICKS = 131072
 local function score_of(place, known)
-    local since = known and tonumber(known) % span or at
-    return string.format('%.17g', place * span + math.floor(since * ticks) / ticks)
+    local since = known and tonumber(known) % SPAN or at
+    return string.format('%.17g', place * SPAN + math.floor(since * TICKS) / TICKS)
 end
 
 local function finish(keys, oid, etag, state, reason, method, place, said, known, old, new, body)

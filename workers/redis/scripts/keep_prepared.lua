@@ -11,5 +11,5 @@ redis.call('HSET', page, field, oid)
 index(prefix, KEYS[3], member_of(head[NUMBER]), new)
 redis.call('SET', KEYS[4], value)
 redis.call('ZADD', KEYS[2], 0, oid)
-redis.call('ZADD', KEYS[1], tonumber(ARGV[7]) * 8589934592 + head[8], member_of(head[NUMBER]))
+redis.call('ZADD', KEYS[1], tonumber(ARGV[7]) * SPAN + head[TIME], member_of(head[NUMBER]))
 return 1

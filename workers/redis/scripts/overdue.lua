@@ -1,6 +1,7 @@
 -- Take up to LIMIT overdue objects and extend their deadlines, so that two keepers never take the same one.
--- KEYS: ledger, segmenting, accepted objects. ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects
---       that wait after a fault or are being segmented)
+-- KEYS: ledger, segmenting, accepted objects
+-- ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects that wait after a fault
+--       or are being segmented)
 -- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault]
 local ledger, segmenting, accepted = unpack(KEYS)
 local taken = {}

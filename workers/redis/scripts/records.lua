@@ -1,7 +1,9 @@
 -- Shared by the scripts that read and write records. A record is a string: two bytes with the length of its head, the
 -- head (msgpack: etag, sequence, revision, state, segment, requested, number, time), and a body that is not read here
 -- (workers/lifecycle/stored_record.py).
-local ETAG, SEQUENCE, REVISION, STATE, SEGMENT, REQUESTED, NUMBER = 1, 2, 3, 4, 5, 6, 7
+local ETAG, SEQUENCE, REVISION, STATE, SEGMENT, REQUESTED, NUMBER, TIME = 1, 2, 3, 4, 5, 6, 7, 8
+-- the list of records has a range of scores for each state: its place times this, plus a time
+local SPAN = 8589934592
 
 local function head_of(value)
     if #value < 2 then return nil end

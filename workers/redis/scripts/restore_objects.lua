@@ -1,4 +1,4 @@
--- Store records, and list them wherever they are found. What is there already stays: it may be repeated.
+-- Store records, and list them wherever they are found. May be repeated: a label counts only if it is new in its list.
 -- KEYS: records, objects, tags, last number, then the record of each object
 -- ARGV: prefix, then of each object: oid, the stored record, its score, rows (see tag_index)
 local prefix, records, objects, tags, last = ARGV[1], unpack(KEYS, 1, 4)

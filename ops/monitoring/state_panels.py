@@ -56,7 +56,7 @@ FAILURES = (
         (
             Query(
                 "sum by (state, reason) (max without (instance, pod)"
-                ' (increase(wildtag_objects_finished_total{state!="done"}[1h])))',
+                ' (increase(wildtag_objects_finished_total{state!="done"}[1h]))) > 0',
                 "{{state}}: {{reason}}",
             ),
         ),

@@ -8,14 +8,23 @@ from prometheus_client.metrics_core import Metric as Family
 
 from workers.lifecycle.inbox_state import InboxReader
 from workers.lifecycle.ledger_counts import LEDGER_QUEUES, LedgerCounts, LedgerReader
+from workers.lifecycle.reasons import GIVEN_UP, OTHER, REASONS
 from workers.monitoring import catalogue
 from workers.monitoring.families import family, histogram_family, one
 
+NONE_FINISHED = dict.fromkeys((
+    ("done", ""), *(("dead", reason) for reason in GIVEN_UP),
+    *(("failed", reason) for reason in sorted({*REASONS, OTHER}.difference(GIVEN_UP))),
+), 0)  # fmt: skip
+
 
 def of_counts(counts: LedgerCounts) -> Iterable[Family]:
-    """What was counted. A stage without any object is shown as 0, so that its rate is known from the first one on."""
+    """What was counted. What never happened is shown as 0.
+
+    Prometheus takes the first value of a series for old: without the 0, it would not see what happened before that.
+    """
     yield one(catalogue.OBJECTS_ACCEPTED, counts.accepted)
-    yield family(catalogue.OBJECTS_FINISHED, ({("done", ""): 0} | counts.finished).items())
+    yield family(catalogue.OBJECTS_FINISHED, (NONE_FINISHED | counts.finished).items())
     yield family(catalogue.OBJECTS_WITHDRAWN, (((reason,), n) for reason, n in counts.withdrawn.items()))
     yield histogram_family(catalogue.OBJECT_DURATION, [((), counts.duration.buckets, counts.duration.total)])
     yield histogram_family(

@@ -17,7 +17,7 @@ OTHER = "other"  # a method or a path that only its sender knows
 
 
 class Measuring:
-    """Counts each response when its headers are sent."""
+    """Counts each response when its headers are sent, and each request that an unexpected error ended."""
 
     def __init__(self, app: Any) -> None:
         self._app = app
@@ -27,13 +27,24 @@ class Measuring:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        counted = False
+
+        def count(status: int) -> None:
+            nonlocal counted
+            counted = True
+            route = getattr(scope.get("route"), "path", OTHER)
+            method = scope["method"] if scope["method"] in METHODS else OTHER
+            METER.count(HTTP_REQUESTS, 1.0, method, route, str(status))
+            METER.observe(HTTP_DURATION, time.perf_counter() - began, route)
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                route = getattr(scope.get("route"), "path", OTHER)
-                method = scope["method"] if scope["method"] in METHODS else OTHER
-                METER.count(HTTP_REQUESTS, 1.0, method, route, str(message["status"]))
-                METER.observe(HTTP_DURATION, time.perf_counter() - began, route)
+                count(message["status"])
             await send(message)
 
-        await self._app(scope, receive, sending)
+        try:
+            await self._app(scope, receive, sending)
+        except Exception:
+            if not counted:  # the response to it is made outside of all middleware
+                count(500)
+            raise

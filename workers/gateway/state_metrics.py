@@ -79,7 +79,7 @@ class StateMetrics(Collector):
         if own.is_active(REDIS):
             return False
         try:
-            self._services.redis_servers.ping()
+            self._services.redis_servers.require()
         except Transient as exc:
             own.begin(REDIS, str(exc))
             return False

@@ -9,6 +9,8 @@ REASONS = frozenset({
     "too-large", "too-many-pixels", "too-much-memory", "too-slow", "truncated", "unreadable", "unsupported",
     "unwanted", "wrong-space",
 })  # fmt: skip
+GIVEN_UP = ("gave-up", "poisonous")
+"""Those of objects that are dead, see ``workers.lifecycle.policy``."""
 
 
 def counted_reason(code: str | None) -> str:

@@ -16,7 +16,7 @@ BATCH_OBJECTS = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 BUILD_INFO = gauge(
     "process", "wildtag_build_info", "The version of wildtag and of Python; always 1", "version", "python"
 )
-REDIS_UP = gauge("state", "wildtag_redis_up", "Whether Redis answers: 1 or 0")
+REDIS_UP = gauge("state", "wildtag_redis_up", "Whether Redis answers and accepts writes: 1 or 0")
 BROKER_UP = gauge("state", "wildtag_broker_up", "Whether the message broker answers: 1 or 0")
 READABLE = gauge(
     "state", "wildtag_metrics_readable",

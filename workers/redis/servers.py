@@ -10,6 +10,7 @@ import msgspec
 from redis.exceptions import NoPermissionError
 
 from workers.redis.connection import Client, translated
+from workers.redis.keys import Keys
 from workers.redis.slot_client import SlotClient
 
 LOCAL = "local"
@@ -38,13 +39,13 @@ class RedisServers:
     ``clients``: with a short patience, so that a server that hangs is noticed.
     """
 
-    def __init__(self, clients: Sequence[Client]) -> None:
+    def __init__(self, clients: Sequence[Client], keys: Keys) -> None:
         self._clients = clients
+        self._keys = keys
 
-    def ping(self) -> None:
-        """Return if the first one answers."""
-        with translated():
-            self._clients[0].ping()
+    def require(self) -> None:
+        """Return if the first one accepts writes."""
+        require_writes(self._clients[0], self._keys)
 
     def read(self) -> list[RedisServer]:
         """All servers, by name. A server that does not allow INFO is left out."""
@@ -58,6 +59,12 @@ class RedisServers:
                     info: Any = client.info()
                     found[node] = _server(node, info)
         return [found[node] for node in sorted(found)]
+
+
+def require_writes(client: Client, keys: Keys) -> None:
+    """Raises ``StoreUnavailable`` if Redis accepts no writes: one that is full still answers a ping."""
+    with translated(), contextlib.suppress(NoPermissionError):  # of a user who may only read
+        client.set(keys.probe, b"", ex=60)
 
 
 def _node(client: Client) -> str:

@@ -256,7 +256,8 @@ class LifecycleWiring:
         if self.partitioned and names_cluster(self.settings.redis_url):
             prefixes += [keys.prefix for keys in self.partitions.all]
         return RedisServers(
-            [connect(self.settings.redis_url, prefix, patience_s=SERVER_PATIENCE_S, tries=1) for prefix in prefixes]
+            [connect(self.settings.redis_url, prefix, patience_s=SERVER_PATIENCE_S, tries=1) for prefix in prefixes],
+            self.keys,
         )
 
     @property

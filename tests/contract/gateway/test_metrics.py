@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.gateway.running import Running, running, wired
@@ -71,7 +74,10 @@ def test_all_metrics_of_the_system_are_there_and_no_others(gateway: Running) -> 
 
     found = values(text)
     assert found["wildtag_objects_accepted_total"] == {(): 20}
-    assert found["wildtag_objects_finished_total"] == {("", "done"): 1, ("poisonous", "dead"): 1}
+    finished = found["wildtag_objects_finished_total"]
+    assert {of: n for of, n in finished.items() if n} == {("", "done"): 1, ("poisonous", "dead"): 1}
+    # of what never happened, so that Prometheus sees the first burst of it
+    assert {("gave-up", "dead"), ("not-an-image", "failed"), ("other", "failed")} < set(finished)
     assert found["wildtag_object_duration_seconds_count"] == {(): 2}
     assert found["wildtag_object_duration_seconds_bucket"][("30.0",)] == 0
     assert found["wildtag_object_duration_seconds_bucket"][("60.0",)] == 2
@@ -142,6 +148,16 @@ def test_without_redis_the_rest_is_served_at_once(own_redis: OwnRedis, tmp_path:
         assert values(scraped(gateway))["wildtag_objects_accepted_total"] == {(): 20}
 
 
+def test_a_redis_that_only_answers_reads_is_away(own_redis: OwnRedis, tmp_path: Path) -> None:
+    with running(wired(tmp_path, own_redis.url)) as gateway:
+        assert values(scraped(gateway))["wildtag_redis_up"] == {(): 1}
+        client = connect(own_redis.url)
+        client.config_set("min-replicas-to-write", 1)
+        assert values(scraped(gateway))["wildtag_redis_up"] == {(): 0}
+        client.config_set("min-replicas-to-write", 0)
+        eventually(lambda: values(scraped(gateway))["wildtag_redis_up"] == {(): 1}, 20)
+
+
 def test_a_part_that_cannot_be_read_is_named_and_the_others_are_there(gateway: Running) -> None:
     worked(gateway)
     keys, client = gateway.wiring.keys, connect(gateway.wiring.settings.redis_url)
@@ -151,3 +167,19 @@ def test_a_part_that_cannot_be_read_is_named_and_the_others_are_there(gateway: R
     assert found["wildtag_metrics_readable"][("events",)] == 0
     assert "wildtag_event_source_works" not in found
     assert found["wildtag_ledger_objects"] == {(): 18}
+
+
+def test_a_bug_counts_as_a_request_that_failed(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: Any, **__: Any) -> None:
+        raise ZeroDivisionError
+
+    def failed() -> float:
+        requests = values(scraped(gateway)).get("wildtag_http_requests_total", {})
+        return requests.get(("GET", "/v1/objects/{bucket}/{key:path}", "500"), 0)
+
+    monkeypatch.setattr("workers.gateway.images.Images.look", bug)
+    before = failed()
+    with capture_logs():  # a traceback that is shown takes seconds
+        # not on the connection of the other requests, since the server closes it
+        assert httpx.get(f"{gateway.http.base_url}/v1/objects/inbox/a.png").status_code == 500
+    assert failed() == before + 1

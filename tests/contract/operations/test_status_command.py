@@ -32,6 +32,13 @@ def workers(client: Client, keys: Keys, ledger: Ledger) -> list[str]:
     return list(STAGES)
 
 
+@pytest.fixture
+def refusing(client: Client) -> Iterator[Client]:
+    """A Redis that refuses to write when ``min-replicas-to-write`` is set, as one with a full disk does."""
+    yield client
+    client.config_set("min-replicas-to-write", 0)
+
+
 @pytest.fixture(autouse=True)
 def _nothing_at_risk(client: Client) -> Iterator[None]:
     """The tests' Redis writes nothing to its disk, which is a warning."""
@@ -78,6 +85,14 @@ def test_a_check_names_what_is_wrong_and_exits_accordingly(
     code, said = check(wildtag)
     assert (code, said.startswith("CRITICAL - no worker for scoring")) == (2, True), said
     assert check(wildtag, "--json")[0] == check(wildtag, "--warning-oldest", "5000")[0] == 3
+
+
+@pytest.mark.usefixtures("workers")
+def test_a_redis_that_only_answers_reads_is_away(wildtag: Wildtag, refusing: Client) -> None:
+    refusing.config_set("min-replicas-to-write", 1)
+    code, said = check(wildtag)
+    assert (code, said.startswith("CRITICAL - redis is unavailable: Redis temporarily refuses")) == (2, True), said
+    assert wildtag("status").returncode == 1
 
 
 def test_a_check_of_no_stack_and_of_wrong_settings_is_no_success(wildtag: Wildtag) -> None:

@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from tests.unit.cli.test_status_lines import NOW, depths, ledger, notes, overview
-from workers.cli.status.check import BadLimits, Level, Limit, Limits, failed, findings, line
+from tests.unit.compose_file import ROOT
+from workers.cli.status.check import OTHERS, BadLimits, Level, Limit, Limits, failed, findings, line
 from workers.cli.status.overview import Disk, reason_of, stages_of
 from workers.dispatch.removals import Hold
 from workers.events.sources import Condition
@@ -40,6 +41,11 @@ def said(limits: Limits | None = None, **known: object) -> tuple[Level, str]:
     return level, text.partition(" - ")[2]
 
 
+def test_the_processes_beside_the_workers_are_those_that_send_heartbeats() -> None:
+    texts = (file.read_text() for file in (ROOT / "workers" / "processes").glob("*.py"))
+    assert {name for text in texts for name in re.findall(r'health\.beat\("([a-z-]+)"\)', text)} == OTHERS
+
+
 def test_all_is_well() -> None:
     assert said() == (Level.OK, "0 in progress, 0 waiting, 3 done, 0.5 objects/s")
 
@@ -53,6 +59,10 @@ def test_all_is_well() -> None:
         ({"outages": [outage("webhook")]}, Level.WARNING, "webhook is unavailable: no route to / host"),
         ({"stages": stages(STAGES[:3])}, Level.CRITICAL, "no worker for scoring"),
         ({"processes": notes(*STAGES)}, Level.CRITICAL, "no dispatcher runs"),
+        ({"ages": {"watcher": 200.0}}, Level.WARNING, "watcher has made no progress for 3 min"),
+        ({"ages": {"dispatcher": 700.0}}, Level.CRITICAL, "dispatcher has made no progress for 12 min"),
+        ({"inbox_oldest_s": 1200.0}, Level.WARNING, "events have waited for the dispatcher for 20 min"),
+        ({"inbox_oldest_s": 899.0}, Level.OK, ""),  # as many come at once
         ({"stages": stages(scoring=(2, NOW - 301))}, Level.WARNING, "2 objects in scoring, the oldest since 5 min"),
         ({"stages": stages(scoring=(2, NOW - 1800))}, Level.CRITICAL,
          "2 objects in scoring, the oldest since 30 min"),

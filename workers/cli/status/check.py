@@ -20,6 +20,8 @@ from workers.settings.settings import STAGES
 
 LEAST_FAILURES = 5  # a share of fewer says nothing
 DISPATCHER = "dispatcher"
+OTHERS = frozenset({DISPATCHER, "watcher", "reconcile", "listener", "redis-target", "notifier", "writer"})
+"""Processes beside the workers. They send a heartbeat every second, also while they have nothing to do."""
 
 
 class Level(IntEnum):
@@ -70,6 +72,7 @@ class Limits:
     oldest: Limit = field(default=Limit(300, 1800))
     progress: Limit = field(default=Limit(180, 600))
     waiting: Limit = field(default=Limit(None, None))
+    inbox: Limit = field(default=Limit(900, None))
     dead: Limit = field(default=Limit(1, None))
     dead_letters: Limit = field(default=Limit(1, None))
     failures: Limit = field(default=Limit(0.1, 0.5))
@@ -131,6 +134,9 @@ def _state(found: Overview, limits: Limits) -> Iterator[Finding]:
     yield from _stages(found, limits)
     if all(one.name != DISPATCHER for one in found.processes):
         yield Finding(Level.CRITICAL, "no dispatcher runs")
+    for name, age in found.ages.items():
+        if name in OTHERS:
+            yield Finding(limits.progress.level(age), f"{name} has made no progress for {seconds(age)}")
     yield from _objects(found, limits)
     yield from _memory(found, limits)
     yield from _around(found)
@@ -142,6 +148,9 @@ def _objects(found: Overview, limits: Limits) -> Iterator[Finding]:
     dead, waiting = found.counts.get("dead", 0), found.counts.get("inbox", 0)
     yield Finding(limits.dead.level(dead), f"{dead:,} dead, see `wildtag dead list`")
     yield Finding(limits.waiting.level(waiting), f"{waiting:,} objects wait")
+    if found.inbox_oldest_s is not None:
+        level = limits.inbox.level(found.inbox_oldest_s)
+        yield Finding(level, f"events have waited for the dispatcher for {seconds(found.inbox_oldest_s)}")
     lately = found.failures
     if lately.count >= LEAST_FAILURES:
         reasons = ", ".join(f"{code} {count:,}" for code, count in list(lately.reasons.items())[:3])
@@ -214,6 +223,7 @@ def performance(found: Overview, limits: Limits) -> Iterator[str]:
         counts = found.counts
         yield f"oldest={_number(found.oldest_s or 0)}s;{limits.oldest.ranges()};0"
         yield f"waiting={counts.get('inbox', 0)};{limits.waiting.ranges()};0"
+        yield f"inbox_oldest={_number(found.inbox_oldest_s or 0)}s;{limits.inbox.ranges()};0"
         yield f"in_progress={counts.get('in_flight', 0)};;;0"
         yield f"done={counts.get('done', 0)};;;0"
         yield f"failed={counts.get('failed', 0)};;;0"

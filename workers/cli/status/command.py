@@ -41,6 +41,8 @@ def status(
     critical_progress: Annotated[float, _limit("The same, critical.")] = 600,
     warning_waiting: Annotated[float | None, _limit("Objects that may wait in the inbox. Default: any.")] = None,
     critical_waiting: Annotated[float | None, _limit("The same, critical.")] = None,
+    warning_inbox: Annotated[float | None, _limit("Seconds that an event may wait for the dispatcher.")] = 900,
+    critical_inbox: Annotated[float | None, _limit("The same, critical. Default: never.")] = None,
     warning_dead: Annotated[float | None, _limit("Dead objects that are not acknowledged.")] = 1,
     critical_dead: Annotated[float | None, _limit("The same, critical. Default: never.")] = None,
     warning_dead_letters: Annotated[float | None, _limit("Dead deliveries of webhooks.")] = 1,
@@ -70,7 +72,8 @@ def status(
         try:
             limits = Limits(
                 Limit(warning_oldest, critical_oldest), Limit(warning_progress, critical_progress),
-                Limit(warning_waiting, critical_waiting), Limit(warning_dead, critical_dead),
+                Limit(warning_waiting, critical_waiting), Limit(warning_inbox, critical_inbox),
+                Limit(warning_dead, critical_dead),
                 Limit(warning_dead_letters, critical_dead_letters), Limit(warning_failures, critical_failures),
                 Limit(warning_memory, critical_memory), Limit(warning_disk, critical_disk, below=True),
             )  # fmt: skip

@@ -28,7 +28,7 @@ from workers.redis.heartbeats import ProcessNote
 from workers.redis.models_in_use import ModelInUse
 from workers.redis.partition_faults import partition_of
 from workers.redis.persistence import risks
-from workers.redis.servers import RedisServer, RedisServers
+from workers.redis.servers import RedisServer, RedisServers, require_writes
 from workers.redis.words_progress import WordsProgress, WordsProgressBoard
 from workers.settings.dependencies import BROKER, REDIS
 from workers.settings.settings import STAGES
@@ -102,6 +102,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     risks: list[str] = []
     pending: list[Pending] = []
     inbox: str = ""
+    inbox_oldest_s: float | None = None
 
     @property
     def away(self) -> bool:
@@ -132,6 +133,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             "draining_since": rfc3339_or_none(self.draining), "encoder_change": self.encoder_change,
             "redis": [{"used": one.used, "limit": one.limit, "evicted": one.evicted} for one in self.memory],
             "redis_risks": self.risks, "disks": self.disks, "home": self.home, "inbox": self.inbox,
+            "inbox_oldest_s": self.inbox_oldest_s,
         }  # fmt: skip
 
 
@@ -175,6 +177,10 @@ class OverviewReader:
         standing = self._wiring.outages.active()
         if any(one.name == REDIS for one in standing):
             return None, standing  # which often is the broker, and would not answer
+        try:  # nothing can note an outage in a Redis that only answers reads
+            require_writes(self._wiring.redis, self._wiring.keys)
+        except Transient as exc:
+            return None, [*standing, Outage(name=REDIS, reason=str(exc), since=None)]
         try:
             return self._wiring.publisher.depths(), standing
         except Transient as exc:
@@ -200,8 +206,9 @@ class OverviewReader:
             totals=totals_of(wiring.ledger_reader.counts().finished),
             sources=wiring.sources.conditions(), held=wiring.holds.active(), damaged=wiring.records.damaged.list(),
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
-            memory=RedisServers(servers).read(), risks=risks(servers), inbox=str(s.inbox_folder),
+            memory=RedisServers(servers, wiring.keys).read(), risks=risks(servers), inbox=str(s.inbox_folder),
             draining=None if draining is None else draining.since, encoder_change=progress_of(wiring),
+            inbox_oldest_s=_age(known.at, wiring.inbox_readers[0].read().since),
         )  # fmt: skip
         return self._whole(found) if whole else found
 
@@ -240,10 +247,14 @@ def stages_of(
         if name in STAGES or (depth and depth.ready) or objects or workers or devices:
             found.append(Stage(
                 name=name, messages=depth.ready if depth else None, consumers=depth.consumers if depth else None,
-                objects=objects, oldest_s=None if since is None else round(max(0.0, now - since), 1),
+                objects=objects, oldest_s=_age(now, since),
                 progress_s=ages.get(name), processes=workers, devices=devices,
             ))  # fmt: skip
     return found
+
+
+def _age(now: float, since: float | None) -> float | None:
+    return None if since is None else round(max(0.0, now - since), 1)
 
 
 def totals_of(finished: Mapping[tuple[str, str], int]) -> dict[str, int]:

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from vectordb.errors import Transient
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
 from workers.cli.local_time import local_time
 from workers.cli.panels import RUN
 from workers.lifecycle.times import rfc3339
-from workers.redis.connection import StoreUnavailable
 
 if TYPE_CHECKING:
     from workers.lifecycle.record_reader import Pending
@@ -98,7 +98,7 @@ def _looks(wiring: Wiring, until: float) -> Iterator[tuple[Draining | None, set[
     while True:
         try:
             found = _look(wiring)
-        except StoreUnavailable as exc:
+        except Transient as exc:
             if time.monotonic() >= until:
                 messages.print("The drain stays in force.")
                 raise

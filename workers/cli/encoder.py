@@ -12,7 +12,7 @@ from rich.markup import escape
 from vectordb.errors import Permanent
 from workers.cli.connection import connected
 from workers.cli.console import clean, console, messages
-from workers.cli.encoder_progress import PreparationProgress, captions_progress
+from workers.cli.encoder_preparing import change_of, prepare, refusal_of, segmented
 from workers.cli.panels import OPERATE
 from workers.cli.results import Json
 from workers.lifecycle.times import rfc3339
@@ -68,7 +68,7 @@ def begin(
             encoder_switch(now).clear()
             drop_space(now.settings, space, captions=False)
         now.encoders.begin(name, runtime, space, now.space.id, had_captions=bool(now.library.manifests(space)))
-        _prepare(now, rate)
+        prepare(now, rate)
 
 
 @app.command()
@@ -78,7 +78,7 @@ def resume(rate: Rate = None) -> None:
 
     now = connected()
     with alone(now.settings.home):
-        _prepare(now, rate)
+        prepare(now, rate)
 
 
 @app.command()
@@ -116,7 +116,7 @@ def switch(
 
     now = connected()
     with alone(now.settings.home):
-        _switch(now, _change(now), timeout, force=force)
+        _switch(now, change_of(now), timeout, force=force)
 
 
 @app.command()
@@ -131,7 +131,7 @@ def abort() -> None:
             remove_files(now.settings.home)
             console.print(f"Removed what an interrupted command had left: {count:,} keys.")
             return
-        change = _change(now)
+        change = change_of(now)
         now.encoders.forget()
         count = encoder_switch(now).clear()
         freed = drop_space(now.settings, change.space, captions=not change.had_captions)
@@ -177,7 +177,7 @@ def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) 
     switcher = encoder_switch(now)
     if (blocked_s := switcher.blocked_s()) >= SAID_S:
         messages.print(f"[yellow]At the switch Redis answers nothing for about {blocked_s:.0f} s.[/]")
-    _prepare(now, None, says=False)
+    prepare(now, None, says=False)
     drained_before = now.drain.read() is not None  # by an operator, who ends it
     try:
         if not drained(now, timeout, stays=drained_before):
@@ -212,102 +212,19 @@ def _switched(now: Wiring, change: ChosenEncoder, switcher: EncoderSwitch, *, fo
     replaced = (*(before.replaced if before else ()), now.settings.encoder)
     for _ in range(TRIES):
         state = switcher.state()
-        found = _prepare(now, None, says=False, gently=False, keep_refused=force)
+        found = prepare(now, None, says=False, gently=False, keep_refused=force)
         if found.refused and not force:
-            raise Permanent(_refused(found))
+            raise Permanent(refusal_of(found))
         if not captions_are_level(now, next_):
             messages.print("[dim]the encoder was not switched: captions were taught[/]")
             continue
         if found.kept:  # while nothing is handed out, so that a kill after the switch forgets none
-            now.low_priority_inbox.append(_segmented(now), mark=True)
+            now.low_priority_inbox.append(segmented(now), mark=True)
         try:
             return found, switcher.switch(change, tuple(dict.fromkeys(replaced)), state, now.clock())
         except NotQuiet as exc:
             messages.print(f"[dim]{escape(str(exc))}[/]")
     raise Permanent("images were changed again and again, so the encoder was not switched: try again")
-
-
-def _change(now: Wiring) -> ChosenEncoder:
-    change = now.encoders.change()
-    if change is None:
-        raise Permanent("no other encoder is being prepared: run `wildtag encoder begin NAME` first")
-    return change
-
-
-def _prepare(
-    now: Wiring, rate: float | None, *, says: bool = True, gently: bool = True, keep_refused: bool = False
-) -> Compared:
-    """Run the second pipeline until everything is prepared; returns the last comparison."""
-    from workers.cli.first_start import tune_encoder  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.second_pipeline import second_pipeline  # noqa: PLC0415 -- as above
-    from workers.wiring import encoder_change  # noqa: PLC0415 -- as above
-    from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
-
-    change = _change(now)
-    settings = encoder_change.next_settings(now.settings, change)
-    next_ = Wiring(settings)
-    try:
-        tune_encoder(settings)
-        encoder_change.encode_captions(now, next_, captions_progress())
-        progress = PreparationProgress(next_, says=says)
-        by = encoder_change.preparation(now, next_, change.space, rate, progress)
-        by.prepare()
-        behind = by.unfinished() or encoder_change.follows_captions(next_)
-        if not gently and not behind and not by.run(submit=False, keep_refused=keep_refused).missing:
-            return by.run(gently=False, keep_refused=keep_refused)
-        with second_pipeline(settings, lambda event: messages.print(f"[dim]{escape(str(event))}[/]")) as supervisor:
-            progress.watch = supervisor.watch
-            found = by.complete(gently=gently, keep_refused=keep_refused)
-            by.settle(lambda: not encoder_change.follows_captions(next_))
-            by.settle(_indexed(next_))
-    except KeyboardInterrupt:
-        messages.print("Paused. `wildtag encoder resume` goes on; the encoder in use serves.")
-        raise typer.Exit(130) from None
-    if says:
-        console.print(
-            f"{clean(change.encoder)} has prepared {found.prepared:,} of {found.images:,} images."
-            " To put it into use: wildtag encoder switch", soft_wrap=True,
-        )  # fmt: skip
-        if found.refused:
-            messages.print(f"[yellow]{clean(_refused(found))}[/]", soft_wrap=True)
-        if found.kept:
-            messages.print(
-                f"[yellow]{found.kept:,} images with segments are not prepared.[/] They keep their records at the"
-                " switch, and only their tags find them until they are tagged again.", soft_wrap=True,
-            )  # fmt: skip
-    return found
-
-
-def _indexed(next_: Wiring) -> Any:
-    """Returns whether the index of images has followed the records."""
-    from workers.redis.connection import text  # noqa: PLC0415 -- keeps the command line quick
-
-    redis: Any = next_.redis
-
-    def indexed() -> bool:
-        position = text(redis.get(next_.keys.images_position) or b"0-0")
-        return position == next_.records.feed_end() and not next_.publisher.queued("retrieval")
-
-    return indexed
-
-
-def _refused(found: Compared) -> str:
-    names = ", ".join(sorted(found.refused)[:5]) + (" …" if len(found.refused) > 5 else "")
-    return (
-        f"the new encoder has no tags for {len(found.refused):,} images: {names}. With --force they keep the record"
-        " that they have"
-    )
-
-
-def _segmented(now: Wiring) -> list[Any]:
-    from tasks.message_parts import place_of  # noqa: PLC0415 -- keeps the command line quick
-    from workers.lifecycle.event import ObjectEvent  # noqa: PLC0415 -- as above
-    from workers.wiring.encoder_change import side  # noqa: PLC0415 -- as above
-
-    heads = side(now).records
-    oids = [f"{now.settings.bucket}/{key}" for key in heads.keys(now.settings.bucket)]
-    found = zip(oids, heads.heads.of(oids), strict=True)
-    return [ObjectEvent("created", *place_of(oid), force=True) for oid, head in found if head and head.segment]
 
 
 def add_to(parent: typer.Typer) -> None:

@@ -11,7 +11,6 @@ import pytest
 
 import workers.backup.restoring as restoring_module
 from tests.contract.backup.world import (
-    captioned,
     differences,
     filled,
     one_of_each,
@@ -25,8 +24,6 @@ from tests.contract.own_cluster import OwnCluster
 from tests.contract.redis.cluster_objects import REVISION, record, ref
 from tests.contract.stored_records import damage
 from workers.backup.form import BackupError
-from workers.backup.places import FolderPlace
-from workers.backup.stored_backups import Catalogue, Unfinished
 from workers.backup.writing import Progress
 from workers.lifecycle.ledger import Arrival
 from workers.lifecycle.migrations import MIGRATIONS
@@ -124,54 +121,6 @@ def test_what_another_encoder_has_prepared_goes_with_what_it_was_prepared_for(re
     world.redis.set(prepared, b"with the number of an object that was another one before")
     put_back(world, made, tmp_path / "to", replace=True)
     assert not world.redis.exists(prepared)
-
-
-@PARTITIONS
-def test_no_backup_is_made_of_keys_that_are_lost_while_it_reads(
-    redis_url: str, tmp_path: Path, partitions: int
-) -> None:
-    world = wiring(redis_url, tmp_path / "a", partitions=partitions)
-    filled(world)
-    for _ in range(partitions):
-        world.data_loss.step()  # as each process does: it gives the data an id
-    first = save(world, tmp_path / "to")
-
-    def lost(_: int) -> None:
-        world.redis.flushdb()
-        world.layout.require()
-
-    with pytest.raises(BackupError, match="Redis lost its keys"):
-        save(world, tmp_path / "to", Progress(done=lost), keep=1)
-    assert Catalogue(FolderPlace(tmp_path / "to")).ids() == [first.manifest.id]
-
-
-def test_no_backup_is_made_of_the_records_of_two_encoders(redis_url: str, tmp_path: Path) -> None:
-    world = wiring(redis_url, tmp_path / "a")
-    filled(world)
-
-    def switch(_: int) -> None:
-        world.redis.set(world.keys.encoder, b"another one")
-
-    with pytest.raises(BackupError, match="another encoder was put into use"):
-        save(world, tmp_path / "to", Progress(done=switch))
-    assert Catalogue(FolderPlace(tmp_path / "to")).ids() == []
-
-
-def test_a_backup_whose_files_another_stack_has_removed_is_none(redis_url: str, tmp_path: Path) -> None:
-    world = wiring(redis_url, tmp_path / "a")
-    filled(world)
-    place = FolderPlace(tmp_path / "to")
-
-    def cleaned(name: str, _: int) -> None:
-        if name != "records":  # its file is written
-            of = Unfinished(world.settings.key_prefix, world.settings.bucket)
-            for one in Catalogue(place).torn(of):
-                Catalogue(place).remove(one)
-
-    captioned(world, ["caption"], [])
-    with pytest.raises(BackupError, match=r"redis-00001\.msgpack\.zst: if another stack saves to"):
-        save(world, place, Progress(step=cleaned), captions=True)
-    assert Catalogue(place).ids() == []
 
 
 def _while_it_reads(world: Wiring, to: Path) -> Any:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SECRET = "whsec_" + base64.b64encode(b"nobody's secret, of a test run").decode()
+SIGNING = "whsec_" + base64.b64encode(b"nobody's secret, of a test run").decode()
 
 
 class Receiver:
@@ -29,7 +29,7 @@ class Receiver:
     def settings(self) -> dict[str, str]:
         """The variables with which a stack delivers to it."""
         return {
-            "WILDTAG_NOTIFY_URL": self.url, "WILDTAG_NOTIFY_SECRET": SECRET, "WILDTAG_OUTGOING_ALLOW": "127.0.0.1",
+            "WILDTAG_NOTIFY_URL": self.url, "WILDTAG_NOTIFY_SECRET": SIGNING, "WILDTAG_OUTGOING_ALLOW": "127.0.0.1",
             "WILDTAG_NOTIFY_EVENTS": "object.*",
         }  # fmt: skip
 

@@ -7,7 +7,7 @@ has several files, which do not match after a kill.
 from __future__ import annotations
 
 import os
-import pickle
+import pickle  # nosec B403 -- only our own file is read, see below
 import stat
 from importlib.metadata import version
 from pathlib import Path
@@ -48,7 +48,7 @@ class StateFile:
                         "tasks of Flower not loaded", reason=f"made by {made_by.decode(errors='replace').strip()}"
                     )
                     return None
-                state, counter = pickle.load(file)  # noqa: S301 -- our own file, as was checked
+                state, counter = pickle.load(file)  # noqa: S301 # nosec B301 -- our own file, as was checked
                 state.counter.update(counter)
         except FileNotFoundError:
             return None

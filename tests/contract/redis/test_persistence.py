@@ -47,12 +47,8 @@ def test_each_risk_is_named_once_with_what_to_set(own: Client, settings: dict[st
 
 def test_a_server_that_does_not_allow_the_question_is_no_risk(own: Client) -> None:
     own.config_set("appendonly", "no")
-    own.acl_setuser("limited", enabled=True, passwords=["+word"], commands=["+@all", "-config"], keys=["*"])
-    limited = own.__class__(
-        unix_socket_path=own.connection_pool.connection_kwargs["path"],
-        username="limited",
-        password="word",  # noqa: S106
-    )
+    own.acl_setuser("limited", enabled=True, nopass=True, commands=["+@all", "-config"], keys=["*"])
+    limited = own.__class__(unix_socket_path=own.connection_pool.connection_kwargs["path"], username="limited")
     assert risks([limited]) == []
-    own.acl_setuser("limited", commands=["-info"], enabled=True, passwords=["+word"])
+    own.acl_setuser("limited", commands=["-info"], enabled=True, nopass=True)
     assert risks([limited]) == []

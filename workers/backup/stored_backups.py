@@ -168,10 +168,16 @@ class Catalogue:
                 log.warning("unfinished backup of an unknown stack left alone", backup=name)
         return found
 
-    def beyond(self, keep: int, of: Unfinished) -> Sequence[str]:
-        """The backups of this stack that are older than the newest ``keep`` whole ones."""
-        ours = [one.id for one in self.whole() if (one.key_prefix, one.bucket) == (of.key_prefix, of.bucket)]
-        return ours[:-keep]
+    def beyond(self, keep: int, of: Unfinished) -> tuple[Sequence[str], Sequence[str]]:
+        """The backups of this stack that are older than the newest ``keep`` whole ones, and of them those to spare.
+
+        Spared is what has more than twice the records of the newest: after a loss of Redis, rotation would otherwise
+        remove the last backups from before it.
+        """
+        ours = [one for one in self.whole() if (one.key_prefix, one.bucket) == (of.key_prefix, of.bucket)]
+        old = ours[:-keep]
+        spared = [one.id for one in old if one.counts["records"] > 2 * ours[-1].counts["records"]]
+        return [one.id for one in old if one.id not in spared], spared
 
     def _read(self, name: str) -> bytes | None:
         return self._tried(lambda: self.place.read(name))

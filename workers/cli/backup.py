@@ -77,16 +77,19 @@ def backup(
         done = backed_up(settings, place, hooks, keep=keep, captions=captions, images=images_index)
     m = done.manifest
     if json:
-        removed = [*done.torn, *done.old]
-        console.out(
-            msgspec.json.encode({**_row(m), "place": place.name, "removed": removed}).decode(), highlight=False
-        )
+        rows = {"place": place.name, "removed": [*done.torn, *done.old], "spared": done.spared}
+        console.out(msgspec.json.encode({**_row(m), **rows}).decode(), highlight=False)
     else:
         console.print(f"Saved {m.id} to {escape(place.name)} ({decimal(m.size)}): {_summary(m)}", soft_wrap=True)
         if done.torn:
             messages.print(f"Removed backups that were not finished: {', '.join(done.torn)}", soft_wrap=True)
         if done.old:
             messages.print(f"Removed old backups: {', '.join(done.old)}", soft_wrap=True)
+        if done.spared:
+            messages.print(
+                "[yellow]Not removed, since this one has less than half of their records:[/]"
+                f" {', '.join(done.spared)}. Remove them by hand if that is right.", soft_wrap=True,
+            )  # fmt: skip
     if done.unknown:
         messages.print(
             f"[yellow]Not saved, since wildtag does not know these keys:[/] {clean(', '.join(done.unknown))}"

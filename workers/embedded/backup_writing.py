@@ -33,11 +33,15 @@ COUNTS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """A backup that was written, with those that were removed: unfinished ones, and old ones."""
+    """A backup that was written, with those that were removed: unfinished ones, and old ones.
+
+    ``spared``: old ones that have far more records than this one.
+    """
 
     manifest: Manifest
     torn: Sequence[str]
     old: Sequence[str]
+    spared: Sequence[str]
     unknown: Sequence[str]
 
 
@@ -65,10 +69,10 @@ def backed_up(
                 with contextlib.suppress(WildtagError):
                     Catalogue(place).remove(name)
                 raise
-            old = catalogue.beyond(keep, of) if keep else ()
+            old, spared = catalogue.beyond(keep, of) if keep else ((), ())
             for one in old:
                 catalogue.remove(one)
-    return Outcome(manifest, torn, old, unknown)
+    return Outcome(manifest, torn, old, spared, unknown)
 
 
 class _Backup:

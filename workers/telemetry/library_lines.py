@@ -13,6 +13,9 @@ _TASK = re.compile(r"wildtag\.(?P<stage>[a-z-]+)$")
 STAGE_LINES = frozenset({"embedding", "retrieval", "extraction", "scoring", "segmentation"})
 
 
+TEXTS = 1000  # that are remembered
+
+
 class OnceAMinute(logging.Filter):
     """Passes each repeated line of at least ``level`` at most once a minute. Lower levels pass unchanged."""
 
@@ -32,6 +35,8 @@ class OnceAMinute(logging.Filter):
         last = self._passed.get(which)
         if last is not None and record.created - last < self._seconds:
             return False
+        if len(self._passed) >= TEXTS:  # of errors whose text differs each time
+            self._passed.clear()
         self._passed[which] = record.created
         return True
 

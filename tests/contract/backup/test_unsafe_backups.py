@@ -66,3 +66,22 @@ def test_a_backup_whose_files_another_stack_has_removed_is_none(redis_url: str, 
     with pytest.raises(BackupError, match=r"redis-00001\.msgpack\.zst: if another stack saves to"):
         save(world, place, Progress(step=cleaned), captions=True)
     assert Catalogue(place).ids() == []
+
+
+def test_backups_from_before_a_loss_are_not_rotated_away(redis_url: str, tmp_path: Path) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    full = save(world, tmp_path / "to")
+    world.redis.flushdb()
+    world.layout.require()
+    filled(world, objects=8)
+    place = FolderPlace(tmp_path / "to")
+    for _ in range(3):
+        last = save(world, tmp_path / "to", keep=1)
+        assert last.spared == [full.manifest.id]
+    assert Catalogue(place).ids() == [full.manifest.id, last.manifest.id]
+    world.redis.flushdb()
+    filled(world)
+    whole_again = save(world, tmp_path / "to", keep=1)
+    assert (whole_again.spared, len(whole_again.old)) == ([], 2)
+    assert Catalogue(place).ids() == [whole_again.manifest.id]

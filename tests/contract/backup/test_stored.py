@@ -21,7 +21,7 @@ BACKUPS = Catalogue(FolderPlace(STORED)).ids()
 def test_it_is_restored(redis_url: str, tmp_path: Path, name: str) -> None:
     manifest = Catalogue(FolderPlace(STORED)).named(name)
     world = wiring(redis_url, tmp_path / "home", "{restored}:", manifest.partitions)
-    done = put_back(world, Outcome(manifest, (), (), ()), STORED)
+    done = put_back(world, Outcome(manifest, (), (), (), ()), STORED)
     assert done.differences == []
     world.layout.require()
     assert world.records.counts()["done"] == 23

@@ -80,12 +80,18 @@ class Meter:
     def count(self, metric: Metric, amount: float = 1.0, *labels: str) -> None:
         """Add to a counter. ``labels``: one value for each label, in the metric's order."""
         if self._folder is not None and (series := self._found(metric, labels)) is not None:
-            series.inc(amount)
+            try:
+                series.inc(amount)
+            except (TypeError, ValueError) as exc:
+                self._reopen(exc)
 
     def observe(self, metric: Metric, value: float, *labels: str) -> None:
         """Add a value to a histogram."""
         if self._folder is not None and (series := self._found(metric, labels)) is not None:
-            series.observe(value)
+            try:
+                series.observe(value)
+            except (TypeError, ValueError) as exc:
+                self._reopen(exc)
 
     def prepare(self, metric: Metric, *labels: str) -> None:
         """Expose a series, which is 0, before anything is counted."""
@@ -98,6 +104,11 @@ class Meter:
         began = time.perf_counter()
         yield
         self.observe(metric, time.perf_counter() - began, *labels)
+
+    def _reopen(self, exc: Exception) -> None:
+        """Its file was closed meanwhile, for which the library has no name: what is counted next opens it again."""
+        log.warning("not counted", reason=str(exc))
+        self._clear()
 
     def _found(self, metric: Metric, labels: tuple[str, ...]) -> Any:
         return self._series.get((metric.name, labels)) or self._made(metric, labels)

@@ -129,3 +129,20 @@ assert "prometheus_client" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[3], timeout=60)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_was_closed_is_opened_again_and_ends_no_work(meter: Meter, folder: Path, tmp_path: Path) -> None:
+    meter.count(STAGE_BUSY, 1.0, "scoring")
+    meter.observe(BATCH_SIZE, 1, "scoring")
+    other = Meter()  # the library's files are those of the process
+    other.begin(tmp_path / "other")
+    other.end()
+    meter.begin(folder)
+    meter.count(STAGE_BUSY, 1.0, "scoring")
+    value_files.end()
+    for _ in range(2):  # the first is not counted
+        meter.count(STAGE_BUSY, 1.0, "scoring")
+        meter.observe(BATCH_SIZE, 1, "scoring")
+    found = samples(folder)
+    assert found["wildtag_stage_busy_seconds_total scoring"] >= 3
+    assert found["wildtag_batch_objects_count scoring"] >= 2

@@ -65,9 +65,9 @@ def test_an_unfinished_backup_is_none(tmp_path: Path) -> None:
 def test_the_newest_are_kept(tmp_path: Path) -> None:
     catalogue = Catalogue(FolderPlace(tmp_path))
     made_ = [whole(catalogue, at * 100) for at in range(1, 4)]
-    assert catalogue.beyond(2, OURS) == [made_[0].id]
-    assert catalogue.beyond(5, OURS) == []
-    assert catalogue.beyond(1, Unfinished("other:", "inbox")) == []
+    assert catalogue.beyond(2, OURS) == ([made_[0].id], [])
+    assert catalogue.beyond(5, OURS) == ([], [])
+    assert catalogue.beyond(1, Unfinished("other:", "inbox")) == ([], [])
 
 
 def test_a_removal_that_is_interrupted_leaves_no_backup(tmp_path: Path) -> None:

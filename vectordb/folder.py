@@ -38,6 +38,7 @@ from vectordb.library import (
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
 from vectordb.snapshot import OnProgress, fill, reading, silent, write
+from vectordb.synced import sync_folder
 
 _ACTIVE = "active"
 _MANIFEST = "manifest.json"
@@ -201,7 +202,7 @@ class FolderBuilding:
         shutil.rmtree(self._place, ignore_errors=True)  # a folder without a manifest is not a version
         _sync(self._work)
         self._work.rename(self._place)
-        _sync_folder(self._place.parent)
+        sync_folder(self._place.parent)
 
 
 def _sync(folder: Path) -> None:
@@ -210,15 +211,7 @@ def _sync(folder: Path) -> None:
         for name in names:
             with (Path(above) / name).open("rb") as file:
                 os.fsync(file.fileno())
-        _sync_folder(Path(above))
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        sync_folder(Path(above))
 
 
 def _replace(file: Path, content: str) -> None:

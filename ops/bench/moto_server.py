@@ -1,4 +1,4 @@
-"""An S3 server for benchmarks and chaos runs: moto, in a process of its own."""
+"""An S3 server for benchmarks, chaos runs and tests: moto, in a process of its own."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
+from vectordb.errors import Permanent
 from vectordb.proxies import DIRECT
 
+PATIENCE_S = 60.0
+# on a free port, which it prints: moto_server itself would have to be given one
 _MOTO = """
 from werkzeug.serving import make_server
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
@@ -22,7 +25,7 @@ server.serve_forever()
 
 @contextmanager
 def moto() -> Iterator[str]:
-    """Its address."""
+    """Its address, once it answers. Raises ``Permanent`` if it does not."""
     environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     with subprocess.Popen(
         [sys.executable, "-P", "-c", _MOTO], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
@@ -31,11 +34,19 @@ def moto() -> Iterator[str]:
         try:
             assert process.stdout is not None  # noqa: S101 -- it is a pipe
             url = f"http://127.0.0.1:{process.stdout.readline().strip()}"
-            for _ in range(200):
-                with suppress(OSError):
-                    DIRECT.open(f"{url}/moto-api/", timeout=5).close()
-                    break
+            until = time.monotonic() + PATIENCE_S
+            while not _answers(url):
+                if time.monotonic() > until:
+                    raise Permanent(f"moto does not answer at {url}")
                 time.sleep(0.05)
             yield url
         finally:
             process.terminate()
+            process.wait(10)
+
+
+def _answers(url: str) -> bool:
+    with suppress(OSError):
+        DIRECT.open(f"{url}/moto-api/", timeout=5).close()
+        return True
+    return False

@@ -17,11 +17,11 @@ from urllib.parse import urlsplit
 from minio import Minio
 from PIL import Image
 
+from ops.bench.moto_server import moto
 from tasks.encoders import space_of
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Json, Stack
 from tests.contract.made_up_qdrant import MadeUpQdrant
-from tests.contract.s3_server import moto
 from tests.contract.tcp_proxy import TcpProxy
 from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack

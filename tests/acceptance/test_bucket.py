@@ -16,11 +16,12 @@ from urllib.parse import quote_plus
 import pytest
 from minio import Minio
 
+from ops.bench.moto_server import moto
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, started
 from tests.contract import real_servers
 from tests.contract.conftest import drop
-from tests.contract.s3_server import moto, store_at
+from tests.contract.s3_server import store_at
 from tests.eventually import eventually
 from tests.unit.events import other_servers as other
 from workers.redis.connection import connect

@@ -23,11 +23,12 @@ import httpx
 import pytest
 from PIL import Image, ImageOps
 
+from ops.bench.moto_server import moto
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, started
 from tests.contract.collector import Collector, collecting
 from tests.contract.receiver import Receiver, Reply, receiving
-from tests.contract.s3_server import moto, store_at
+from tests.contract.s3_server import store_at
 from tests.eventually import eventually
 from workers.telemetry.parsing import parsed
 from workers.telemetry.redaction import spellings

@@ -16,9 +16,10 @@ import pytest
 from minio import Minio
 
 from ops.bench.made_up_minio import TIMER_S, Server, made_up_minio
+from ops.bench.moto_server import moto
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import Stack, started
-from tests.contract.s3_server import moto, store_at
+from tests.contract.s3_server import store_at
 from tests.eventually import eventually
 from workers.supervision.supervisor import read_stack
 

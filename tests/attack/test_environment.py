@@ -13,10 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
+from ops.bench.moto_server import moto
 from tests.acceptance.stack import Stack, started
 from tests.attack.process_contents import environ, in_memory
 from tests.contract.receiver import receiving
-from tests.contract.s3_server import moto, store_at
+from tests.contract.s3_server import store_at
 from tests.eventually import eventually
 from workers.embedded.private_home import flower_auth, flower_auth_file, private_home
 from workers.embedded.redis_server import PrivateRedis

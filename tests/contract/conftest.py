@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ops.bench.moto_server import moto
 from tests.contract import real_servers
 from tests.contract.own_cluster import OwnCluster
-from tests.contract.s3_server import moto, store_at
+from tests.contract.s3_server import store_at
 from workers.stores.s3 import S3Store
 
 

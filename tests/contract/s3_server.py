@@ -1,51 +1,17 @@
-"""S3 servers for tests: moto in a process of its own, and a fake one with prepared responses."""
+"""S3 servers for tests: stores on one, and a fake one with prepared responses. ``ops.bench.moto_server`` has moto."""
 
 from __future__ import annotations
 
-import os
 import ssl
-import subprocess
-import sys
 import threading
-import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from tests.contract.real_servers import key_pair
-from tests.eventually import eventually
 from workers.stores.s3 import S3Store
 from workers.stores.s3_connection import S3Connection, S3Options
-
-# on a free port, which it says: moto_server itself would have to be given one
-_SERVE = """
-import sys
-from werkzeug.serving import make_server
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
-server = make_server("127.0.0.1", 0, DomainDispatcherApplication(create_backend_app), threaded=True)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
-
-
-@contextmanager
-def moto() -> Iterator[str]:
-    """The address of a moto server."""
-    environment = {**os.environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
-    with subprocess.Popen(
-        [sys.executable, "-c", _SERVE], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
-    ) as server:
-        try:
-            assert server.stdout is not None
-            url = f"http://127.0.0.1:{server.stdout.readline().strip()}"
-            eventually(
-                lambda: urllib.request.urlopen(f"{url}/moto-api/", timeout=5), every_s=0.05, despite=(OSError,)
-            ).close()
-            yield url
-        finally:
-            server.terminate()
-            server.wait(10)
 
 
 def store_at(endpoint: str, *followed: str, **options: object) -> S3Store:

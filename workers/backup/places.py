@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol
 
 from vectordb.errors import Transient
+from vectordb.synced import sync_folder
 from workers.backup.form import FILE_MAX, BackupError
 from workers.stores.store import ObjectGone, ObjectStore
 
@@ -67,7 +68,7 @@ class FolderPlace:
                 out.flush()
                 os.fsync(out.fileno())
             draft.replace(file)
-            _sync_folder(file.parent)
+            sync_folder(file.parent)
         except OSError as exc:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
@@ -165,11 +166,3 @@ def bucket_and_prefix(place: str) -> tuple[str, str]:
     if not bucket:
         raise BackupError(f"{place!r} names no bucket: write s3://BUCKET/PREFIX")
     return bucket, prefix
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,8 @@ import httpx
 import pytest
 from minio.error import S3Error
 
-from tests.contract.s3_server import moto, store_at
+from ops.bench.moto_server import moto
+from tests.contract.s3_server import store_at
 from workers.stores.s3 import S3Store
 from workers.stores.s3_notification import read
 from workers.stores.s3_user import policy_of

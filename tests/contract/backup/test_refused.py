@@ -98,16 +98,16 @@ def test_a_damaged_backup_is_refused_before_anything_is_restored(redis_url: str,
     put_back(other, second, tmp_path / "to")
 
 
-def test_a_backup_that_is_killed_is_none_and_is_removed_by_the_next(redis_url: str, tmp_path: Path) -> None:
+def test_a_backup_that_is_killed_is_none_and_can_be_removed(redis_url: str, tmp_path: Path) -> None:
     world = wiring(redis_url, tmp_path / "a")
     filled(world)
     first = save(world, tmp_path / "to")
 
     class Ends(FolderPlace):
-        def write(self, name: str, data: bytes) -> None:
+        def write(self, name: str, data: bytes) -> str:
             if name.endswith(MANIFEST):
                 raise Killed
-            super().write(name, data)
+            return super().write(name, data)
 
         def remove(self, name: str) -> None:  # noqa: ARG002 -- the Protocol's
             raise Killed  # as a process that was killed removes nothing
@@ -118,7 +118,7 @@ def test_a_backup_that_is_killed_is_none_and_is_removed_by_the_next(redis_url: s
     catalogue = Catalogue(FolderPlace(tmp_path / "to"))
     assert len(catalogue.ids()) == 2
     assert catalogue.named(None) == first.manifest
-    third = save(world, tmp_path / "to", keep=1)
+    third = save(world, tmp_path / "to", keep=1, fresh=True)
     assert (len(third.torn), third.old) == (1, [first.manifest.id])
     assert catalogue.ids() == [third.manifest.id]
 

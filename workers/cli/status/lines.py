@@ -47,7 +47,10 @@ def warnings(found: Overview) -> Iterator[str]:
     for risk in found.risks:
         yield f"[yellow]{clean(risk)}[/]"
     if found.lost is not None:
-        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
+        known = "; `wildtag status --acknowledge-loss` acknowledges it"
+        if found.lost.acknowledged_at is not None:
+            known = f"; acknowledged {local_time(found.lost.acknowledged_at)}"
+        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)}{known})"
     if found.refilling is not None:
         yield (
             f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"

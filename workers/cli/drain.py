@@ -187,7 +187,8 @@ def _over(
         rows = [{"id": one.oid, "stage": one.stage, "attempts": one.attempts, "fault": one.fault} for one in pending]
         body = {"drained": False, "since": rfc3339(since.since) if since else None, "in_flight": left,
                 "unfinished": rows, "waiting": wiring.records.counts()["inbox"], "in_force": not give_up,
-                "silent_dispatchers": [{"host": one.host, "since": rfc3339(one.at)} for one in now.silent]}  # fmt: skip
+                "silent_dispatchers": [{"host": one.host, "since": rfc3339(one.at)} for one in now.silent],
+                }  # fmt: skip
         console.out(msgspec.json.encode(body).decode(), highlight=False)
         return
     if left:

@@ -16,7 +16,6 @@ from vectordb.errors import WildtagError
 from workers.backup.form import FORMAT, BackupError, Manifest, SavedCaptions, SavedImages, SpoiltBackup
 from workers.backup.key_rows import KeyRows, Row
 from workers.backup.library_rows import caption_pages, captions_source, image_pages, taught_rows, unchanged_images
-from workers.backup.lock import alone
 from workers.backup.places import Place
 from workers.backup.redis_rows import RedisRows
 from workers.backup.stored_backups import Catalogue, Patience, Unfinished, new_id
@@ -25,6 +24,7 @@ from workers.backup.writing import FileWriter, Progress
 from workers.embedded.backup_access import captions_of, images_of, parts_of, reached
 from workers.redis.connection import translated
 from workers.redis.layout import VERSION, OtherLayout, refusal
+from workers.redis.maintenance_lock import alone
 from workers.settings.release import release
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -62,9 +62,9 @@ def backed_up(
     """
     catalogue = Catalogue(place, Patience(progress.say))
     with reached(settings, progress, create=False) as (wiring, up):
-        _require_layout(wiring)
         of = Unfinished(wiring.settings.key_prefix, wiring.settings.bucket)
-        with alone(wiring.redis, wiring.keys, progress.say) as check:
+        with alone(wiring.redis, wiring.keys, "backup", progress.say) as check:
+            _require_layout(wiring)
             state = _state(wiring, progress)
             journal, torn = _begun(catalogue, of, state, progress, new_id(wiring.clock()), fresh=fresh)
             kept = len(journal.note.written)

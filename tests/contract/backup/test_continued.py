@@ -23,6 +23,7 @@ from workers.backup.unfinished import note_of
 from workers.backup.writing import Progress
 from workers.embedded.backup_writing import Outcome
 from workers.lifecycle.ledger import Arrival
+from workers.redis.maintenance_lock import LOCK
 from workers.wiring.wiring import Wiring
 
 pytestmark = pytest.mark.usefixtures("client")  # each test has an empty Redis
@@ -87,7 +88,7 @@ def killed(world: Wiring, place: Place, text: str, nth: int = 1, *, after: bool 
     dying: Any = Dying(place, text, nth, after=after)
     with pytest.raises(Killed):
         save(world, dying, captions=True, images=True)
-    world.redis.delete(world.keys.lock("backup"))  # it has a lifetime
+    world.redis.delete(world.keys.lock(LOCK))  # it has a lifetime
     return list(dying.written)
 
 

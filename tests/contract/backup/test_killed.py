@@ -17,9 +17,9 @@ from tests.contract.backup.test_s3_and_libraries import contents, with_images
 from tests.contract.backup.world import captioned, differences, filled, restoring, values, wiring
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
-from workers.backup.lock import NAME
 from workers.backup.places import FolderPlace
 from workers.backup.stored_backups import Catalogue
+from workers.redis.maintenance_lock import LOCK
 from workers.wiring.wiring import Wiring
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
@@ -70,7 +70,7 @@ def test_a_restore_that_is_killed_again_and_again(url: str, tmp_path: Path, part
         eventually(lambda least=share: written() >= least * OBJECTS * 0.8, 90, every_s=0.001)  # type: ignore[misc]  # its default is its value
         kill(process)
         assert restoring(other)
-        other.redis.delete(other.keys.lock(NAME))  # it has a lifetime, which the other test waits for
+        other.redis.delete(other.keys.lock(LOCK))  # it has a lifetime, which the other test waits for
         assert written() >= seen
         seen = written()
     assert begun(other, "restore", str(tmp_path / "to")).wait(90) == 0
@@ -129,7 +129,7 @@ def test_a_backup_that_is_killed_at_every_stage_is_continued(url: str, tmp_path:
         command = [sys.executable, "-P", "-c", DYING, text, when, "backup", str(tmp_path / "to")]
         dead = subprocess.run(command, env=environment(world), cwd=ROOT, timeout=120, check=False)
         assert dead.returncode == -signal.SIGKILL
-        world.redis.delete(world.keys.lock(NAME))  # it has a lifetime, which the other test waits for
+        world.redis.delete(world.keys.lock(LOCK))  # it has a lifetime, which the other test waits for
         names |= set(Catalogue(place).ids())
         assert Catalogue(place).find(next(iter(names))) is None
     assert len(names) == 1

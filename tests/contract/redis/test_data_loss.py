@@ -187,4 +187,3 @@ def test_what_was_lost_is_counted(wiring: Wiring) -> None:
     wiring.redis.flushall()
     watch.step()
     assert losses.read() == type(lost)(12.0)  # a new one, which nobody has acknowledged
-

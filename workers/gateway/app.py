@@ -87,6 +87,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
                   docs_url=None, redoc_url=None)  # fmt: skip
     app.state.closing = streams.close  # see ``workers.gateway.serving``
     app.state.root_path = options.root_path
+    app.state.metrics = measured.registry  # see ``workers.processes.measuring``
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(

@@ -60,6 +60,7 @@ RULES: tuple[Rule, ...] = (
     Rule("follows", "zset", SAVED, "as follow:ID"),
     Rule("segmentation-queue", "zset", SAVED, "objects that wait for segmentation"),
     Rule("segmentation-queue:forced", "set", SAVED, "as segmentation-queue"),
+    Rule("segmentation-queue:origins", "hash", SAVED, "as segmentation-queue"),
     Rule("reconcile:BUCKET", "hash", LEFT, "the bucket is compared from its beginning after a restore"),
     Rule("sweep-requests", "hash", LEFT, "as reconcile:BUCKET"),
     Rule("missing:PASS", "zset", LEFT, "as reconcile:BUCKET"),

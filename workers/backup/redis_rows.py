@@ -22,7 +22,7 @@ from workers.redis.migration_steps import pages
 OBJECTS, ENTRIES = 200, 200  # of one call
 FIRST = ("encoder", "batches", "batches:unfinished", "batches:finished", "holds", "follows", "loss")
 EVENTS = ("inbox:low-priority", "inbox", "retag-marks")
-QUEUED = ("segmentation-queue", "segmentation-queue:forced")
+QUEUED = ("segmentation-queue", "segmentation-queue:forced", "segmentation-queue:origins")
 FEED = ("catching-up", "images:position")
 LAST = (
     "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "object-number",

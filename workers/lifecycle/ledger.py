@@ -99,13 +99,14 @@ class Ledger(RecordWriter):
         """
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
-            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced,
+                    k.segmentation_queue_origins]  # fmt: skip
             args: list[Any] = [token(revision), now, _whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id
                 keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
                 args += [raw(oid), a.ref.etag, a.sequence, msgspec.msgpack.encode(a.ref), int(a.verified),
-                         int(a.force), a.rule, int(a.from_queue)]  # fmt: skip
+                         int(a.force), a.rule, int(a.from_queue), packed_origin(a.ref.origin)]  # fmt: skip
             calls.append((keys, args))
         with translated():
             return [text(answer) for page in call_together(self._redis, self._enter, calls) for answer in page]

@@ -138,7 +138,7 @@ class RecordWriter:
     def _removed(self, oids: Sequence[str]) -> list[str]:
         k = self._keys
         keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags,
-                k.segmentation_queue, k.segmentation_queue_forced]  # fmt: skip
+                k.segmentation_queue, k.segmentation_queue_forced, k.segmentation_queue_origins]  # fmt: skip
         args: list[Any] = [k.prefix, self._feed_length]
         for oid, before in zip(oids, self.before(oids), strict=True):
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]

@@ -6,8 +6,8 @@ given their keys, apart from those of labels and of numbers.
 
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
-``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
-``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
+``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue``, its ``forced`` and
+``origins``, ``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
 ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``,
 ``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``,
 ``failed``, ``gone``.
@@ -52,6 +52,8 @@ key                              type        holds
                                              seconds)
 ``P segmentation-queue:forced``  set         OIDs on that queue that are processed again even if their record is up
                                              to date
+``P segmentation-queue:origins`` hash        OID on that queue → ETag, NUL, what led to it (msgpack
+                                             ``tasks.message_parts.Origin``); none without a request or a trace
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
 ``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported
@@ -226,6 +228,10 @@ class Keys(EventKeys, ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys
     @property
     def segmentation_queue_forced(self) -> str:
         return f"{self.prefix}segmentation-queue:forced"
+
+    @property
+    def segmentation_queue_origins(self) -> str:
+        return f"{self.prefix}segmentation-queue:origins"
 
     def segmentation_request(self, oid: str) -> str:
         return f"{self.prefix}segmentation-request:{oid}"

@@ -1,15 +1,16 @@
 -- Enter objects in the ledger, unless there is nothing to do.
--- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, then of each object: entry,
---       record, segmentation request
+-- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, its origins, then of each
+--       object: entry, record, segmentation request
 -- ARGV: revision, now, deadline, then of each object: oid, etag, sequence ('' unknown), ref, verified (1/0), force
---       (1/0), rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
+--       (1/0), rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue),
+--       origin (what led to it, or '')
 -- Returns of each object: entered | known (entered; there is a record with tags of this version) | again | duplicate |
 --       done | stale | waiting (it is on the segmentation queue)
-local ledger, segmenting, queue, forced = unpack(KEYS, 4, 7)
+local ledger, segmenting, queue, forced, origins = unpack(KEYS, 4, 8)
 local revision, now, deadline = unpack(ARGV, 1, 3)
 local function space(of) return string.match(of, '^[^/]*') end
 
-local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_queue)
+local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_queue, origin)
     local entry_key, record_key, request_key = unpack(keys)
     local verified, force, queued = seen == '1', forcing == '1', from_queue == '1'
     local record = head_at(record_key) or {}
@@ -38,6 +39,7 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
         if queued then
             redis.call('ZREM', queue, oid)
             redis.call('SREM', forced, oid)
+            redis.call('HDEL', origins, oid)
         end
         return outcome
     end
@@ -65,6 +67,13 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     if method ~= '' and not queued and redis.call('SISMEMBER', segmenting, oid) == 0 then
         redis.call('ZADD', queue, 'NX', now, oid)
         if force then redis.call('SADD', forced, oid) end
+        -- it is looked up again when it is due: the origin is that of this version only
+        local version = etag .. '\0'
+        if origin ~= '' then
+            redis.call('HSET', origins, oid, version .. origin)
+        elseif string.sub(redis.call('HGET', origins, oid) or version, 1, #version) ~= version then
+            redis.call('HDEL', origins, oid)
+        end
         drop_entry()
         redis.call('ZREM', ledger, oid)
         return 'waiting'
@@ -80,8 +89,8 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
 end
 
 local answers = {}
-for n = 0, (#KEYS - 7) / 3 - 1 do
-    answers[n + 1] = enter({unpack(KEYS, 8 + 3 * n, 10 + 3 * n)}, unpack(ARGV, 4 + 8 * n, 11 + 8 * n))
+for n = 0, (#KEYS - 8) / 3 - 1 do
+    answers[n + 1] = enter({unpack(KEYS, 9 + 3 * n, 11 + 3 * n)}, unpack(ARGV, 4 + 9 * n, 12 + 9 * n))
 end
 settle()
 return answers

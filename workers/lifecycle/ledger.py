@@ -22,6 +22,7 @@ from redis.exceptions import NoPermissionError
 from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.outcomes import Acceptance
+from workers.lifecycle.queued_origin import packed_origin
 from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, token
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys

@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
+from ops.chaos.places import Conditions
 from ops.chaos.plan import made
-from ops.chaos.run import Conditions, run
+from ops.chaos.run import run
 from vectordb.errors import WildtagError
 
 
@@ -31,6 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--disk", type=int, help="give the home a disk in memory of so many MB; only root can")
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
     parser.add_argument("--webhooks-fail", type=float, default=0.2, help="share of deliveries refused (default 0.2)")
+    parser.add_argument(
+        "--attack", action="store_true", help="somebody with a key of the scope write attacks the API"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
     able = possible(store=options.bucket == "s3", disk=options.disk is not None)
@@ -46,7 +50,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr, flush=True)
 
     try:
-        where = Conditions(options.prepared, options.bucket, options.disk, options.webhooks_fail)
+        where = Conditions(
+            options.prepared, options.bucket, options.disk, options.webhooks_fail, attack=options.attack
+        )
         result = run(plan, where, say)
     except WildtagError as exc:
         print(f"ops.chaos: {exc}", file=sys.stderr)

@@ -12,7 +12,8 @@ import pytest
 from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
 from ops.chaos.plan import made
-from ops.chaos.run import Conditions, run
+from ops.chaos.places import Conditions
+from ops.chaos.run import run
 
 pytestmark = pytest.mark.timeout(900)
 

@@ -29,6 +29,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--bucket", choices=("folder", "s3"), default="folder", help="s3: moto behind a faulty network"
     )
+    parser.add_argument(
+        "--index", choices=("embedded", "server"), default="embedded", help="server: a made-up Qdrant"
+    )
     parser.add_argument("--disk", type=int, help="give the home a disk in memory of so many MB; only root can")
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
     parser.add_argument("--webhooks-fail", type=float, default=0.2, help="share of deliveries refused (default 0.2)")
@@ -37,7 +40,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
-    able = possible(store=options.bucket == "s3", disk=options.disk is not None)
+    able = possible(store=options.bucket == "s3", disk=options.disk is not None, server=options.index == "server")
     faults = able if options.faults is None else [name for name in options.faults.split(",") if name]
     unknown = [name for name in faults if name not in able]
     if unknown or options.objects < 1 or options.minutes <= 0:
@@ -51,7 +54,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         where = Conditions(
-            options.prepared, options.bucket, options.disk, options.webhooks_fail, attack=options.attack
+            options.prepared,
+            options.bucket,
+            options.disk,
+            options.webhooks_fail,
+            attack=options.attack,
+            index=options.index,
         )
         result = run(plan, where, say)
     except WildtagError as exc:

@@ -10,12 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ops.bench.made_up_minio import made_up_minio
 from ops.bench.moto_server import moto
+from ops.bench.qdrant_rest import rest_server
 from ops.bench.stacks import COPIED, new_home
 from ops.chaos.captions import Switches, active_version, import_small, wildtag
 from ops.chaos.notifications import Notifications, notifications
+from ops.chaos.proxy import Proxy
 from ops.chaos.shelves import BucketShelf, FolderShelf, Shelf
 from ops.chaos.store_proxy import store_proxy
 from ops.chaos.world import BUCKET, World
@@ -32,6 +35,7 @@ class Conditions:
     ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or ``s3``. ``disk``: the size of
     a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused. ``switching``: whether
     there are two more caption databases, and people switch between them. ``attack``: whether somebody attacks it.
+    ``index``: ``embedded`` or ``server``.
     """
 
     prepared: Path | None = None
@@ -40,6 +44,7 @@ class Conditions:
     webhooks_fail: float = 0.2
     switching: bool = True
     attack: bool = False
+    index: str = "embedded"
 
 
 @dataclass(frozen=True)
@@ -88,8 +93,14 @@ def scene(
         if bucket is not None:
             stage = stack.enter_context(notifications(seed, lambda: f"{made.gateway}/v1/events/minio"))
             bucket.at_once = stage.url
+        if where.index == "server":
+            server = stack.enter_context(rest_server())
+            network = Proxy(urlsplit(server.url).port or 0)
+            stack.callback(network.close)
+            _copy([*versions, active], alone, server.url)
+            made.search_on(server, network)
         made.switches = Switches(lambda: made.environment, versions and [*versions, active], active)
-        made.snapshots = files
+        made.snapshots, made.undisturbed = files, undisturbed
         made.start()
         yield Scene(made, shelf, made.switches, undisturbed, stage)
 
@@ -107,6 +118,17 @@ def _snapshot(version: str, folder: Path, alone: Mapping[str, str]) -> Path:
     if done.returncode:
         raise Permanent(f"captions snapshot: {done.stderr[-1000:]}")
     return file
+
+
+def _copy(versions: list[str], alone: Mapping[str, str], url: str) -> None:
+    """Copy captions to a Qdrant server, and have it use the last of them."""
+    for version in versions:
+        done = wildtag(("captions", "copy", version, "--to", url), alone)
+        if done.returncode:
+            raise Permanent(f"captions copy: {done.stderr[-1000:]}")
+    done = wildtag(("captions", "use", versions[-1]), {**alone, "WILDTAG_QDRANT_URL": url})
+    if done.returncode:
+        raise Permanent(f"captions use: {done.stderr[-1000:]}")
 
 
 @contextmanager

@@ -82,6 +82,10 @@ class Proxy:
             _abort(writer)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # at the end, when asyncio would print one trace for each connection
+            await self._connect(reader, writer)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._toxic is Toxic.RESET:
             _abort(writer)
             return

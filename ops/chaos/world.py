@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from ops.bench.processes import SUPERVISOR, services_of
+from ops.bench.qdrant_rest import RestServer
 from ops.chaos.captions import Switches
 from ops.chaos.proxy import Proxy
 from ops.chaos.redis_process import RedisProcess, until
@@ -46,8 +47,14 @@ class World:
         """Times between which what Redis acknowledged may be lost, as those of ``time.monotonic``."""
         self.losses: list[dict[str, int]] = []
         """What each failover has lost: bytes, and entries by stream."""
+        self.index: RestServer | None = None
+        """The server of captions and images, and the network to it; ``None``: they are in the home."""
+        self.index_network: Proxy | None = None
         self.switches: Switches | None = None
         self.snapshots: list[Path] = []
+        """Of the caption databases that can be restored."""
+        self.undisturbed = home
+        """A home whose captions and caches nobody touches."""
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         self.environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "WILDTAG_HOME": str(home),
@@ -102,6 +109,8 @@ class World:
         given = {name.removeprefix("WILDTAG_").lower(): value for name, value in self.environment.items()}
         known = {name: value for name, value in given.items() if name in Settings.model_fields}
         known |= {"redis_url": f"redis://127.0.0.1:{self._direct.port}/0", "home": str(self.home)}
+        if self.index is not None:
+            known["qdrant_url"] = self.index.url
         if self.store is not None:
             known["s3_endpoint"] = f"http://{self.store.upstream}"
         return Wiring(Settings(**known))  # type: ignore[arg-type]  # pydantic reads the texts
@@ -126,9 +135,14 @@ class World:
         for proxy in (self.proxy, self._direct):
             proxy.forward_to(replica.port)
 
+    def search_on(self, server: RestServer, network: Proxy) -> None:
+        """Have captions and images on this server, behind this network. Before the start."""
+        self.index, self.index_network = server, network
+        self.environment |= {"WILDTAG_QDRANT_URL": f"http://127.0.0.1:{network.port}"}
+
     def clocked(self, chance: float) -> None:
         """Give one service, chosen by ``chance``, a clock that a fault can set. Before the start."""
-        library = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+        library = faketime()
         if library is not None:
             self.clock.write_text("+0\n")
             name = CLOCKED[int(chance * len(CLOCKED))]
@@ -145,6 +159,11 @@ class World:
         """The end of what its processes logged."""
         logs = [self.home / "up.log", *sorted((self.home / "logs").glob("*.log"))]
         return "\n".join(f"== {log.name}\n{log.read_text(errors='replace')[-1500:]}" for log in logs if log.exists())
+
+
+def faketime() -> Path | None:
+    """The library that fakes clocks, if it is installed."""
+    return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 
 
 def _at(endpoint: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -24,6 +25,7 @@ from workers.wiring.wiring import Wiring
 
 KINDS = ("lost", "wrong", "stale", "duplicated", "leaked")
 SHOWN = 20
+VERIFIED_S = 180.0  # within which the index of images is compared with the records, and repaired
 _INDEX_KINDS = {"missing": "lost", "outdated": "stale", "mislabelled": "stale", "orphaned": "leaked"}
 
 
@@ -130,17 +132,24 @@ def _indexes(found: Verdict, done: Done, wiring: Wiring, records: Mapping[str, R
     for form in sorted(counted.keys() | listed.keys()):
         if counted[form] != listed.get(form, 0):
             found.add("wrong", f"tag {form}: counted {listed.get(form, 0)} times, and is on {counted[form]} images")
-    covered = coverage(wiring).read()
-    tagged = sum(record.state == "done" for record in records.values())
-    if covered.indexed != tagged:
-        found.add(
-            "lost" if (covered.indexed or 0) < tagged else "leaked", f"image index: {covered.indexed} of {tagged}"
-        )
-    verified = done.switches.command("images", "verify", "--json")
+    _image_index(found, done, wiring, sum(record.state == "done" for record in records.values()))
+
+
+def _image_index(found: Verdict, done: Done, wiring: Wiring, tagged: int) -> None:
+    """The index of images has exactly the tagged ones, at the latest after its next comparison with the records."""
+    deadline = time.monotonic() + VERIFIED_S
+    while True:
+        indexed = coverage(wiring).read().indexed  # None: its owner does not answer
+        verified = done.switches.command("images", "verify", "--json")
+        row = json.loads(verified.stdout) if verified.stdout.strip() else {"faults": {}, "examples": {}}
+        whole = indexed == tagged and verified.stdout.strip() and not any(row["faults"].values())
+        if whole or time.monotonic() > deadline:
+            break
+        time.sleep(1)
     if not verified.stdout.strip():
         found.add("lost", f"the image index cannot be compared: {verified.stderr[-300:]}")
-        return
-    row = json.loads(verified.stdout)
+    if indexed != tagged:
+        found.add("lost" if (indexed or 0) < tagged else "leaked", f"image index: {indexed} of {tagged}")
     for kind, count in row["faults"].items():
         if count:
             found.add(_INDEX_KINDS.get(kind, "wrong"), f"image index: {count} {kind}: {row['examples'].get(kind)}")

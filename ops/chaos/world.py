@@ -60,6 +60,7 @@ class World:
             **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "WILDTAG_HOME": str(home),
             "WILDTAG_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0", "WILDTAG_GATEWAY_PORT": str(free_port(0)),
             "WILDTAG_FLOWER_PORT": str(free_port(0)), "WILDTAG_WORDS_AHEAD": "false", "WILDTAG_RESCAN_S": "20",
+            "WILDTAG_IMAGES_VERIFY_S": "60",
             **settings,
             **({} if store is None else _at(store.url)),
         }  # fmt: skip

@@ -71,7 +71,8 @@ def made(
         picture = -1 - chance.randrange(bad) if chance.random() < BAD else chance.randrange(pictures)
         key = f"{chance.choice(FOLDERS)}{number:05}.jpg"
         acts.append(Act(at, what, key, picture, chance.random(), chance.random()))
-    named = [faults[n % len(faults)] for n in range(strikes)] if faults else []
+    order = chance.sample(list(faults), len(faults))  # else few strikes would be those that are named first
+    named = [order[n % len(order)] for n in range(strikes)] if order else []
     chance.shuffle(named)
     width = seconds / max(1, len(named))
     found = []

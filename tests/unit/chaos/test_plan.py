@@ -43,3 +43,8 @@ def test_faults_that_need_a_server_or_a_disk_are_left_out_without() -> None:
     assert not [name for name in possible(store=False, disk=False) if name.startswith(("store-", "disk-"))]
     assert "disk-full" in possible(store=False, disk=True)
     assert "store-empty" in possible(store=True, disk=False)
+
+
+def test_few_strikes_are_of_any_faults() -> None:
+    named = {strike.fault for seed in range(40) for strike in plan(seed, 10).strikes}
+    assert named == set(possible(store=True, disk=True))

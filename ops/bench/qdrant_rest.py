@@ -133,6 +133,7 @@ class RestServer:
         one = models.QueryRequest.model_validate(sent)
         return self.client.query_points(
             name, query=one.query, using=one.using, query_filter=one.filter, limit=one.limit or 10,
+            prefetch=one.prefetch, score_threshold=one.score_threshold, offset=one.offset,
             with_payload=one.with_payload or False,
         )  # fmt: skip
 

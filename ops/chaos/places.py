@@ -126,7 +126,9 @@ def _copy(versions: list[str], alone: Mapping[str, str], url: str) -> None:
         done = wildtag(("captions", "copy", version, "--to", url), alone)
         if done.returncode:
             raise Permanent(f"captions copy: {done.stderr[-1000:]}")
-    done = wildtag(("captions", "use", versions[-1]), {**alone, "WILDTAG_QDRANT_URL": url})
+    done = wildtag(
+        ("captions", "use", versions[-1]), {**alone, "WILDTAG_QDRANT_URL": url, "WILDTAG_QDRANT_GRPC_PORT": "0"}
+    )
     if done.returncode:
         raise Permanent(f"captions use: {done.stderr[-1000:]}")
 

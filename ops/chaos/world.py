@@ -139,7 +139,10 @@ class World:
     def search_on(self, server: RestServer, network: Proxy) -> None:
         """Have captions and images on this server, behind this network. Before the start."""
         self.index, self.index_network = server, network
-        self.environment |= {"WILDTAG_QDRANT_URL": f"http://127.0.0.1:{network.port}"}
+        self.environment |= {
+            "WILDTAG_QDRANT_URL": f"http://127.0.0.1:{network.port}",
+            "WILDTAG_QDRANT_GRPC_PORT": "0",
+        }
 
     def clocked(self, chance: float) -> None:
         """Give one service, chosen by ``chance``, a clock that a fault can set. Before the start."""

@@ -21,7 +21,7 @@ from ops.chaos.notifications import Notifications, notifications
 from ops.chaos.proxy import Proxy
 from ops.chaos.shelves import BucketShelf, FolderShelf, Shelf
 from ops.chaos.store_proxy import store_proxy
-from ops.chaos.world import BUCKET, World
+from ops.chaos.world import BUCKET, World, indexes_at
 from vectordb.errors import Permanent
 
 OTHER_DISKS = ("inbox", "own-redis")
@@ -126,9 +126,7 @@ def _copy(versions: list[str], alone: Mapping[str, str], url: str) -> None:
         done = wildtag(("captions", "copy", version, "--to", url), alone)
         if done.returncode:
             raise Permanent(f"captions copy: {done.stderr[-1000:]}")
-    done = wildtag(
-        ("captions", "use", versions[-1]), {**alone, "WILDTAG_QDRANT_URL": url, "WILDTAG_QDRANT_GRPC_PORT": "0"}
-    )
+    done = wildtag(("captions", "use", versions[-1]), {**alone, **indexes_at(url)})
     if done.returncode:
         raise Permanent(f"captions use: {done.stderr[-1000:]}")
 

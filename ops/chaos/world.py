@@ -139,10 +139,7 @@ class World:
     def search_on(self, server: RestServer, network: Proxy) -> None:
         """Have captions and images on this server, behind this network. Before the start."""
         self.index, self.index_network = server, network
-        self.environment |= {
-            "WILDTAG_QDRANT_URL": f"http://127.0.0.1:{network.port}",
-            "WILDTAG_QDRANT_GRPC_PORT": "0",
-        }
+        self.environment |= indexes_at(f"http://127.0.0.1:{network.port}")
 
     def clocked(self, chance: float) -> None:
         """Give one service, chosen by ``chance``, a clock that a fault can set. Before the start."""
@@ -168,6 +165,11 @@ class World:
 def faketime() -> Path | None:
     """The library that fakes clocks, if it is installed."""
     return next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+
+
+def indexes_at(url: str) -> dict[str, str]:
+    """The variables of captions and images on a Qdrant server there that is reached by REST."""
+    return {"WILDTAG_QDRANT_URL": url, "WILDTAG_QDRANT_GRPC_PORT": "0"}
 
 
 def _at(endpoint: str) -> dict[str, str]:

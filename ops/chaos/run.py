@@ -67,7 +67,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         found.switches.ended.set()
         lossy = any(strike.fault in LOSING for strike in plan.strikes)
         truth = Truth(found.undisturbed)
-        verdict = compare(Done(here, album, people, receiver, found.switches, truth, lossy))
+        verdict = compare(Done(here, album, people, receiver, found.switches, truth, lossy, where.attack))
         for violation in attacker.violations if attacker is not None else ():
             verdict.add("wrong", f"attack: {violation}")
         watch.close()

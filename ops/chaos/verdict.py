@@ -48,7 +48,10 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Done:
-    """What was done in a run, and to what. ``lossy``: Redis has lost data, so records may have been made again."""
+    """What was done in a run, and to what.
+
+    ``lossy``: Redis has lost data, so records may have been made again. ``strangers``: others upload, too.
+    """
 
     world: World
     album: Album
@@ -57,6 +60,7 @@ class Done:
     switches: Switches
     truth: Truth
     lossy: bool
+    strangers: bool = False
 
 
 def compare(done: Done) -> Verdict:
@@ -65,13 +69,18 @@ def compare(done: Done) -> Verdict:
     bucket = wiring.settings.bucket
     there = {info.ref.key: info.ref.etag for info in wiring.store.list(bucket)}
     records = {record.key: record for record in wiring.records.latest()}
+    ours, whole = records, there
+    if done.strangers:  # who may have uploaded, and removed, as they like
+        uploads = wiring.settings.upload_prefix
+        there = {key: etag for key, etag in there.items() if key in expected or not key.startswith(uploads)}
+        ours = {key: one for key, one in records.items() if key in expected or not key.startswith(uploads)}
     found.states = dict(Counter(record.state for record in records.values()))
-    _objects(found, records, there, expected)
-    _versions(found, done, records)
-    judge_tags(found.add, records, there, expected, done.album.came_from, done.people, done.truth)
-    judge_segments(found.add, records, expected, done.people, done.truth)
+    _objects(found, ours, there, expected)
+    _versions(found, done, ours)
+    judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth)
+    judge_segments(found.add, ours, expected, done.people, done.truth)
     _indexes(found, done, wiring, records)
-    _keys(found, wiring, records, there)
+    _keys(found, wiring, records, whole)
     _feed(found, done, wiring, there)
     if not done.lossy:
         for key, etag in there.items():

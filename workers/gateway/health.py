@@ -18,6 +18,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.metrics import Metrics
 from workers.gateway.openapi import OPTIONAL_KEY
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
 from workers.gateway.services import Options, Services
 from workers.lifecycle.times import public, rfc3339, rfc3339_or_none
 from workers.outages.board import Outage
@@ -109,6 +110,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
     routes = APIRouter(tags=["health"])
 
     reading = [Depends(access.needing(Scope.READ))]
+    scraping = [Depends(access.needing(Scope.READ, Kind.MONITORING))]
 
     @routes.get("/healthz", response_class=Response,
                 responses=responses.public() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -161,7 +163,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         })  # fmt: skip
 
     @routes.get(
-        "/metrics", response_class=Response, dependencies=reading, operation_id="getMetrics", summary="Get metrics",
+        "/metrics", response_class=Response, dependencies=scraping, operation_id="getMetrics", summary="Get metrics",
         responses=responses.problems(429) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     def scraped() -> Response:

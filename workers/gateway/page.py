@@ -5,6 +5,7 @@ Both load nothing from other hosts; their content security policies forbid it.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fastapi import FastAPI, Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from workers.gateway import guards
+from workers.gateway import security_headers
 from workers.gateway.sign_in import OLD_COOKIE
 
 FILES = resources.files("workers.gateway") / "page_files"
@@ -42,6 +43,7 @@ def install(app: FastAPI) -> None:
     app.mount("/", _Files(packages=[("workers.gateway", "page_files")], html=True), name="page")
 
 
+@cache
 def paths() -> frozenset[str]:
     """The paths of the pages and of their files."""
     swagger = Path(str(resources.files("fastapi_offline") / "static"))
@@ -56,7 +58,7 @@ def paths() -> frozenset[str]:
 
 
 def policy(path: str) -> str | None:
-    """The content security policy of a path; ``None`` for the API, which gets the strict one."""
-    if path.startswith("/v1/"):
+    """The content security policy of a path; ``None`` for all else, which gets the strict one."""
+    if path not in paths():
         return None
-    return guards.DOCS if path == DOCS else guards.PAGE
+    return security_headers.DOCS if path == DOCS else security_headers.PAGE

@@ -1,8 +1,8 @@
 """An attacker with an API key of the scope ``write``, beside the load: hostile requests at a bounded rate.
 
 Notes each violation: a fault (5xx, apart from 501, and 503 or 507 with Retry-After), an answer without security
-headers, an answer that is late, input that comes back as a page, a secret, a path or a traceback in an answer, success
-of what must not succeed, and an object of its own that is changed without a request that may change it.
+headers, an answer that is late, input that comes back as a page, a secret, a path or a traceback in an answer,
+success of what must not succeed, and an object of its own that is changed without a request that may change it.
 
 ``python -m ops.chaos.attacker URL`` attacks a running gateway; the key is read from ``WILDTAG_API_KEY``.
 """
@@ -27,10 +27,10 @@ from ops.chaos.hostile_parts import MARK
 from ops.chaos.hostile_requests import Hostile, Known, own_upload, shown, stream
 from ops.chaos.passive_rules import Answer, faults
 
-LATE_S = 15.0  # until an answer to a complete request is late; a search waits for a worker
+LATE_S = 30.0  # until an answer to a complete request is late; a search waits 20 s for a worker
 HELD = 8  # connections with unfinished requests at the same time
 HELD_S = 3.0  # for which each is kept
-GLANCE_S = 0.3  # for which an answer to an unfinished request is awaited
+GLANCE_S = 0.2  # for which an answer to an unfinished request is awaited
 MOST = 2**20  # bytes of a body that are read
 OWN = 3  # uploads that must stay as they are
 _RETRY = {503, 507}

@@ -5,33 +5,41 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ops.chaos.attacker import Attacker, Report
 from ops.chaos.hostile_requests import KINDS, Known, stream
-from tests.attack.gateway_process import ADMIN, attacked
+from tests.attack.gateway_process import ADMIN, Attacked, attacked
+from tests.contract.gateway.running import Running, emptied, running, wired
+from tests.contract.gateway.test_captions import WithWorker
 from workers.gateway.api_keys import Scope
+from workers.wiring.gateway import caption_service
 
+LOCKED: dict[str, Any] = {"key_required": True, "admin_key": ADMIN}
 SECRET = "a-token-of-an-attack"  # noqa: S105 -- opens nothing but the gateway of this test
 
 
-def sent(home: Path, redis_url: str, turns: int, seed: int) -> Report:
+def sent(gateway: Attacked | Running, turns: int, seed: int) -> Report:
     """All kinds of requests to a gateway, so many times."""
-    with attacked(home, redis_url, key_required=True, admin_key=ADMIN, webhook_token=SECRET) as gateway:
-        key = gateway.wiring.api_keys.create("attacker", Scope.WRITE)
-        secrets = (ADMIN, SECRET, str(home), redis_url)
-        attacker = Attacker(gateway.url, key, seed, secrets=secrets, rate=1000)
-        attacker.prepare()
-        left = iter(range(turns * len(KINDS)))
-        return attacker.run(lambda: next(left, None) is None)
+    key = gateway.wiring.api_keys.create("attacker", Scope.WRITE)
+    secrets = (ADMIN, SECRET, str(gateway.wiring.settings.home), gateway.wiring.settings.redis_url)
+    attacker = Attacker(gateway.url, key, seed, secrets=secrets, rate=1000)
+    attacker.prepare()
+    left = iter(range(turns * len(KINDS)))
+    return attacker.run(lambda: next(left, None) is None)
 
 
 def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) -> None:
-    report = sent(tmp_path, redis_url, turns=12, seed=1)
+    wiring = wired(tmp_path, redis_url, WithWorker, webhook_token=SECRET, **LOCKED)
+    with running(wiring, replaced={"captions": caption_service(wiring, patience_s=0.1)}) as gateway:
+        emptied(gateway)
+        report = sent(gateway, turns=6, seed=1)
     assert [(one.what, one.status, one.request[:500], one.body) for one in report.violations] == []
     assert set(report.sent) == set(KINDS)
     assert {400, 401, 403, 404, 405, 413, 415, 422} <= set(report.answers)
@@ -40,7 +48,8 @@ def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) 
 
 @pytest.mark.long
 def test_nor_is_any_of_thousands(tmp_path: Path, redis_url: str) -> None:
-    report = sent(tmp_path, redis_url, turns=150, seed=2)
+    with attacked(tmp_path, redis_url, webhook_token=SECRET, **LOCKED) as gateway:  # in a process of its own
+        report = sent(gateway, turns=150, seed=2)
     assert [(one.what, one.status, one.request[:500], one.body) for one in report.violations] == []
 
 
@@ -98,6 +107,6 @@ def test_what_is_wrong_is_noted(wrong: str) -> None:
 def test_a_gateway_that_is_away_is_a_violation_only_while_it_should_be_there() -> None:
     request = KINDS["admin"](random.Random(1), Known("a-key", "b"))
     for healthy, expected in ((True, ["the gateway does not listen"]), (False, [])):
-        attacker = Attacker("http://127.0.0.1:1", "a-key", 1, healthy=lambda healthy=healthy: healthy)
+        attacker = Attacker("http://127.0.0.1:1", "a-key", 1, healthy=partial(bool, healthy))
         attacker.attack(request)
         assert ([one.what for one in attacker.report.violations], attacker.report.away) == (expected, 1)

@@ -74,6 +74,10 @@ class Buckets:
         tokens, then = self._left.get(owner, (self._full, now))
         return min(self._full, tokens + (now - then) * self.rate)
 
+    def empty(self, owner: str) -> bool:
+        """Whether an owner has no token; with room for rounding, as a client that waited as it was told has one."""
+        return self.left(owner) < 1 - 1e-6
+
     def take(self, owner: str, count: int = 1) -> None:
         """Take tokens, also if there are not as many."""
         self._left[owner] = self.left(owner) - count, self._clock()
@@ -118,7 +122,7 @@ class RateLimits:
     def count(self, caller: str, kind: Kind) -> None:
         """Count a request of a caller. Raises ``Problem`` if it has no more of this kind; then nothing is counted."""
         for one in self._of[kind]:
-            if one.left(caller) < 1:
+            if one.empty(caller):
                 detail = f"more than {one.rate:g} requests per second of the kind {one.name}"
                 raise _refused(one, caller, detail, self.headers(caller, kind))
         self.charge(caller, kind, 1)
@@ -138,7 +142,7 @@ class RateLimits:
         ``shown``: the digest of what was presented.
         """
         limit, who = self._guesses, neighbourhood(address)
-        if limit is not None and (who, shown) not in self._guessed and limit.left(who) < 1:
+        if limit is not None and (who, shown) not in self._guessed and limit.empty(who):
             detail = f"more than {limit.rate * 60:g} unknown keys and tokens per minute from this address"
             raise _refused(limit, who, detail, _headers((limit,), who))
 

@@ -4,7 +4,8 @@ Notes each violation: a fault (5xx, apart from 501, and 503 or 507 with Retry-Af
 headers, an answer that is late, input that comes back as a page, a secret, a path or a traceback in an answer,
 success of what must not succeed, and an object of its own that is changed without a request that may change it.
 
-``python -m ops.chaos.attacker URL`` attacks a running gateway; the key is read from ``WILDTAG_API_KEY``.
+Call ``prepare``, ``run``, and at the end ``withdraw``. ``python -m ops.chaos.attacker URL`` attacks a running gateway;
+the key is read from ``WILDTAG_API_KEY``.
 """
 
 from __future__ import annotations
@@ -139,6 +140,18 @@ class Attacker:
                 if self._healthy() and before and (now := self._etag(name)) != before:
                     self.report.violations.append(Violation(f"an object changed: {before} is {now}", name, 0))
 
+    def withdraw(self) -> list[str]:
+        """Delete its uploads, so that they are not taken for objects of others. Returns the ids that stay."""
+        stay = []
+        for name in self.report.created:
+            status = 0
+            with suppress(OSError):
+                answer = self._ask(Hostile("own", b"DELETE", f"/v1/images/{name}".encode(), [self._known.bearer]))
+                status = answer.status if answer else 0
+            if status not in {204, 404}:
+                stay.append(name)
+        return stay
+
     def _etag(self, name: str) -> str:
         target = f"/v1/objects/{self._known.bucket}/uploads/{name}:content".encode()
         answer = self._ask(Hostile("own", b"GET", target, [self._known.bearer]))
@@ -237,6 +250,7 @@ def main(arguments: list[str] | None = None) -> int:
     attacker.prepare()
     until = time.monotonic() + given.seconds
     report = attacker.run(lambda: time.monotonic() > until)
+    attacker.withdraw()
     print(json.dumps(report.row(), indent=2))
     return 1 if report.violations else 0
 

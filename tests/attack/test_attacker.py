@@ -32,7 +32,9 @@ def sent(gateway: Attacked | Running, turns: int, seed: int) -> Report:
     attacker = Attacker(gateway.url, key, seed, secrets=secrets, rate=1000)
     attacker.prepare()
     left = iter(range(turns * len(KINDS)))
-    return attacker.run(lambda: next(left, None) is None)
+    report = attacker.run(lambda: next(left, None) is None)
+    assert attacker.withdraw() == []
+    return report
 
 
 def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) -> None:
@@ -44,6 +46,7 @@ def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) 
     assert set(report.sent) == set(KINDS)
     assert {400, 401, 403, 404, 405, 413, 415, 422} <= set(report.answers)
     assert len(report.created) >= 3
+    assert not [path for path in (tmp_path / "inbox").rglob("*") if path.suffix == ".png"]
 
 
 @pytest.mark.long

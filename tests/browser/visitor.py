@@ -29,6 +29,7 @@ _PASTE = """([clipboardData]) => document.dispatchEvent(
     new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }))"""
 
 
+_VIOLATION = re.compile("violates its policy|Trusted(HTML|ScriptURL)|TrustedTypePolicy")
 _VIOLATIONS = """addEventListener("securitypolicyviolation", (event) => console.error(
     "violates its policy:", event.violatedDirective, event.blockedURI, event.sample, event.sourceFile))"""
 Rules = Callable[[Answer], list[str]]
@@ -42,6 +43,7 @@ class Visitor:
         self.address = address
         self.faults: list[str] = []
         self.refusals_expected = False
+        self.violations_expected = False
         self.others_answer = False  # a test answers in place of the gateway
         self._rules = rules
         self._shots = shots
@@ -93,7 +95,8 @@ class Visitor:
 
     def _said(self, message: ConsoleMessage) -> None:
         refusal = self.refusals_expected and _REFUSED.fullmatch(message.text)
-        if message.type in ("error", "warning") and not refusal:
+        violation = self.violations_expected and _VIOLATION.search(message.text)
+        if message.type in ("error", "warning") and not refusal and not violation:
             self.faults.append(f"{message.type}: {message.text} {message.location}")
 
     def _asked(self, request: Request) -> None:

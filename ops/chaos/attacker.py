@@ -4,8 +4,9 @@ Notes each violation: a fault (5xx, apart from 501, and 503 or 507 with Retry-Af
 headers, an answer that is late, input that comes back as a page, a secret, a path or a traceback in an answer,
 success of what must not succeed, and an object of its own that is changed without a request that may change it.
 
-Call ``prepare``, ``run``, and at the end ``withdraw``. ``python -m ops.chaos.attacker URL`` attacks a running gateway;
-the key is read from ``WILDTAG_API_KEY``.
+Call ``prepare``, ``run``, and at the end ``withdraw``.
+
+``python -m ops.chaos.attacker URL`` attacks a running gateway; the key is read from ``WILDTAG_API_KEY``.
 """
 
 from __future__ import annotations

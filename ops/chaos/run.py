@@ -21,6 +21,7 @@ from ops.chaos.people import PATIENCE_S, People
 from ops.chaos.places import Conditions, scene
 from ops.chaos.plan import BY_API, Act, Plan, Strike
 from ops.chaos.receiver import receiving
+from ops.chaos.redis_faults import RedisFlushed
 from ops.chaos.redis_process import until
 from ops.chaos.truth import Truth
 from ops.chaos.verdict import Done, Verdict, compare
@@ -130,6 +131,8 @@ def _strike(strike: Strike, here: World, album: Album, watch: Watch, say: Callab
         fault.mend()
     if fault.loses:
         here.lost_at.append((began - fault.loses_s, time.monotonic()))
+        if isinstance(fault, RedisFlushed):
+            here.wiped_at.append(time.monotonic())
         watch.changed(*album.there())
     watch.mended(strike.fault, fault.victim, began)
     say(f"{strike.fault} {fault.victim} for {time.monotonic() - began:.1f} s; {watch.unsettled()} unsettled")

@@ -23,8 +23,8 @@ class Lost(msgspec.Struct, frozen=True):
 
     ``records`` are made again, and ``unfinished`` objects are found again. The others are lost: create the API keys
     again, submit the batches and segmentation requests again; those that were done are counted, too: the new records
-    are without them. ``deliveries``: to webhooks, pending ones and dead letters; their images are delivered again when
-    they are tagged again. Batches have no number.
+    are without them. ``deliveries``: to webhooks, pending ones and dead letters; their images are delivered again
+    when they are tagged again. Batches have no number.
     """
 
     at: float

@@ -53,7 +53,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         people = People(album, lambda: here.gateway, found.switches, lambda: _redis_ms(wiring))
         watch = Watch(here.wiring())
         watch.start()
-        attacker = stack.enter_context(attack(here, plan.seed)) if where.attack else None
+        attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None
         begin = time.monotonic()
         doing = _started(partial(_acts, plan, people.act, watch, begin, by_api=True))
         striking = _started(partial(_strikes, plan, here, album, watch, begin, say))
@@ -124,11 +124,13 @@ def _strikes(plan: Plan, here: World, album: Album, watch: Watch, begin: float, 
 def _strike(strike: Strike, here: World, album: Album, watch: Watch, say: Callable[[str], None]) -> None:
     fault = FAULTS[strike.fault](here, strike.chance)
     began = time.monotonic()
+    watch.striking = True
     try:
         fault.begin()
         time.sleep(strike.lasts)
     finally:
         fault.mend()
+        watch.striking = False
     if fault.loses:
         here.lost_at.append((began - fault.loses_s, time.monotonic()))
         if isinstance(fault, RedisFlushed):

@@ -20,8 +20,9 @@ from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.overlap import Overlap
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
+from vectordb.errors import Permanent
 from vectordb.images import ImageEntry
-from vectordb.index import IndexMissing
+from vectordb.index import IndexMissing, SearchRefused, UnusableVectors
 from workers.captions.versions import OpenIndexes
 from workers.images.examples import ExampleBook
 from workers.images.keeping import keep, kept
@@ -142,11 +143,16 @@ class Retrieval:
                 self._indexes.thresholds(version),
                 self._book.judge if self._book else None,
             )
-        except IndexMissing:
+        except UnusableVectors:  # of an image
+            raise
+        except IndexMissing as exc:
             self._indexes.release(version)
             if version == self._chosen():
-                raise
+                raise SearchRefused(str(exc)) from exc
             self._handover.submit_again(batch)  # the version was dropped meanwhile
+        except Permanent as exc:
+            self._indexes.release(version)  # it may be made again with other properties
+            raise SearchRefused(str(exc)) from exc
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
             keep(self._images, retrieved, batch, stored)

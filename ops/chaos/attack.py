@@ -57,7 +57,7 @@ class Attack:
 def attack(world: World, seed: int, healthy: Callable[[], bool]) -> Iterator[Attack]:
     """The attacker, at work until the end of the block or ``stop``.
 
-    ``healthy``: whether nothing is broken on purpose, so that answers are due. Raises ``Permanent`` if there is no key.
+    ``healthy``: whether nothing is broken on purpose, so that answers are due. Raises ``Permanent`` without a key.
     """
     module = importlib.import_module("ops.chaos.attacker")
     made = wildtag(("keys", "create", "attacker", "--scope", "write"), world.environment)

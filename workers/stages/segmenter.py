@@ -12,7 +12,7 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Scored, Submitted
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
-from vectordb.index import IndexMissing
+from vectordb.index import IndexMissing, SearchRefused
 from workers.captions.versions import CaptionsDropped
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
@@ -75,6 +75,8 @@ class Segmenter:
             segmented = segment(image, made, self._pipeline(revision.captions_version))
         except (IndexMissing, RpcPermanent) as exc:
             if revision.captions_version == self._chosen():
+                if isinstance(exc, IndexMissing):  # its folder is away
+                    raise SearchRefused(str(exc)) from exc
                 raise
             raise CaptionsDropped(str(exc)) from exc
         artifacts = self._artifacts.keep(ref, image, segmented)

@@ -43,12 +43,6 @@ class IndexFault(Transient):
     service = "captions"
 
 
-class SearchRefused(Transient):
-    """An index cannot be searched for a reason that no image has caused: a wrong key or dimension, a missing folder."""
-
-    service = "captions"
-
-
 class IndexMissing(Permanent):
     """There is no index at this place, or its content is not an index."""
 

@@ -12,7 +12,7 @@ from tasks.message_parts import ObjectRef, Revision
 from tasks.messages import Scored, Submitted
 from tasks.pipeline import Pipeline
 from tasks.segmentation.run import SegmentationMethod, segment
-from vectordb.index import IndexMissing, SearchRefused
+from vectordb.index import IndexMissing
 from workers.captions.versions import CaptionsDropped
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
@@ -20,7 +20,7 @@ from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
 from workers.redis.heartbeats import Health
-from workers.redis.rpc import RpcPermanent
+from workers.redis.rpc import RpcPermanent, RpcTransient
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.keepalive import keepalive
 from workers.segmentation.methods import recorded
@@ -73,10 +73,10 @@ class Segmenter:
         made = self._methods(method)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))
-        except (IndexMissing, RpcPermanent) as exc:
+        except (IndexMissing, RpcPermanent, RpcTransient) as exc:
+            if isinstance(exc, RpcTransient) and exc.kind != IndexMissing.__name__:
+                raise
             if revision.captions_version == self._chosen():
-                if isinstance(exc, IndexMissing):  # its folder is away
-                    raise SearchRefused(str(exc)) from exc
                 raise
             raise CaptionsDropped(str(exc)) from exc
         artifacts = self._artifacts.keep(ref, image, segmented)

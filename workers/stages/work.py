@@ -20,9 +20,8 @@ from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.overlap import Overlap
 from tasks.pipeline import PipelineOptions
 from tasks.scoring import Judge
-from vectordb.errors import Permanent
 from vectordb.images import ImageEntry
-from vectordb.index import IndexMissing, SearchRefused, UnusableVectors
+from vectordb.index import IndexMissing
 from workers.captions.versions import OpenIndexes
 from workers.images.examples import ExampleBook
 from workers.images.keeping import keep, kept
@@ -47,11 +46,14 @@ class Embedding:
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
         handover: Handover, *, decoding_s: float, overlap: Overlap, release: Callable[[str], object] = lambda _: None,
+        alone: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone.
 
-        ``release``: called with what was decoded, when all images are and the next message may begin.
+        ``release``: called with what was decoded, when all images are and the next message may begin. ``alone``:
+        called before an object over which a process has died, which is worked on with no other message beside it.
         """
+        self._alone = alone
         self._release = release
         self._decoding_s = decoding_s
         self._overlap = overlap
@@ -64,6 +66,8 @@ class Embedding:
 
     def __call__(self, batch: Submitted, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
+        if crashed := any(one.crashed for one in accepted.values()):
+            self._alone()
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
         decode = self._decode if len(images) == 1 else splitting(self._decode, self._decoding_s)
@@ -78,7 +82,8 @@ class Embedding:
         said.add("unusable", len(unusable), [fault.code for fault in unusable])
         if len(batch.objects) > len(unread):
             said.say("to be encoded while the next message is decoded")
-        self._release(repr(said))
+        if not crashed:
+            self._release(repr(said))
         embedded, bad = begun.finish()
         embedded = embedded.timed("embedding", _since(start))
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)
@@ -143,16 +148,11 @@ class Retrieval:
                 self._indexes.thresholds(version),
                 self._book.judge if self._book else None,
             )
-        except UnusableVectors:  # of an image
-            raise
-        except IndexMissing as exc:
+        except IndexMissing:
             self._indexes.release(version)
             if version == self._chosen():
-                raise SearchRefused(str(exc)) from exc
+                raise
             self._handover.submit_again(batch)  # the version was dropped meanwhile
-        except Permanent as exc:
-            self._indexes.release(version)  # it may be made again with other properties
-            raise SearchRefused(str(exc)) from exc
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
             keep(self._images, retrieved, batch, stored)

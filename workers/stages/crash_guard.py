@@ -95,6 +95,10 @@ class CrashGuard:
         with self._journal.holding(stage, objects, request):
             yield
 
+    def overdue(self) -> str:
+        """How this process is to be ended if a message exceeds its time limit; else empty."""
+        return self._journal.overdue(self._time_limits)
+
     @contextmanager
     def testing(self, stage: str) -> Iterator[None]:
         """Do what concerns the models of a stage and no object. If this process dies over it, the stage pauses."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -106,6 +106,17 @@ class CrashJournal:
             with self._lock:
                 self.state.held.pop(number, None)
                 self._write()
+
+    def overdue(self, time_limits: Mapping[str, float]) -> str:
+        """How this process is to be ended if something that it works on exceeds its limit in seconds; else empty."""
+        with self._lock:
+            held = list(self.state.held.values())
+        now = self._clock()
+        for one in held:
+            limit = time_limits.get(one.stage)
+            if limit is not None and now - one.began > limit:
+                return f"was ended since {one.stage} took longer than {limit:.0f} s"
+        return ""
 
     def update(self, change: Callable[[State], object]) -> None:
         """Change the state, and write it."""

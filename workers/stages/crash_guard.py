@@ -209,12 +209,11 @@ class CrashGuard:
 
     def _over_time(self, held: Sequence[Held], how: str) -> str:
         """Celery kills what takes too long."""
-        now = self._clock()
         if how and "SIGKILL" not in how:
             return ""
         for one in held:
             limit = self._time_limits.get(one.stage)
-            if limit is not None and now - one.began >= 0.9 * limit:
+            if limit is not None and self._journal.age(one) >= 0.9 * limit:
                 return f"was ended since it took longer than {limit:.0f} s"
         return ""
 

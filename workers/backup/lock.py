@@ -1,4 +1,4 @@
-"""Lets one backup or restore at a time work on the keys of a stack."""
+"""Lets one command at a time work on the keys of a stack: a backup or restore, or one that changes the encoder."""
 
 from __future__ import annotations
 
@@ -15,20 +15,24 @@ from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
 
 NAME = "backup"
+WHAT = "backup or restore"
 LIFETIME_MS = 10_000  # so long a backup that was killed keeps others waiting
 RENEW_S = 2.0
 LOOK_S = 0.25
 
 
 @contextmanager
-def alone(client: Client, keys: Keys, say: Callable[[str], None]) -> Iterator[Callable[[], None]]:
+def alone(
+    client: Client, keys: Keys, say: Callable[[str], None], name: str = NAME, what: str = WHAT
+) -> Iterator[Callable[[], None]]:  # fmt: skip
     """Hold the lock. Gives a function that raises ``BackupError`` if it was lost, as after a suspension.
 
-    Waits for that of a process that was killed; ``say`` is told so. Raises ``BackupError``, ``StoreUnavailable``.
+    Waits for that of a process that was killed; ``say`` is told so. ``name``: of the lock. ``what``: who holds it,
+    for people. Raises ``BackupError``, ``StoreUnavailable``.
     """
     redis: Any = client
-    key, token = keys.lock(NAME), secrets.token_hex(8).encode()
-    _acquire(redis, key, token, say)
+    key, token = keys.lock(name), secrets.token_hex(8).encode()
+    _acquire(redis, key, token, say, what)
     lost, ended = threading.Event(), threading.Event()
 
     def renew() -> None:
@@ -44,7 +48,7 @@ def alone(client: Client, keys: Keys, say: Callable[[str], None]) -> Iterator[Ca
 
     def check() -> None:
         if lost.is_set():
-            raise BackupError("another backup or restore has taken over: this one was suspended for too long")
+            raise BackupError(f"another {what} has taken over: this one was suspended for too long")
 
     thread = threading.Thread(target=renew, name="backup lock", daemon=True)
     thread.start()
@@ -58,14 +62,14 @@ def alone(client: Client, keys: Keys, say: Callable[[str], None]) -> Iterator[Ca
                 redis.delete(key)
 
 
-def _acquire(redis: Any, key: str, token: bytes, say: Callable[[str], None]) -> None:
+def _acquire(redis: Any, key: str, token: bytes, say: Callable[[str], None], what: str) -> None:
     until = time.monotonic() + LIFETIME_MS / 1000 + 1
     told = False
     with translated():
         while not redis.set(key, token, nx=True, px=LIFETIME_MS):
             if time.monotonic() > until:
-                raise BackupError("another backup or restore of these keys is running")
+                raise BackupError(f"another {what} of these keys is running")
             if not told:
-                say("another backup or restore has the lock: waiting to see whether it is still running")
+                say(f"another {what} has the lock: waiting to see whether it is still running")
                 told = True
             time.sleep(LOOK_S)

@@ -26,7 +26,7 @@ QUEUED = ("segmentation-queue", "segmentation-queue:forced")
 FEED = ("catching-up", "images:position")
 LAST = (
     "notify:receivers", "notify:paused", "events:counts", "events:rejected", "artifacts", "statements-revision",
-    "object-number",
+    "object-number", "feed:replay",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")
 _WITH_OTHERS = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "feed", "feed:positions"}

@@ -39,6 +39,8 @@ class RestServer:
             ("POST", "/collections/(.+)/points/count", self._count),
             ("POST", "/collections/(.+)/points/delete", self._delete),
             ("POST", "/collections/(.+)/points/query/batch", self._query),
+            ("POST", "/collections/(.+)/points/query", self._query_one),
+            ("POST", "/collections/(.+)/points/batch", self._batch),
             ("POST", "/collections/(.+)/points", self._retrieve),
             ("PUT", "/collections/(.+)/points", self._upsert),
             ("PUT", "/collections/(.+)/index", lambda _, __: {"operation_id": 0, "status": "completed"}),
@@ -71,7 +73,8 @@ class RestServer:
     def _create(self, name: str, sent: Sent) -> object:
         if self.client.collection_exists(name):
             raise ValueError(f"Collection `{name}` already exists!")
-        return self.client.create_collection(name, models.CreateCollection.model_validate(sent).vectors or {})
+        asked = models.CreateCollection.model_validate(sent)
+        return self.client.create_collection(name, asked.vectors or {}, asked.sparse_vectors)
 
     def _upsert(self, name: str, sent: Sent) -> object:
         points = models.PointsList.model_validate(sent)
@@ -103,6 +106,14 @@ class RestServer:
         for one in searches:
             one.params = None  # an exact database complains about parameters
         return self.client.query_batch_points(name, searches)
+
+    def _query_one(self, name: str, sent: Sent) -> object:
+        asked = models.QueryRequest.model_validate(sent)
+        asked.params = None  # as above
+        return self.client.query_batch_points(name, [asked])[0]
+
+    def _batch(self, name: str, sent: Sent) -> object:
+        return self.client.batch_update_points(name, models.UpdateOperations.model_validate(sent).operations)
 
 
 @contextmanager

@@ -150,7 +150,7 @@ def switch(
 def abort() -> None:
     """Stop preparing, and remove all that was prepared. The encoder in use stays."""
     from workers.embedded.second_pipeline import remove_files  # noqa: PLC0415 -- keeps the command line quick
-    from workers.wiring.encoder_change import drop_space, encoder_switch  # noqa: PLC0415 -- as above
+    from workers.wiring.encoder_change import encoder_switch  # noqa: PLC0415 -- as above
 
     now = connected()
     with _alone(now):
@@ -162,7 +162,7 @@ def abort() -> None:
         now.encoders.forget()
         encoder_elsewhere.ended(now, change)
         count = encoder_switch(now).clear()
-        freed = drop_space(now.settings, change.space, captions=not change.had_captions)
+        freed = encoder_elsewhere.dropped(now, change.space, captions=not change.had_captions)
         remove_files(now.settings.home)
     console.print(f"Removed what {clean(change.encoder)} had prepared: {count:,} keys, {freed / 1e6:.0f} MB.")
 
@@ -170,15 +170,13 @@ def abort() -> None:
 @app.command()
 def drop(space: Annotated[str, typer.Argument(help="A vector space, as `wildtag captions list` shows it.")]) -> None:
     """Free the captions, the index of images and the words of a space that is not in use any more."""
-    from workers.wiring.encoder_change import drop_space  # noqa: PLC0415 -- keeps the command line quick
-
     now = connected()
     change = now.encoders.change()
     if space == now.space.id or (change is not None and change.space == space):
         raise Permanent(f"the space {space} is in use; `wildtag encoder status` shows it")
-    if not now.library.manifests(space):
+    if not now.library.manifests(space) and space not in {one for one, _ in now.library.unfinished()}:
         raise Permanent(f"there are no captions of a space {space}")
-    console.print(f"Freed {drop_space(now.settings, space) / 1e6:.0f} MB.")
+    console.print(f"Freed {encoder_elsewhere.dropped(now, space, captions=True) / 1e6:.0f} MB.")
 
 
 @contextmanager

@@ -24,6 +24,7 @@ KUBERNETES = "kubectl apply --kustomize OVERLAY    (with components/next-encoder
 BY_HAND = ("wildtag encoder run worker", "wildtag encoder run dispatcher", "wildtag encoder run feeder")
 ENDING_S = 20.0  # that the processes have to notice that their encoder prepares no more
 LOOK_EVERY_S = 0.2
+BUILDING_S = 90.0  # until the claim of a builder that was killed expires, and some more
 SILENT_S = 30.0  # without a heartbeat of the dispatcher
 ANSWER_S = 30.0  # for an idle worker to answer a probe; longer while it loads its models
 
@@ -150,6 +151,21 @@ def ended(now: Wiring, change: ChosenEncoder) -> None:
     until = time.monotonic() + ENDING_S
     while next_.health.processes() and time.monotonic() < until:
         time.sleep(LOOK_EVERY_S)
+
+
+def dropped(now: Wiring, space: str, *, captions: bool) -> int:
+    """Remove a space, once nobody builds its captions any more. Returns the bytes that became free."""
+    from vectordb.library import BuildRunning  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.encoder_change import drop_space  # noqa: PLC0415 -- as above
+
+    until = time.monotonic() + BUILDING_S
+    while True:
+        try:
+            return drop_space(now.settings, space, captions=captions)
+        except BuildRunning as exc:
+            if time.monotonic() > until:
+                raise Permanent(f"{exc}. Then free the space: wildtag encoder drop {space}") from exc
+            time.sleep(LOOK_EVERY_S)
 
 
 def _require_pipeline(next_: Wiring) -> None:

@@ -59,6 +59,7 @@ class Feeder:
 
     def step(self) -> None:
         """Prepare what is new, or wait for a short time."""
+        self.beat()  # who waits for its end must know of it
         try:
             self._looked()
             state = encoder_change.encoder_switch(self._now).state()
@@ -88,6 +89,7 @@ class Feeder:
     def _captions(self, doing: str, done: int, total: int) -> None:
         self._looked()
         self._stop.sign()
+        self.beat()
         self._now.encoders.note_feeder(FeederNote(doing, done, total, self._now.clock()))
 
     def _tick(self, found: Compared) -> None:

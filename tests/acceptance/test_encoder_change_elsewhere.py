@@ -20,7 +20,6 @@ from tests.acceptance.by_hand import ByHand, by_hand
 from tests.acceptance.images import photograph
 from tests.contract.own_redis import OwnRedis
 from tests.contract.qdrant_rest import RestServer, rest_server
-from workers.redis.connection import connect
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 BUCKET = "photos"
@@ -61,7 +60,8 @@ def world(prepared: Path, tmp_path: Path) -> Iterator[World]:
             tmp_path, WILDTAG_REDIS_URL=server.url, WILDTAG_QDRANT_URL=qdrant.url, WILDTAG_QDRANT_GRPC_PORT="0",
             WILDTAG_S3_ENDPOINT=store, WILDTAG_S3_ACCESS_KEY="AKIATEST", WILDTAG_S3_REGION="us-east-1",
             WILDTAG_S3_SECRET_KEY="secret",  # noqa: S106 -- moto takes any
-            WILDTAG_BUCKET=BUCKET, WILDTAG_LISTEN="false", WILDTAG_WRITE_BACK="sidecar", WILDTAG_OUTPUT_PREFIX="_wildtag/",
+            WILDTAG_BUCKET=BUCKET, WILDTAG_LISTEN="false", WILDTAG_WRITE_BACK="sidecar",
+            WILDTAG_OUTPUT_PREFIX="_wildtag/",
         ) as hand:  # fmt: skip
             yield World(hand, bucket, qdrant, redis)
     server.close()

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 COMPOSE = "docker compose --profile next-encoder up --detach"
 KUBERNETES = "kubectl apply --kustomize OVERLAY    (with components/next-encoder)"
 BY_HAND = ("wildtag encoder run worker", "wildtag encoder run dispatcher", "wildtag encoder run feeder")
+CONTAINERS = [Path("/.dockerenv"), Path("/run/.containerenv")]  # of Docker, of Podman
 ENDING_S = 20.0  # that the processes have to notice that their encoder prepares no more
 LOOK_EVERY_S = 0.2
 BUILDING_S = 90.0  # until the claim of a builder that was killed expires, and some more
@@ -46,7 +47,7 @@ def start_lines() -> list[str]:
     """The commands that start the processes of the other encoder, where this one seems to run."""
     if "KUBERNETES_SERVICE_HOST" in os.environ:
         return [KUBERNETES]
-    if Path("/.dockerenv").exists() or Path("/run/.containerenv").exists():
+    if any(file.exists() for file in CONTAINERS):
         return [COMPOSE]
     return list(BY_HAND)
 

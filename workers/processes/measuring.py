@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from functools import cache
 from pathlib import Path
 
 import structlog
@@ -24,24 +23,19 @@ def shared_folder(home: Path) -> MetricsFolder:
 
 
 def measure_process(settings: Settings) -> None:
-    """Count in this process, if somebody will read it. Call it early, and before a fork. A second call does nothing.
+    """Count in this process, if somebody will read it. Call it early, and before a fork.
 
     Raises ``Permanent`` if its metrics cannot be served on the port of the settings.
     """
     if _of_stack(settings):
         _begin(shared_folder(settings.home).path)
     elif settings.metrics_port is not None:
-        _serve(os.getpid(), settings.metrics_host, settings.metrics_port)
+        from workers.monitoring.exporter import serve  # noqa: PLC0415 -- a web server, for some only
 
-
-@cache  # a process that changes its encoder in place begins again
-def _serve(_: int, host: str, port: int) -> None:
-    from workers.monitoring.exporter import serve  # noqa: PLC0415 -- a web server, for some only
-
-    folder = _own_folder()
-    serve(folder, host, port)
-    _begin(folder)
-    log.info("metrics", host=host, port=port)
+        folder = _own_folder()
+        serve(folder, settings.metrics_host, settings.metrics_port)
+        _begin(folder)
+        log.info("metrics", host=settings.metrics_host, port=settings.metrics_port)
 
 
 def measure_gateway(settings: Settings) -> None:

@@ -1,4 +1,4 @@
-"""The processes of wildtag as Compose starts them: one by one, without the embedded stack, and again when they end."""
+"""The processes of wildtag as Compose starts them: one by one, not by the embedded stack, and again when they end."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class ByHand:
         own = {"WILDTAG_LIVENESS_FOLDER": str(self.folder / "alive" / name)}  # each container has its own
         with (self.folder / f"{name}.log").open("ab") as out:
             self._running[name] = subprocess.Popen(
-                command(*self._commands[name]), env=self.environment | own, stdout=out, stderr=out,
+                command(*self._commands[name]), env=self._told(*self._commands[name]) | own, stdout=out, stderr=out,
                 start_new_session=True,
             )  # fmt: skip
 
@@ -76,9 +76,14 @@ class ByHand:
 
     def wildtag(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a command."""
-        done = wildtag(*arguments, env=self.environment)
+        done = wildtag(*arguments, env=self._told(*arguments))
         assert not check or done.returncode == 0, f"{done.stderr}\n{self.said()}"
         return done
+
+    def _told(self, *arguments: str) -> dict[str, str]:
+        """The environment of a process. What runs `wildtag encoder …` in Compose has no key of the store."""
+        tells = arguments[0] != "encoder" or (arguments[1:2] == ("run",) and arguments[2] != "feeder")
+        return {name: value for name, value in self.environment.items() if tells or not name.startswith("WILDTAG_S3")}
 
     def get(self, path: str) -> Json:
         """What the gateway answers."""

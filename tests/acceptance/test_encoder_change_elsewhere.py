@@ -25,6 +25,13 @@ pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
 BUCKET = "photos"
 CAPTIONS = ("a cat", "a cup of coffee", "an astronaut", "a rocket", "a motorcycle", "a coin", "a sofa", "a red car")
 
+PROCESSES = {
+    "gateway": ("gateway",), "dispatcher": ("dispatcher",), "reconcile": ("reconcile", "--every", "2"),
+    "worker": ("worker", "embedding", "retrieval", "extraction", "scoring"), "writer": ("writer",),
+    "next-worker": ("encoder", "run", "worker"), "next-dispatcher": ("encoder", "run", "dispatcher"),
+    "next-feeder": ("encoder", "run", "feeder"),
+}  # fmt: skip
+
 
 class World:
     """``hand``: the processes. ``bucket``, ``qdrant``, ``redis``: the servers."""
@@ -35,6 +42,23 @@ class World:
     def put(self, key: str, name: str) -> None:
         data = photograph(name)
         self.bucket.put_object(BUCKET, key, io.BytesIO(data), len(data), content_type="image/png")
+
+    def caption(self, folder: Path) -> None:
+        (folder / "captions.txt").write_text("\n".join(CAPTIONS))
+        self.hand.wildtag("captions", "import", str(folder / "captions.txt"), "--name", "few", "--use")
+
+    def begin(self, folder: Path) -> None:
+        """Tag seven objects, and teach a label; the processes that prepare an encoder wait."""
+        self.caption(folder)
+        for number in range(2):
+            for name in ("chelsea.png", "coffee.png", "astronaut.png"):
+                self.put(f"{number}-{name}", name)
+        self.bucket.put_object(BUCKET, "bad.png", io.BytesIO(b"no image"), 8)
+        for name, arguments in PROCESSES.items():
+            self.hand.start(name, *arguments)
+        self.hand.until(lambda: len(self.hand.objects()) == 7)
+        self.hand.until(lambda: len(self.sidecars()) == 6)
+        self.hand.wildtag("teach", "0-chelsea.png", "Chelsea")
 
     def sidecars(self) -> dict[str, Any]:
         found = self.bucket.list_objects(BUCKET, "_wildtag/", recursive=True)
@@ -96,22 +120,7 @@ def test_the_encoder_changes_without_a_gap(world: World, tmp_path: Path) -> None
 
     hand, model = world.hand, tmp_path / "model"
     save_model(model, "clip")
-    (tmp_path / "captions.txt").write_text("\n".join(CAPTIONS))
-    hand.wildtag("captions", "import", str(tmp_path / "captions.txt"), "--name", "few", "--use")
-    for number in range(2):
-        for name in ("chelsea.png", "coffee.png", "astronaut.png"):
-            world.put(f"{number}-{name}", name)
-    world.bucket.put_object(BUCKET, "bad.png", io.BytesIO(b"no image"), 8)
-    for name, arguments in {
-        "gateway": ("gateway",), "dispatcher": ("dispatcher",), "reconcile": ("reconcile", "--every", "2"),
-        "worker": ("worker", "embedding", "retrieval", "extraction", "scoring"), "writer": ("writer",),
-        "next-worker": ("encoder", "run", "worker"), "next-dispatcher": ("encoder", "run", "dispatcher"),
-        "next-feeder": ("encoder", "run", "feeder"),
-    }.items():  # fmt: skip
-        hand.start(name, *arguments)
-    hand.until(lambda: len(hand.objects()) == 7)
-    hand.until(lambda: len(world.sidecars()) == 6)
-    hand.wildtag("teach", "0-chelsea.png", "Chelsea")
+    world.begin(tmp_path)
     (old,) = {one["space_id"] for one in hand.objects().values() if one["state"] == "done"}
     before = world.collections()
     reader = Reader(hand, set(hand.objects()))
@@ -159,8 +168,7 @@ def test_it_is_given_up(world: World, tmp_path: Path) -> None:
 
     hand, model = world.hand, tmp_path / "model"
     save_model(model, "clip")
-    (tmp_path / "captions.txt").write_text("\n".join(CAPTIONS))
-    hand.wildtag("captions", "import", str(tmp_path / "captions.txt"), "--name", "few", "--use")
+    world.caption(tmp_path)
     before, keys = world.collections(), set(world.redis.scan_iter())
     hand.wildtag("encoder", "begin", str(model))
     hand.start("next-feeder", "encoder", "run", "feeder")

@@ -109,8 +109,8 @@ def feeder_lines(feeder: dict[str, Any] | None) -> Iterator[str]:
     if feeder["doing"] == "nothing":
         yield f"[yellow]{clean(feeder['fault'])}[/]"
         return
-    rate = f"; {feeder['rate']:g} images a second" if feeder["rate"] else ""
-    left = f", about {feeder['left_s']} s left" if feeder["left_s"] else ""
+    rate = f"; {feeder['rate']:.1f} images a second" if feeder["rate"] else ""
+    left = f", about {feeder['left_s']:.0f} s left" if feeder["left_s"] else ""
     fault = f" ({clean(feeder['fault'])})" if feeder["fault"] else ""
     yield f"Feeder: {clean(feeder['doing'])}{fault}, {feeder['done']:,} of {feeder['total']:,}{rate}{left}"
 

@@ -75,8 +75,15 @@ def progress_of(wiring: Wiring) -> dict[str, object] | None:
     change = wiring.encoders.change()
     if change is None:
         return None
-    prepared = Records(wiring.redis, Keys(wiring.keys.next)).counts()["done"]
-    return {"encoder": change.encoder, "space": change.space, "since": rfc3339(change.since), "prepared": prepared}
+    prepared, note = Records(wiring.redis, Keys(wiring.keys.next)).counts()["done"], wiring.encoders.feeder()
+    feeder = None if note is None else {
+        "doing": note.doing, "done": note.done, "total": note.total, "rate": note.rate, "left_s": note.left_s,
+        "fault": note.fault,
+    }  # fmt: skip
+    return {
+        "encoder": change.encoder, "space": change.space, "since": rfc3339(change.since), "prepared": prepared,
+        "feeder": feeder,
+    }  # fmt: skip
 
 
 def side(wiring: Wiring) -> Side:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,7 +23,7 @@ REDIS = "redis://127.0.0.1:1/0"
     ({}, "WILDTAG_QDRANT_URL"),
 ])  # fmt: skip
 def test_what_is_not_possible_is_refused_by_name_with_the_way_out(
-    settings: dict[str, object], named: str, monkeypatch: pytest.MonkeyPatch
+    settings: dict[str, Any], named: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WILDTAG_REDIS_URL", REDIS)
     with pytest.raises(Permanent, match=rf"{named}.*wildtag retag --all"):
@@ -46,6 +47,6 @@ def test_the_feeder_says_how_far_it_is_and_how_long_it_takes() -> None:
     assert note.left_s == 150
     body = {"doing": "images", "done": 100, "total": 400, "rate": 2.0, "left_s": 150, "fault": ""}
     assert list(encoder_elsewhere.feeder_lines(body)) == [
-        "Feeder: images, 100 of 400; 2 images a second, about 150 s left"
+        "Feeder: images, 100 of 400; 2.0 images a second, about 150 s left"
     ]
     assert FeederNote("images", 100, 400, 0.0).left_s is None

@@ -16,10 +16,10 @@ import pytest
 from minio import Minio
 
 from ops.bench.moto_server import moto
+from ops.bench.qdrant_rest import RestServer, rest_server
 from tests.acceptance.by_hand import ByHand, by_hand
 from tests.acceptance.images import photograph
 from tests.contract.own_redis import OwnRedis
-from tests.contract.qdrant_rest import RestServer, rest_server
 from workers.cli.encoder_elsewhere import start_lines
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(900)]
@@ -64,8 +64,8 @@ class World:
     def sidecars(self) -> dict[str, Any]:
         found = self.bucket.list_objects(BUCKET, "_wildtag/", recursive=True)
         bodies = {str(one.object_name): self.bucket.get_object(BUCKET, str(one.object_name)).data for one in found}
-        found = {key: json.loads(data) for key, data in bodies.items() if key.endswith(".json")}
-        return {key: body for key, body in found.items() if "space_id" in body}  # not the journal of statements
+        read = {key: json.loads(data) for key, data in bodies.items() if key.endswith(".json")}
+        return {key: body for key, body in read.items() if "space_id" in body}  # not the journal of statements
 
     def status(self) -> Any:
         return json.loads(self.hand.wildtag("encoder", "status", "--json").stdout)

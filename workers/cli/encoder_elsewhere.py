@@ -36,10 +36,10 @@ def held(now: Wiring) -> Iterator[None]:
 
     Raises ``Permanent`` if one is running.
     """
-    from workers.backup.lock import alone  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis.maintenance_lock import alone  # noqa: PLC0415 -- keeps the command line quick
     from workers.wiring.encoder_change import LOCK  # noqa: PLC0415 -- as above
 
-    with alone(now.redis, now.keys, lambda line: messages.print(f"[dim]{line}[/]"), LOCK, "change of the encoder"):
+    with alone(now.redis, now.keys, "encoder", lambda line: messages.print(f"[dim]{line}[/]"), lock=LOCK):
         yield
 
 

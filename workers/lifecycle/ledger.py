@@ -51,7 +51,11 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Overdue:
-    """An object whose deadline has passed. ``attempts``: how often a worker started it."""
+    """An object whose deadline has passed. ``attempts``: how often a worker started it.
+
+    ``fault_since``: since when it has faults of its own, without an outage between them, in Unix seconds. ``crash``:
+    how the process ended that last worked on it and did not live on.
+    """
 
     ref: ObjectRef
     revision: str
@@ -59,6 +63,8 @@ class Overdue:
     attempts: int
     accepted_at: float
     fault: str | None
+    fault_since: float | None = None
+    crash: str | None = None
 
 
 class _StoredRef(ObjectRef, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
@@ -89,6 +95,7 @@ class Ledger(RecordWriter):
         self._postpone = self._script("counting", "postpone")
         self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
+        self._crashed = self._script("crashed")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
@@ -141,7 +148,11 @@ class Ledger(RecordWriter):
         before = map(before_of, answers[: len(reads)]) if reads else repeat(None)
         advanced = chain.from_iterable(answers[len(reads) :])
         return [
-            None if answer is None else Acceptance(float(answer[0]), text(answer[1]), known, _entered(answer[2:]))
+            None
+            if answer is None
+            else Acceptance(
+                float(answer[0]), text(answer[1]), known, _entered(answer[2:-1]), crashed=bool(answer[-1])
+            )
             for answer, known in zip(advanced, before, strict=False)
         ]
 
@@ -166,8 +177,9 @@ class Ledger(RecordWriter):
             Overdue(
                 ObjectRef(*msgspec.structs.astuple(from_msgpack(ref, _StoredRef))), text(revision), text(stage),
                 int(attempts), float(accepted), text(fault) or None,
+                float(since) if since else None, text(crash) or None,
             )
-            for _oid, ref, revision, stage, attempts, accepted, fault in taken
+            for _oid, ref, revision, stage, attempts, accepted, fault, since, crash in taken
         ]  # fmt: skip
 
     def put_on(
@@ -189,19 +201,42 @@ class Ledger(RecordWriter):
             call_together(self._redis, self._put_on, calls)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True
     ) -> None:
-        """Retry these objects after ``until``, because ``fault`` is temporary."""
+        """Retry these objects after ``until``, because ``fault`` is temporary.
+
+        ``own``: a fault of these objects, for which they are given up in the end; otherwise a service is away.
+        """
         k = self._keys
         calls = [
             (
                 (*k.counting, k.ledger, k.segmenting, k.entry(r.id)),
-                (raw(r.id), r.etag, token(revision), until, fault, now),
+                (raw(r.id), r.etag, token(revision), until, fault, now, int(own)),
             )
             for r in refs
         ]
         with translated():
             call_together(self._redis, self._postpone, calls)
+
+    def crashed(
+        self, refs: Sequence[ObjectRef], revision: Revision, how: str, deadline: float, *, blamed: bool
+    ) -> list[str]:
+        """Record that a process ended while it worked on these objects. Returns the ids of those still waited for.
+
+        ``how``: for people. ``blamed``: it worked on nothing else, so the attempt counts. See ``Acceptance.crashed``.
+        """
+        if not refs:
+            return []
+        keys = [self._keys.ledger, *(self._keys.entry(ref.id) for ref in refs)]
+        args = [
+            token(revision),
+            how,
+            deadline,
+            int(blamed),
+            *(one for ref in refs for one in (raw(ref.id), ref.etag)),
+        ]
+        with translated():
+            return [text(oid) for oid in self._crashed(keys=keys, args=args)]
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""

@@ -12,6 +12,7 @@ from functools import cache
 from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
+from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
@@ -60,6 +61,9 @@ def run_worker(
 
     service = own.service  # of this process, not of its children
 
+    crashes = Crashes(temporary_folder_of_crashes(), settings)
+    crashes.watch(app)
+
     def made() -> tuple[StageWorker, Callable[[], object]]:
         wiring = Wiring(in_use(settings))
         wiring.service = service
@@ -68,7 +72,9 @@ def run_worker(
             wiring.images.close()
             wiring.indexes.close()
 
-        return stage_worker(wiring), close
+        worker = stage_worker(wiring, crashes.journal())
+        crashes.begin(worker)
+        return worker, close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
 
@@ -78,7 +84,9 @@ def run_worker(
             encoders().require_preparing(preparing)
         return found
 
-    register(app, CurrentWorker(made, look), own.clock)
+    current = CurrentWorker(made, look)
+    register(app, current, own.clock, settings.time_limits)
+    crashes.recover_with(current)
     if preparing is not None:
         end_after(app, own, preparing)
     # embedding workers of one machine differ in the number of their device
@@ -93,6 +101,7 @@ def run_worker(
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:
+        crashes.close()
         retire(own, *queues)
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has

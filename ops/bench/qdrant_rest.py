@@ -1,4 +1,4 @@
-"""A Qdrant server for other processes: the REST interface, as far as we use it, over qdrant-client's own database.
+"""A made-up Qdrant server: the REST interface, as far as wildtag uses it, over qdrant-client's own database.
 
 That database is exact and has no graph; what only a real server has is taken in and answered as done. The shapes of
 requests and answers are those of the client's own models (https://api.qdrant.tech, 1.18).
@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,13 +21,25 @@ from qdrant_client import QdrantClient, models
 Sent = dict[str, Any]
 
 
+class ServerTrouble(Enum):
+    """What the server does. ``WRONG_DIMENSION``: its collections seem to be made for vectors of another dimension."""
+
+    NONE = "none"
+    ERRORS = "500"
+    WRONG_DIMENSION = "wrong dimension"
+
+
 class RestServer:
-    """What the server holds, and what it was asked for. ``key``: what must be shown, if anything."""
+    """What the server holds, and what it was asked for. ``key``: what must be shown, if anything.
+
+    ``trouble`` may be changed at any time.
+    """
 
     def __init__(self, key: str | None = None) -> None:
         self.url = ""
         self.client = QdrantClient(location=":memory:")
         self.key = key
+        self.trouble = ServerTrouble.NONE
         self.upserted: list[int] = []  # points of each request that brought captions
         self.before_upsert: Callable[[], None] = lambda: None
         self._turn = threading.Lock()
@@ -52,6 +65,15 @@ class RestServer:
 
     def answer(self, method: str, path: str, sent: Sent) -> tuple[int, Any]:
         """Status and body."""
+        if self.trouble is ServerTrouble.ERRORS:
+            return 500, {"status": {"error": "Service internal error: chaos"}, "time": 0.0}
+        if (
+            self.trouble is ServerTrouble.WRONG_DIMENSION
+            and re.search("/points(/query.*)?$", path)
+            and method != "GET"
+        ):
+            text = "Wrong input: Vector dimension error: expected dim: 7, got 384"
+            return 400, {"status": {"error": text}, "time": 0.0}
         for known, pattern, handle in self._routes:
             found = re.fullmatch(pattern, path)
             if known == method and found:
@@ -73,8 +95,8 @@ class RestServer:
     def _create(self, name: str, sent: Sent) -> object:
         if self.client.collection_exists(name):
             raise ValueError(f"Collection `{name}` already exists!")
-        asked = models.CreateCollection.model_validate(sent)
-        return self.client.create_collection(name, asked.vectors or {}, asked.sparse_vectors)
+        wanted = models.CreateCollection.model_validate(sent)
+        return self.client.create_collection(name, wanted.vectors or {}, sparse_vectors_config=wanted.sparse_vectors)
 
     def _upsert(self, name: str, sent: Sent) -> object:
         points = models.PointsList.model_validate(sent)
@@ -108,12 +130,16 @@ class RestServer:
         return self.client.query_batch_points(name, searches)
 
     def _query_one(self, name: str, sent: Sent) -> object:
-        asked = models.QueryRequest.model_validate(sent)
-        asked.params = None  # as above
-        return self.client.query_batch_points(name, [asked])[0]
+        one = models.QueryRequest.model_validate(sent)
+        return self.client.query_points(
+            name, query=one.query, using=one.using, query_filter=one.filter, limit=one.limit or 10,
+            prefetch=one.prefetch, score_threshold=one.score_threshold, offset=one.offset,
+            with_payload=one.with_payload or False,
+        )  # fmt: skip
 
     def _batch(self, name: str, sent: Sent) -> object:
-        return self.client.batch_update_points(name, models.UpdateOperations.model_validate(sent).operations)
+        done: Any = self.client.batch_update_points(name, models.UpdateOperations.model_validate(sent).operations)
+        return done or []
 
 
 @contextmanager

@@ -181,7 +181,8 @@ def _require_pipeline(next_: Wiring) -> None:
 
 
 def _require_dispatcher(next_: Wiring) -> None:
-    if not next_.health.services("dispatcher", next_.clock() - SILENT_S):
+    since = next_.clock() - SILENT_S
+    if all(note.at < since for note in next_.health.notes("dispatcher").values()):
         raise Permanent(f"no dispatcher of the encoder that prepares runs. {_advice()}")
 
 

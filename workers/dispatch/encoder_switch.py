@@ -81,7 +81,7 @@ class EncoderSwitch:
         with translated():
             if self._redis.exists(self._keys.encoder_change):
                 raise Permanent("an encoder prepares: abort that first")
-            count = self._redis.unlink(self._keys.encoder_feeder)
+            count: int = self._redis.unlink(self._keys.encoder_feeder)
             for page in _pages(self._redis, self._keys.next):
                 count += self._redis.unlink(*page)
             return count

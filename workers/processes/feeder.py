@@ -27,6 +27,8 @@ FEEDER = "feeder"
 LOOK_EVERY_S = 2.0  # between two looks whether there is anything new, or a command is running
 COMPARE_EVERY_S = 600.0  # all records, even if nothing seems new
 TOUCH_EVERY_S = 5.0
+RATE_S = 20.0  # over which the rate is measured
+STILL_S = 60.0  # without an image that was prepared, after which that is said
 
 
 class Interrupted(Exception):
@@ -41,6 +43,29 @@ def run_feeder(settings: Settings, change: ChosenEncoder) -> None:
         run_steps(stop, next_.outage_tracker, feeder.step, feeder.beat)
 
 
+class Progress:
+    """The rate at which images are prepared, and whether it stands still."""
+
+    def __init__(self) -> None:
+        self.rate: float | None = None
+        self.fault = ""
+        self._since: tuple[float, int] | None = None
+        self._moved = (0.0, -1)
+
+    def add(self, now: float, done: int, *, waiting: bool) -> None:
+        """``done``: images prepared at ``now`` (seconds). ``waiting``: whether some were submitted and are not."""
+        if self._since is None or done < self._since[1]:
+            self._since = (now, done)
+        elif now - self._since[0] >= RATE_S:
+            self.rate = (done - self._since[1]) / (now - self._since[0])
+            self._since = (now, done)
+        if done != self._moved[1] or not waiting:
+            self._moved = (now, done)
+        still = now - self._moved[0]
+        self.fault = f"nothing was prepared for {still:.0f} s: do next-worker and next-dispatcher run?"
+        self.fault = self.fault if still >= STILL_S else ""
+
+
 class Feeder:
     """Prepares in calls of ``step``. Raises ``EncoderChanged``, and what is retried: ``Transient``."""
 
@@ -50,8 +75,7 @@ class Feeder:
         self._by = encoder_change.preparation(now, next_, change.space, change.rate, self._tick)
         self._state: object = None
         self._compared_at = float("-inf")
-        self._done: tuple[float, int] | None = None
-        self._rate: float | None = None
+        self._progress = Progress()
         self.beat = Periodic(1.0, lambda: next_.health.beat(FEEDER))
         self._look = Periodic(LOOK_EVERY_S, self._looked)
         self._note = Periodic(LOOK_EVERY_S, lambda: self._say("images"))
@@ -112,13 +136,9 @@ class Feeder:
             self._by.rate = change.rate
 
     def _say(self, doing: str, fault: str = "") -> None:
-        now, done = time.monotonic(), self._next.records.counts()["done"]
-        if self._done is None or done < self._done[1]:
-            self._done = (now, done)
-        elif now - self._done[0] >= 10 * LOOK_EVERY_S:
-            self._rate = (done - self._done[1]) / (now - self._done[0])
-            self._done = (now, done)
-        note = FeederNote(doing, done, max(self._total, done), self._now.clock(), self._rate, fault)
+        done, rate = self._next.records.counts()["done"], self._progress
+        rate.add(time.monotonic(), done, waiting=bool(self._by.unfinished()))
+        note = FeederNote(doing, done, max(self._total, done), self._now.clock(), rate.rate, fault or rate.fault)
         self._now.encoders.note_feeder(note)
 
     def _wait(self) -> None:

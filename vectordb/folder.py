@@ -136,6 +136,10 @@ class FolderLibrary:
             place.rename(gone)
             shutil.rmtree(gone)
 
+    def drop_space(self, space_id: str) -> None:
+        """See ``ChangeableLibrary``. A version that another process has open stays readable for that one."""
+        shutil.rmtree(self._root / safe(space_id), ignore_errors=True)
+
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``."""
         self._known(space_id, captions_version)

@@ -26,6 +26,7 @@ QUEUED = ("segmentation-queue", "segmentation-queue:forced", "segmentation-queue
 FEED = ("catching-up", "images:position")
 LAST = (
     "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "object-number",
+    "feed:replay",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")
 _WITH_OTHERS = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "feed", "feed:positions"}

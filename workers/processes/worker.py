@@ -16,6 +16,7 @@ from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
+from workers.processes.worker_end import end_after
 from workers.settings.settings import Settings
 from workers.stages.current_worker import CurrentWorker
 from workers.stages.registration import register
@@ -28,10 +29,13 @@ from workers.wiring.wiring import Wiring
 from workers.wiring.worker_logging import connect_logging
 
 
-def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
+def run_worker(
+    settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False, preparing: str | None = None
+) -> None:
     """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork.
 
-    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
+    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own. ``preparing``:
+    the space of an encoder that prepares; it ends when that does not prepare any more.
     """
     configure(settings, f"worker-{queues[0]}" if len(queues) == 1 else "worker")
     measure_process(settings)
@@ -73,9 +77,18 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
         return worker, close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
-    current = CurrentWorker(made, lambda: encoders().look())
+
+    def look() -> str:
+        found = encoders().look()
+        if preparing is not None:
+            encoders().require_preparing(preparing)
+        return found
+
+    current = CurrentWorker(made, look)
     register(app, current, own.clock, settings.time_limits)
     crashes.recover_with(current)
+    if preparing is not None:
+        end_after(app, own, preparing)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []

@@ -131,6 +131,10 @@ key                              type        holds
                                              of a removed one also ``removed``: what its record said of it (JSON)
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
+``P feed:replay``                hash        present while the records that a change of the encoder has replaced are
+                                             added to the feed (``workers.dispatch.feed_replay``): ``after`` (OID),
+                                             ``space``, ``until`` (time of the switch, Unix seconds), ``rate``
+                                             (records each second), ``added``
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead. Of a receiver with another name than ``default`` this
                                              key and the next three end in ``:NAME``
@@ -155,6 +159,7 @@ key                              type        holds
 ``P encoder``                    string      the encoder that a switch has put into use (``workers.redis.encoders``)
 ``P encoder-change``             string      the encoder that prepares to replace it (JSON). What it prepares is under
                                              ``P next:``, with the names of this layout
+``P encoder-feeder``             string      what the feeder of the encoder that prepares does (JSON), with a lifetime
 ``P reserved-numbers``           hash        OID → the number of its first record; only under ``P next:``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``

@@ -11,6 +11,7 @@ from typing import Literal
 import structlog
 
 from workers.stores.folder_descent import Descent
+from workers.stores.folder_files import remove_abandoned, unfinished
 from workers.stores.folder_names import hidden, key_text, name_of
 from workers.stores.store import ObjectForbidden
 
@@ -77,7 +78,11 @@ class Walk:
                     status = os.fstat(opened)
                     above = (*above, (status.st_dev, status.st_ino))
                 with os.scandir(opened) as entries:
-                    return [key for entry in entries if (key := self._key(folder, entry, above))], above
+                    found = list(entries)
+                for entry in found:
+                    if unfinished(entry.name):
+                        remove_abandoned(opened, entry.name)
+                return [key for entry in found if (key := self._key(folder, entry, above))], above
         except (OSError, ObjectForbidden):  # removed, made inaccessible or replaced by a link meanwhile
             return [], above
 

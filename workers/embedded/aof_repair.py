@@ -1,9 +1,9 @@
 """Cuts zeros out of the append-only file of the private Redis, with which it would not start.
 
-When its disk is full, Redis writes a part of its buffer, cuts that part off again, and repeats the whole buffer later.
-A file that it opened for a rewrite is not opened for appending, so it goes on at the old place, and what it cut off
-becomes a hole of zeros (seen with Redis 7.0.15). The next start then fails: "Bad file format reading the append only
-file". A loss of power leaves zeros at the end of a file in the same way.
+When its disk is full, Redis writes a part of its buffer, cuts that part off again, and repeats the whole buffer
+later. A file that it opened for a rewrite is not opened for appending, so it goes on at the old place, and what it
+cut off becomes a hole of zeros (seen with Redis 7.0.15). The next start then fails: "Bad file format reading the
+append only file". A loss of power leaves zeros at the end of a file in the same way.
 
 Only zeros are cut out, and only where a command could begin, with complete commands before them and after them. At
 the end of the last file also a command of which only the begin was written, if zeros follow it: Redis cuts off such a
@@ -71,7 +71,10 @@ def repair(folder: Path) -> list[str]:
 
 
 def holes_of(file: Path, *, last: bool) -> list[Hole]:
-    """What must be cut out of a file. ``last``: of the manifest, where a command may be cut off. Raises ``OSError``."""
+    """What must be cut out of a file. ``last``: of the manifest, which may end in a command that was cut off.
+
+    Raises ``OSError``.
+    """
     if file.stat().st_size == 0:
         return []
     with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as data:

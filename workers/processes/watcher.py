@@ -33,6 +33,7 @@ def run_watcher(settings: Settings) -> None:
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
+                retrying(stop, wiring.inbox_room.require, outage_tracker)  # meanwhile notifications may be lost
                 append = partial(wiring.inbox.append, seen.events)
                 retrying(stop, append, outage_tracker)
             if seen.sweep:

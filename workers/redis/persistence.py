@@ -37,7 +37,7 @@ def _configured(server: Any) -> dict[str, str]:
 
 
 def failed_writes(info: Mapping[str, Any]) -> Iterable[str]:
-    """A sentence for each file that a server could not write when it last tried. ``info``: its section persistence."""
+    """A sentence for each file that a server could not write when it last tried. ``info``: of its persistence."""
     if str(info.get("aof_last_write_status", "ok")) != "ok":
         yield "Redis cannot write its append-only file, and refuses writes until it can: is its disk full?"
     if str(info.get("aof_last_bgrewrite_status", "ok")) != "ok":

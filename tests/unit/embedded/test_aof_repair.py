@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from workers.embedded import aof_repair
 from workers.embedded.aof_repair import repair
 from workers.redis.server_program import PARTS
 
@@ -88,7 +87,7 @@ def test_nothing_is_lost_when_the_disk_is_full(tmp_path: Path, monkeypatch: pyte
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(aof_repair.os, "fsync", full)
+    monkeypatch.setattr("workers.embedded.aof_repair.os.fsync", full)
     assert repair(tmp_path) == []
     assert file.read_bytes() == content
     assert [one.name for one in file.parent.glob("*draft*")] == []

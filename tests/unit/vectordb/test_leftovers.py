@@ -32,7 +32,11 @@ def aged(path: Path, *, is_folder: bool = False) -> Path:
 
 def test_what_is_new_has_another_name_or_is_written_to_stays(tmp_path: Path) -> None:
     gone = [aged(tmp_path / ".draft-1"), aged(tmp_path / ".draft-2", is_folder=True)]
-    other, new, written = aged(tmp_path / "draft-3"), tmp_path / ".draft-4", aged(tmp_path / ".draft-5", is_folder=True)
+    other, new, written = (
+        aged(tmp_path / "draft-3"),
+        tmp_path / ".draft-4",
+        aged(tmp_path / ".draft-5", is_folder=True),
+    )
     new.touch()
     (written / "part").write_bytes(b"more")
     os.utime(written, (OLD, OLD))

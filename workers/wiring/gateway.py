@@ -55,7 +55,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         batching_writer=BatchingWriter(
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
-            wiring.inbox.append if wiring.partitioned else None,
+            wiring.inbox.append if wiring.partitioned else None, wiring.inbox_room,
         ),
         records=wiring.records, progress=progress, forget=wiring.ledger.remove,
         kept_lists=KeptLists(wiring.redis, wiring.keys), inbox=wiring.inbox, store=wiring.store, health=wiring.health,

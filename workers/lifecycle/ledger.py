@@ -89,17 +89,19 @@ class Ledger(RecordWriter):
         self._postpone = self._script("counting", "postpone")
         self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
+        self._tag_again = self._script("counting", "tag_again")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
 
         ``known``: entered; this version has been tagged before, so that its vector may be in the index of images.
-
+        ``afterwards``: forced while a worker may have begun with it, so it is tagged once more when it is finished.
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
-            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced,
+                    k.low_priority_inbox, k.low_priority_once]  # fmt: skip
             args: list[Any] = [token(revision), now, _whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id
@@ -202,6 +204,15 @@ class Ledger(RecordWriter):
         ]
         with translated():
             call_together(self._redis, self._postpone, calls)
+
+    def tag_again(self, revision: Revision | None = None) -> int:
+        """Have objects in progress tagged once more afterwards: something has changed for all. Returns their number.
+
+        Those with which no worker has begun are not among them, unless they wait for another revision than this one.
+        """
+        k, args = self._keys, [self._keys.entry(""), "" if revision is None else token(revision)]
+        with translated():
+            return int(self._tag_again(keys=[*k.counting, k.ledger], args=args))
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""

@@ -34,8 +34,8 @@ key                              type        holds
 ``P inbox``                      stream      object events that no dispatcher has handled yet; field ``event``:
                                              msgpack
 ``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
-``P inbox:low-priority:once``    hash        OID → 1 of the forced events in it that no dispatcher has read: no second
-                                             one is added
+``P inbox:low-priority:once``    hash        OID → id of its forced event in it that no dispatcher has read: no second
+                                             one is added, and a round that begins removes it
 ``P retag-marks``                hash        OID → its event in an inbox, of objects to be tagged again: ``n`` or
                                              ``l`` and the id of the entry (``workers.lifecycle.retag_marks``)
 ``P forgotten:OID``              string      present for a while once an object was deleted on request: if it seems
@@ -100,7 +100,9 @@ key                              type        holds
                                              requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
                                              ``queued_at`` (when it was put on the queue of the last stage),
                                              ``queue`` and ``since`` (in which queue of the ledger it is, and when it
-                                             came there), ``resent_at`` (when it was last sent again)
+                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (it
+                                             was entered by force, so no earlier result counts), ``again`` (it is to be
+                                             tagged once more when it is finished)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime

@@ -176,7 +176,9 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     }
     loads = {queue: reports.after(queue, load) for queue, load in loads.items()}
     runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
+    archive = Archive(
+        lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors, w.ledger.tag_again
+    )
     text_search = TextSearch(
         lambda: w.images,
         lambda: w.indexes.open(w.chosen()),

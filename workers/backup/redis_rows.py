@@ -26,6 +26,7 @@ QUEUED = ("segmentation-queue", "segmentation-queue:forced")
 FEED = ("catching-up", "images:position")
 LAST = (
     "notify:receivers", "notify:paused", "events:counts", "events:rejected", "artifacts", "statements-revision",
+    "statements-time", "statements-unwritten", "statements-taken-back", "statements-unfollowed",
     "object-number",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")

@@ -20,8 +20,9 @@ from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
 from workers.images.departures import NEAR_MOST, Departures, Homeless
 from workers.images.open_images import PAUSE_S, OpenImages
+from workers.lifecycle.composing import holding
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statement, Statements, holding
+from workers.lifecycle.statements import Statement, Statements
 
 log = structlog.get_logger()
 

@@ -9,7 +9,8 @@ With several partitions (``workers.redis.partitions``) the keys of objects are u
 ``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
 ``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
 ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``,
-``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``,
+``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``, ``statements-time``,
+``statements-unwritten``, ``statements-taken-back``, ``statements-unfollowed``; of a batch ``open``, ``counts``,
 ``failed``, ``gone``.
 All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
@@ -161,6 +162,14 @@ key                              type        holds
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement
 ``P statements-restored``        string      present once the journal of statements was replayed into this Redis
+``P statements-time``            string      when something was said last (Unix seconds): what is said now is later
+``P statements-unwritten``       hash        OID, a line feed and the form of a label → what was said of it last, also
+                                             that it was taken back (JSON), until the journal has it
+``P statements-taken-back``      sorted set  the same of what was taken back → when (Unix seconds), trimmed
+``P statements-unfollowed``      sorted set  OID of which something was said → when what looks like it is tagged again
+                                             (Unix seconds), unless that was done before
+``P statements-journal``         string      the newest entry of the journal that this Redis has: later ones are replayed
+                                             after a failover
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON

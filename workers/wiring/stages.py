@@ -20,6 +20,7 @@ from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
 from workers.images.query_embedding import QueryEmbedding
+from workers.images.teacher import NearFollower
 from workers.images.text_search import TextSearch
 from workers.monitoring.measured import MeasuredCache
 from workers.settings.settings import INGESTION, SEGMENTATION
@@ -188,6 +189,6 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
-        query_embedding, text_search, w.space.id,
+        query_embedding, text_search, w.space.id, NearFollower(book, w.records, w.statements, w.backlog),
     )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads, messages)

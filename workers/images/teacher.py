@@ -97,6 +97,7 @@ class NearFollower:
             if found is not None and found.etag != etag:
                 return  # it is not in the index yet
             if found is not None:
+                self._book.renew()
                 self._backlog.add([f"{bucket}/{key}" for bucket, key, _ in found.images])
             self._statements.followed(oid, asked.plan)
         except (Transient, Permanent) as exc:

@@ -164,6 +164,10 @@ class Handover:
         self._ledger.postpone(objects, revision, now + pause, reason, now=now)
         tally.current().add("postponed", len(objects))
 
+    def tag_again(self, refs: Sequence[ObjectRef]) -> None:
+        """Have these objects tagged again, once more if they are in progress."""
+        self.append_events([ObjectEvent("created", ref.bucket, ref.key, force=True) for ref in refs])
+
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""
         if events:

@@ -141,6 +141,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     embedded_at_once=s.batch_max,
                     with_background=w.confidence_model is not None,
                     book=book,
+                    shared=not w.owned,
                 )
             ),
         ),
@@ -188,7 +189,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w, book), text_encoder,
         query_embedding, text_search, w.space.id, NearFollower(book, w.records, w.statements, w.backlog),
     )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads, messages)

@@ -29,6 +29,7 @@ from workers.redis.script_calls import Command, call_together
 from workers.settings.settings import SEGMENTATION, STAGES
 
 ALL_STAGES = (*STAGES, SEGMENTATION)
+LONGEST_S = 3600.0  # by which a deadline may be later than that of what is sent now, for example for a file that grows
 FAR_S = 10.0  # from this on, a deadline may be later by less than a second
 
 
@@ -162,7 +163,7 @@ class Ledger(RecordWriter):
         with translated():
             taken = self._overdue(
                 keys=[self._keys.ledger, self._keys.segmenting, self._keys.ledger_accepted],
-                args=[self._keys.entry(""), at, deadline, limit, int(untroubled)],
+                args=[self._keys.entry(""), at, deadline, limit, int(untroubled), max(at, deadline) + LONGEST_S],
             )
         return [
             Overdue(

@@ -102,7 +102,7 @@ class Ledger(RecordWriter):
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
             keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced,
-                    k.low_priority_inbox, k.low_priority_once]  # fmt: skip
+                    k.low_priority_inbox, k.low_priority_once, k.retag_marks]  # fmt: skip
             args: list[Any] = [token(revision), now, _whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id

@@ -1,12 +1,12 @@
 -- Enter objects in the ledger, unless there is nothing to do.
 -- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, low-priority inbox, its
---       objects that wait, then of each object: entry, record, segmentation request
+--       objects that wait, marks, then of each object: entry, record, segmentation request
 -- ARGV: revision, now, deadline, then of each object: oid, etag, sequence ('' unknown), ref, verified (1/0), force
 --       (1/0), rule (the method that the settings choose, or ''), queued (1: it comes from the segmentation queue)
 -- Returns of each object: entered | known (entered; there is a record with tags of this version) | again (forced, and
 --       no worker has begun with it) | afterwards (forced, and a worker may have begun: finish.lua has it tagged once
 --       more) | duplicate | done | stale | waiting (it is on the segmentation queue)
-local ledger, segmenting, queue, forced, low_priority, once = unpack(KEYS, 4, 9)
+local ledger, segmenting, queue, forced, low_priority, once, marks = unpack(KEYS, 4, 10)
 local revision, now, deadline = unpack(ARGV, 1, 3)
 local function space(of) return string.match(of, '^[^/]*') end
 
@@ -87,6 +87,7 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     if waits and string.find(waits, '-', 1, true) then
         redis.call('XDEL', low_priority, waits)
         redis.call('HDEL', once, oid)
+        if redis.call('HGET', marks, oid) == 'l' .. waits then redis.call('HDEL', marks, oid) end
     end
     local tagged = same and record[STATE] == 'done' and space(record[REVISION]) == space(revision)
     accept(entry_key, oid, now, tagged and KNOWN or FIRST)
@@ -96,8 +97,8 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
 end
 
 local answers = {}
-for n = 0, (#KEYS - 9) / 3 - 1 do
-    answers[n + 1] = enter({unpack(KEYS, 10 + 3 * n, 12 + 3 * n)}, unpack(ARGV, 4 + 8 * n, 11 + 8 * n))
+for n = 0, (#KEYS - 10) / 3 - 1 do
+    answers[n + 1] = enter({unpack(KEYS, 11 + 3 * n, 13 + 3 * n)}, unpack(ARGV, 4 + 8 * n, 11 + 8 * n))
 end
 settle()
 return answers

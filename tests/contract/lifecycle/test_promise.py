@@ -244,7 +244,7 @@ def check(client: Client, keys: Keys, happens: list[tuple[str, str, int]]) -> No
 
 
 @pytest.mark.parametrize("url", ["server"], indirect=True)
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([("put", "a", 0), ("arrive", "a", 0), ("dispatch", "a", 0), ("work", "a", 0), ("work", "a", 0),
           ("order", "a", 0), ("dispatch", "a", 0), ("work", "a", 0)])  # fmt: skip
 @example([("put", "a", 0), ("arrive", "a", 0), ("dispatch", "a", 0), ("work", "a", 0), ("work", "a", 0),

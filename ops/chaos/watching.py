@@ -11,6 +11,7 @@ from vectordb.errors import WildtagError
 from workers.wiring.wiring import Wiring
 
 _LOOK_S = 0.5
+_SHARE = 4.0  # the pause after a look is so many times as long as it took: at most a fifth of a core
 
 
 @dataclass
@@ -60,8 +61,11 @@ class Watch(threading.Thread):
 
     def run(self) -> None:
         """Look again and again."""
-        while not self._closed.wait(_LOOK_S):
+        took = 0.0
+        while not self._closed.wait(max(_LOOK_S, _SHARE * took)):
+            began = time.monotonic()
             self.look()
+            took = time.monotonic() - began
 
     def close(self) -> None:
         """End it."""

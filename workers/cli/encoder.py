@@ -170,8 +170,8 @@ def state_of(now: Wiring) -> dict[str, object]:
 
 
 def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) -> None:
-    from workers.backup.lock import alone  # noqa: PLC0415 -- keeps the command line quick
-    from workers.cli.drain import drained  # noqa: PLC0415 -- as above
+    from workers.cli.drain import drained  # noqa: PLC0415 -- keeps the command line quick
+    from workers.redis.maintenance_lock import alone  # noqa: PLC0415 -- as above
     from workers.wiring.encoder_change import encoder_switch, note_in_home  # noqa: PLC0415 -- as above
 
     switcher = encoder_switch(now)
@@ -182,7 +182,7 @@ def _switch(now: Wiring, change: ChosenEncoder, timeout: float, *, force: bool) 
     try:
         if not drained(now, timeout, stays=drained_before):
             raise Permanent("images in progress were not finished in time, so the encoder was not switched")
-        with alone(now.redis, now.keys, messages.print):  # a backup would be of both encoders
+        with alone(now.redis, now.keys, "encoder switch", messages.print):  # a backup would be of both encoders
             found, moved = _switched(now, change, switcher, force=force)
         in_use = now.encoders.in_use()
         if in_use is not None:

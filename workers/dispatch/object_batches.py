@@ -147,12 +147,11 @@ class Batches:
             about["complete"] = b"1"
         soon = self.room.number() > UNFINISHED / 10
         due = self._count_again.setdefault(batch, now + (SETTLE_SOON_S if soon else SETTLE_S))
-        due = due if due <= now + SETTLE_S else now
-        if now >= due and age < KEPT_S:
+        if not now < due <= now + SETTLE_S and age < KEPT_S:
             with translated():
                 self._redis.expire(self._keys.batch(batch), LIFETIME_S)
             self._objects.keep(batch)
-        if now >= due or (about["complete"] == b"1" and not self._last_are_open(batch)):
+        if not now < due <= now + SETTLE_S or (about["complete"] == b"1" and not self._last_are_open(batch)):
             self._count_again.pop(batch, None)
             self.status(batch)
 

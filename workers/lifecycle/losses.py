@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from vectordb.decoders import from_json
+from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.settings.webhook_kinds import DEFAULT_RECEIVER
@@ -24,6 +25,7 @@ class Lost(msgspec.Struct, frozen=True):
     ``records`` are made again, and ``unfinished`` objects are found again. The others are lost: create the API keys
     again, submit the batches and segmentation requests again. ``deliveries``: to webhooks, pending ones and dead
     letters; their images are delivered again when they are tagged again. Batches have no number.
+    ``acknowledged_at``: when somebody acknowledged it, so that checks warn no more.
     """
 
     at: float
@@ -32,6 +34,7 @@ class Lost(msgspec.Struct, frozen=True):
     api_keys: int = 0
     deliveries: int = 0
     segmentation_requests: int = 0
+    acknowledged_at: float | None = None
 
     def __str__(self) -> str:
         lost = ["batches"]
@@ -60,6 +63,7 @@ class Losses:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._clock = clock
+        self._replace = self._redis.register_script(scripts.source("replace"))
         self._counts: tuple[bytes, list[int]] | None = None
 
     def note(self) -> None:
@@ -102,11 +106,28 @@ class Losses:
         self._counts = None
         log.error("data lost", summary=str(lost))
 
+    def acknowledge(self) -> Lost | None:
+        """Have checks warn no more of the last loss, and return it; ``None`` if there was none."""
+        while True:
+            with translated():
+                body = self._redis.get(self._keys.loss)
+            lost = _decoded(body)
+            if lost is None or lost.acknowledged_at is not None:
+                return lost
+            done = msgspec.structs.replace(lost, acknowledged_at=self._clock())
+            with translated():
+                if self._replace(keys=[self._keys.loss], args=[body, msgspec.json.encode(done)]):
+                    return done
+
     def read(self) -> Lost | None:
         """The last loss, for a week; ``None`` if there was none."""
         with translated():
             body = self._redis.get(self._keys.loss)
-        try:
-            return from_json(body, Lost) if body else None
-        except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
-            return None
+        return _decoded(body)
+
+
+def _decoded(body: bytes | None) -> Lost | None:
+    try:
+        return from_json(body, Lost) if body else None
+    except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
+        return None

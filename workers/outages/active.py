@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vectordb.errors import Transient
+from workers.errors.consequences import of
 
 PROBE_EVERY_S = 1.0
 PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
@@ -55,11 +55,12 @@ def encodable(reason: str) -> str:
 
 
 def answers(probe: Callable[[], object]) -> bool:
-    """Whether a service answers its probe. Any error except ``Transient`` counts as an answer."""
+    """Whether a service answers its probe, as it would have to for work.
+
+    One that answers with an error which all work waits for, such as that the captions are not there, does not.
+    """
     try:
         probe()
-    except Transient:
-        return False
-    except Exception:
-        return True
+    except Exception as exc:
+        return not of(exc).passes
     return True

@@ -12,6 +12,7 @@ from functools import cache
 from workers.broker.celery_commands import import_commands
 from workers.diagnostics.worker_liveness import keep
 from workers.outages.tracker import OutageTracker
+from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
@@ -56,6 +57,9 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
 
     service = own.service  # of this process, not of its children
 
+    crashes = Crashes(temporary_folder_of_crashes(), settings)
+    crashes.watch(app)
+
     def made() -> tuple[StageWorker, Callable[[], object]]:
         wiring = Wiring(in_use(settings))
         wiring.service = service
@@ -64,10 +68,14 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
             wiring.images.close()
             wiring.indexes.close()
 
-        return stage_worker(wiring), close
+        worker = stage_worker(wiring, crashes.journal())
+        crashes.begin(worker)
+        return worker, close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
-    register(app, CurrentWorker(made, lambda: encoders().look()), own.clock)
+    current = CurrentWorker(made, lambda: encoders().look())
+    register(app, current, own.clock, settings.time_limits)
+    crashes.recover_with(current)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []
@@ -80,6 +88,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:
+        crashes.close()
         retire(own, *queues)
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has

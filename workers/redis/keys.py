@@ -103,7 +103,9 @@ key                              type        holds
                                              ``queue`` and ``since`` (in which queue of the ledger it is, and when it
                                              came there), ``resent_at`` (when it was last sent again), ``forced`` (it
                                              was entered by force, so no earlier result counts), ``again`` (it is to be
-                                             tagged once more when it is finished)
+                                             tagged once more when it is finished), ``fault_since`` (since when it has
+                                             faults of its own), ``crash`` (how the process ended that last worked on
+                                             it and did not live on)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
@@ -168,8 +170,8 @@ key                              type        holds
 ``P statements-taken-back``      sorted set  the same of what was taken back → when (Unix seconds), trimmed
 ``P statements-unfollowed``      sorted set  OID of which something was said → when what looks like it is tagged again
                                              (Unix seconds), unless that was done before
-``P statements-journal``         string      the newest entry of the journal that this Redis has: later ones are replayed
-                                             after a failover
+``P statements-journal``         string      the newest entry of the journal that this Redis has: later ones are
+                                             replayed after a failover
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON

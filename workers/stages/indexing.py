@@ -1,6 +1,7 @@
 """Adds images that have records to the index of images, in two tasks: see ``workers.images.index_task``.
 
-Nothing else is written: no record, and no entry of the feed. What has changed meanwhile is left to the flow of new work.
+Nothing else is written: no record, and no entry of the feed. What has changed meanwhile is left to the flow of new
+work.
 
 What people teach concerns the images in the index at that moment, and those in progress. So an image that comes into
 the index later is compared with what is taught by then, and tagged again if its tags are from before.

@@ -23,13 +23,19 @@ from workers.images.query_embedding import QueryEmbedding
 from workers.images.teacher import NearFollower
 from workers.images.text_search import TextSearch
 from workers.monitoring.measured import MeasuredCache
-from workers.settings.settings import INGESTION, SEGMENTATION
+from workers.redis.rpc import answer_crashed
+from workers.settings.settings import INGESTION, SEGMENTATION, STAGES
+from workers.stages import self_test
+from workers.stages.crash_guard import CrashGuard
+from workers.stages.crash_journal import CrashJournal
 from workers.stages.fetching import Fetcher
+from workers.stages.guard import UNGUARDED, Guard
 from workers.stages.handover import Handover
 from workers.stages.message_overlap import LAST_S, MessageOverlap
 from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
+from workers.stages.self_test import SelfTest
 from workers.stages.slow_images import DECODING
 from workers.stages.table import Stage
 from workers.stages.unusable import Triage
@@ -59,8 +65,11 @@ def _parses(w: Wiring) -> bool:
         return True
 
 
-def stage_worker(wiring: Wiring) -> StageWorker:
-    """The stages of one process. Adapters and models of a stage are created when its first message arrives."""
+def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> StageWorker:
+    """The stages of one process. Adapters and models of a stage are created when its first message arrives.
+
+    ``crash_journal``: what the process before this one worked on when it died, and how the models do.
+    """
     w, s = wiring, wiring.settings
 
     @cache
@@ -113,7 +122,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         triage = Triage(w.store, s.grace_s, w.clock if s.s3_endpoint else w.file_clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
-            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap, release=messages.release,
+            decoding_s=DECODING * s.time_limits[STAGES[0]], overlap=overlap, release=messages.release,
+            alone=messages.alone,
         )  # fmt: skip
 
     options = w.pipeline_options
@@ -177,7 +187,21 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         for queue, stage in stages.items()
     }
     loads = {queue: reports.after(queue, load) for queue, load in loads.items()}
-    runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
+    self_tests: Mapping[str, SelfTest] = {
+        "embedding": self_test.of_images(lambda: w.image_encoder),
+        "retrieval": self_test.of_captions(lambda: w.indexes.open(w.chosen())),
+        "scoring": self_test.of_texts(text_encoder),
+        INGESTION: self_test.of_texts(lambda: w.text_encoder),
+    }
+    guard: Guard = UNGUARDED
+    if crash_journal is not None:
+        answer = partial(answer_crashed, w.redis, w.keys)
+        guard = CrashGuard(crash_journal, self_tests, handover, w.outage_tracker, answer, s.time_limits)
+        guard.recover()
+    runner = StageRunner(
+        stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s, guard=guard,
+        time_limits=s.time_limits,
+    )  # fmt: skip
     archive = Archive(
         lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors, w.ledger.tag_again
     )
@@ -192,4 +216,4 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w, book), text_encoder,
         query_embedding, text_search, w.space.id, NearFollower(book, w.records, w.statements, w.backlog),
     )  # fmt: skip
-    return StageWorker(runner, rpc, w.health, loads, messages)
+    return StageWorker(runner, rpc, w.health, loads, messages, guard)

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.partitioned import keys_of
-from workers.lifecycle.ledger import LONGEST_S, Arrival, Ledger
+from workers.lifecycle.deadlines import LONGEST_S
+from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.outcomes import Acceptance
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records

@@ -46,13 +46,7 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(line)}[/]"
     for risk in found.risks:
         yield f"[yellow]{clean(risk)}[/]"
-    if found.lost is not None:
-        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
-    if found.refilling is not None:
-        yield (
-            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
-            " bucket was not compared completely since"
-        )
+    yield from _loss(found)
     yield from _upgrade(found)
     if found.coverage is not None and found.coverage.incomplete is not None:
         yield f"[yellow]{clean(found.coverage.incomplete)}[/]"
@@ -62,6 +56,19 @@ def warnings(found: Overview) -> Iterator[str]:
         shown = ", ".join(found.damaged[:DAMAGED]) + (" …" if len(found.damaged) > DAMAGED else "")
         number = f"{len(found.damaged):,} damaged record{'' if len(found.damaged) == 1 else 's'}"
         yield f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}"
+
+
+def _loss(found: Overview) -> Iterator[str]:
+    if found.lost is not None:
+        known = "; `wildtag status --acknowledge-loss` acknowledges it"
+        if found.lost.acknowledged_at is not None:
+            known = f"; acknowledged {local_time(found.lost.acknowledged_at)}"
+        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)}{known})"
+    if found.refilling is not None:
+        yield (
+            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
+            " bucket was not compared completely since"
+        )
 
 
 def _upgrade(found: Overview) -> Iterator[str]:

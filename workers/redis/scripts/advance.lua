@@ -3,8 +3,8 @@
 -- KEYS: those of counting.lua, ledger, segmenting, then the entry of each object
 -- ARGV: revision, stage, deadline, begin (1: count an attempt), now, queued (1: they are put on the queue of the stage
 --       and have not started), the names of the stages (msgpack), then of each object: oid, etag
--- Returns of each object: {accepted_at, segmentation method or '', then for each stage when it was entered, or ''}, or
---       false if the result is no longer wanted
+-- Returns of each object: {accepted_at, segmentation method or '', then for each stage when it was entered, or '',
+--       then how it ended a process, or ''}, or false if the result is no longer wanted
 local ledger, segmenting = KEYS[4], KEYS[5]
 local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
@@ -25,6 +25,7 @@ for n = 1, #KEYS - 5 do
     local entry_key, oid, etag = KEYS[5 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
         'stage', unpack(entered))
+    local crash = redis.call('HGET', entry_key, 'crash')
     local unseen = later and entry[9 + count] and not entry[8 + retrieval]
     if entry[1] ~= etag or entry[2] ~= revision or unseen then
         answers[n] = false
@@ -41,6 +42,7 @@ for n = 1, #KEYS - 5 do
         answers[n] = {entry[3], entry[4] or ''}
         if place then entry[8 + place] = now end
         for i = 1, count do answers[n][2 + i] = entry[8 + i] or '' end
+        answers[n][3 + count] = crash or ''
     end
 end
 settle()

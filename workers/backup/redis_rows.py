@@ -25,8 +25,8 @@ EVENTS = ("inbox:low-priority", "inbox", "retag-marks")
 QUEUED = ("segmentation-queue", "segmentation-queue:forced", "segmentation-queue:origins")
 FEED = ("catching-up", "images:position")
 LAST = (
-    "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "object-number",
-    "feed:replay",
+    "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "statements-time",
+    "statements-unwritten", "statements-taken-back", "statements-unfollowed", "object-number", "feed:replay",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")
 _WITH_OTHERS = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "feed", "feed:positions"}

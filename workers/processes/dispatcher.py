@@ -31,7 +31,7 @@ from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
 from workers.wiring.encoder_in_use import require_in_use
 from workers.wiring.images import periodic_verification
-from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
+from workers.wiring.operations import losses, restoration, stalled_jobs, unfollowed, verification_wanted
 from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
@@ -85,6 +85,7 @@ def _run(wiring: Wiring) -> None:
     queueing = Periodic(BACKLOG_EVERY_S, wiring.backlog.step)
     sending = Periodic(1.0, stalled_jobs(wiring).step)
     replaying = Periodic(REPLAY_EVERY_S, feed_replay(wiring).step)
+    following_words = Periodic(1.0, unfollowed(wiring).step)
     lost = losses(wiring)
     wiring.data_loss.on_loss(lost.report)
     looking = Periodic(LOSSES_EVERY_S, lost.note)
@@ -112,6 +113,7 @@ def _run(wiring: Wiring) -> None:
             hastening,
             queueing,
             sending,
+            following_words,
             refilling,
             replaying,
             looking,

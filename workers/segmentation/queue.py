@@ -43,7 +43,8 @@ class SegmentQueue:
         if not waiting.segments:
             return None
         free = self._at_once - waiting.segmenting
-        if free <= 0 or self._clock() < self._resting_until:
+        now = self._clock()
+        if free <= 0 or now < self._resting_until <= now + REST_S:  # later than that if the clock was set back
             return []
         return self.next(free)
 

@@ -71,11 +71,11 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
         workers.dispatch.sweeper.SweepRunning workers.events.listen_api.Dropped workers.events.listen_api.Deaf
         workers.images.image_requests.OtherSpace workers.images.query_embedding.QueryImageGone
         workers.monitoring.metrics_folder.FolderBusy workers.redis.rpc.RpcTimeout
-        tasks.encoders.devices.DeviceFailed
+        tasks.encoders.devices.DeviceFailed tasks.encoders.devices.DeviceOutOfMemory
     """),
     # what is short may suffice for fewer objects at a time
     ("alone", None, """
-        MemoryError tasks.encoders.devices.DeviceOutOfMemory
+        MemoryError
     """),
     ("again", None, """
         workers.captions.versions.CaptionsDropped workers.redis.encoders.EncoderChanged

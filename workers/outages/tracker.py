@@ -164,12 +164,14 @@ class OutageTracker:
     def wait_to_retry(self, name: str, seconds: float) -> bool:
         """Wait up to ``seconds`` until it is worth trying again; returns whether it is.
 
-        A service without a probe may be tried again after one second.
+        A service without a probe may be tried again after one second, and after five in a long outage.
         """
         if name in self._probes:
             return self.wait(name, seconds)
-        self.wait(name, min(seconds, PROBE_EVERY_S))
-        return seconds > PROBE_EVERY_S
+        known = self._all.get(name)
+        pause = PROBE_EVERY_S if known is None else known.pause(time.monotonic())
+        self.wait(name, min(seconds, pause))
+        return seconds > pause
 
     def _end(self, name: str, only: Standing | None) -> None:
         """``only``: end this outage only, not a newer one of the same name."""

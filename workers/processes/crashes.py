@@ -61,7 +61,7 @@ class Crashes:
         self._worker = worker
         if not self._watching:
             self._watching = True
-            self._watch.start(self.journal().ending)
+            self._watch.start(self.journal().ending, lambda: self._worker.guard.overdue() if self._worker else "")
 
     def recover_with(self, current: Callable[[], StageWorker]) -> None:
         """Have a process whose predecessor died make its stages at once, which then hand on what that worked on."""

@@ -37,6 +37,7 @@ def _run(wiring: Wiring) -> None:
     with running(wiring, "watcher") as stop, let_go(sweeper):
         for seen in follow(store, bucket, root, settings.settle_ms / 1000, stop, outage_tracker):
             if seen.events:
+                retrying(stop, wiring.inbox_room.require, outage_tracker)  # meanwhile notifications may be lost
                 append = partial(wiring.inbox.append, seen.events)
                 retrying(stop, append, outage_tracker)
             if seen.sweep:

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from functools import cache
 
 from workers.broker.celery_commands import import_commands
-from workers.diagnostics.worker_liveness import keep
+from workers.broker.consumer import turned
+from workers.diagnostics.deaf_worker import watching
+from workers.diagnostics.worker_liveness import in_loop, in_thread, keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
@@ -23,7 +25,7 @@ from workers.stages.registration import register
 from workers.stages.worker import StageWorker
 from workers.telemetry.library_lines import OnceAMinute
 from workers.wiring.encoder_in_use import in_use
-from workers.wiring.liveness import worker_liveness
+from workers.wiring.liveness import deaf_worker_watch, worker_liveness
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 from workers.wiring.worker_logging import connect_logging
@@ -56,8 +58,11 @@ def run_worker(
     # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
+    watch = deaf_worker_watch(own, queues)
+    in_loop(app, turned, "turned")
+    in_thread(app, lambda: watching(watch), "deaf-worker")
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
-        keep(app, worker_liveness(own, queues))
+        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))
 
     service = own.service  # of this process, not of its children
 

@@ -6,10 +6,11 @@ given their keys, apart from those of labels and of numbers.
 
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
-``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
-``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
+``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue``, its ``forced`` and
+``origins``, ``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
 ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``,
-``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``,
+``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``, ``statements-time``,
+``statements-unwritten``, ``statements-taken-back``, ``statements-unfollowed``; of a batch ``open``, ``counts``,
 ``failed``, ``gone``.
 All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
@@ -34,8 +35,8 @@ key                              type        holds
 ``P inbox``                      stream      object events that no dispatcher has handled yet; field ``event``:
                                              msgpack
 ``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
-``P inbox:low-priority:once``    hash        OID → 1 of the forced events in it that no dispatcher has read: no second
-                                             one is added
+``P inbox:low-priority:once``    hash        OID → id of its forced event in it that no dispatcher has read: no second
+                                             one is added, and a round that begins removes it
 ``P retag-marks``                hash        OID → its event in an inbox, of objects to be tagged again: ``n`` or
                                              ``l`` and the id of the entry (``workers.lifecycle.retag_marks``)
 ``P forgotten:OID``              string      present for a while once an object was deleted on request: if it seems
@@ -52,6 +53,8 @@ key                              type        holds
                                              seconds)
 ``P segmentation-queue:forced``  set         OIDs on that queue that are processed again even if their record is up
                                              to date
+``P segmentation-queue:origins`` hash        OID on that queue → ETag, NUL, what led to it (msgpack
+                                             ``tasks.message_parts.Origin``); none without a request or a trace
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
 ``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported
@@ -100,9 +103,11 @@ key                              type        holds
                                              requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
                                              ``queued_at`` (when it was put on the queue of the last stage),
                                              ``queue`` and ``since`` (in which queue of the ledger it is, and when it
-                                             came there), ``resent_at`` (when it was last sent again),
-                                             ``fault_since`` (since when it has faults of its own), ``crash`` (how the
-                                             process ended that last worked on it and did not live on)
+                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (it
+                                             was entered by force, so no earlier result counts), ``again`` (it is to be
+                                             tagged once more when it is finished), ``fault_since`` (since when it has
+                                             faults of its own), ``crash`` (how the process ended that last worked on
+                                             it and did not live on)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
@@ -166,6 +171,14 @@ key                              type        holds
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement
 ``P statements-restored``        string      present once the journal of statements was replayed into this Redis
+``P statements-time``            string      when something was said last (Unix seconds): what is said now is later
+``P statements-unwritten``       hash        OID, a line feed and the form of a label → what was said of it last, also
+                                             that it was taken back (JSON), until the journal has it
+``P statements-taken-back``      sorted set  the same of what was taken back → when (Unix seconds), trimmed
+``P statements-unfollowed``      sorted set  OID of which something was said → when what looks like it is tagged again
+                                             (Unix seconds), unless that was done before
+``P statements-journal``         string      the newest entry of the journal that this Redis has: later ones are
+                                             replayed after a failover
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON
@@ -233,6 +246,10 @@ class Keys(EventKeys, ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys
     @property
     def segmentation_queue_forced(self) -> str:
         return f"{self.prefix}segmentation-queue:forced"
+
+    @property
+    def segmentation_queue_origins(self) -> str:
+        return f"{self.prefix}segmentation-queue:origins"
 
     def segmentation_request(self, oid: str) -> str:
         return f"{self.prefix}segmentation-request:{oid}"

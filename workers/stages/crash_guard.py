@@ -95,6 +95,10 @@ class CrashGuard:
         with self._journal.holding(stage, objects, request):
             yield
 
+    def overdue(self) -> str:
+        """How this process is to be ended if a message exceeds its time limit; else empty."""
+        return self._journal.overdue(self._time_limits)
+
     @contextmanager
     def testing(self, stage: str) -> Iterator[None]:
         """Do what concerns the models of a stage and no object. If this process dies over it, the stage pauses."""
@@ -205,12 +209,11 @@ class CrashGuard:
 
     def _over_time(self, held: Sequence[Held], how: str) -> str:
         """Celery kills what takes too long."""
-        now = self._clock()
         if how and "SIGKILL" not in how:
             return ""
         for one in held:
             limit = self._time_limits.get(one.stage)
-            if limit is not None and now - one.began >= 0.9 * limit:
+            if limit is not None and self._journal.age(one) >= 0.9 * limit:
                 return f"was ended since it took longer than {limit:.0f} s"
         return ""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 class Held(msgspec.Struct, frozen=True):
     """Something that a process works on. ``batch``: a ``Submitted`` with its objects; empty for a request.
 
-    ``began``: Unix seconds. ``request``: of RPC; empty for a message.
+    ``began``: seconds of the machine's clock. ``request``: of RPC; empty for a message.
     """
 
     stage: str
@@ -67,8 +67,11 @@ class CrashJournal:
     again after their deadline what a process died over.
     """
 
-    def __init__(self, folder: Path | None, place: int, clock: Callable[[], float] = time.time) -> None:
-        """``folder``: of the worker. ``place``: of the process in its pool, which its successor takes."""
+    def __init__(self, folder: Path | None, place: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """``folder``: of the worker. ``place``: of the process in its pool, which its successor takes.
+
+        ``clock``: seconds that only grow, the same for all processes of a machine.
+        """
         self._path = None if folder is None else folder / f"process-{place}"
         self._clock = clock
         self._lock = threading.Lock()
@@ -106,6 +109,20 @@ class CrashJournal:
             with self._lock:
                 self.state.held.pop(number, None)
                 self._write()
+
+    def age(self, held: Held) -> float:
+        """Seconds since something was begun."""
+        return self._clock() - held.began
+
+    def overdue(self, time_limits: Mapping[str, float]) -> str:
+        """How this process is to be ended if something that it works on exceeds its limit in seconds; else empty."""
+        with self._lock:
+            held = list(self.state.held.values())
+        for one in held:
+            limit = time_limits.get(one.stage)
+            if limit is not None and self.age(one) > limit:
+                return f"was ended since {one.stage} took longer than {limit:.0f} s"
+        return ""
 
     def update(self, change: Callable[[State], object]) -> None:
         """Change the state, and write it."""

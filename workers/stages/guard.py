@@ -13,6 +13,7 @@ class Guard(Protocol):
     """What stands between a message and the models; see ``workers.stages.crash_guard``."""
 
     def require(self, stage: str) -> None: ...
+    def overdue(self) -> str: ...
     def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> AbstractContextManager[None]: ...
     def testing(self, stage: str) -> AbstractContextManager[None]: ...
     def finished(self, stage: str) -> None: ...
@@ -24,6 +25,10 @@ class Unguarded:
 
     def require(self, stage: str) -> None:
         """Requires nothing."""
+
+    def overdue(self) -> str:
+        """Nothing is."""
+        return ""
 
     def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> AbstractContextManager[None]:  # noqa: ARG002
         """Remembers nothing."""

@@ -1,4 +1,4 @@
-"""Ends a process of a worker that takes too much memory: after its message if there is time, else at once.
+"""Ends a process of a worker that takes too much memory, after its message or at once, or too long for a message.
 
 A process that grows slowly (fragments, a leak) is replaced between two messages, which costs the loading of its
 models. One that grows within a message, as over a picture built to do so, is ended before the machine swaps: the
@@ -68,16 +68,22 @@ class MemoryWatch:
             return True
         return False
 
-    def start(self, ending: Path | None) -> None:
-        """Watch from now on, within messages, too. ``ending``: where to say how this process ended."""
-        threading.Thread(target=self._run, args=(ending,), name="memory", daemon=True).start()
+    def start(self, ending: Path | None, overdue: Callable[[], str] = lambda: "") -> None:
+        """Watch from now on, within messages, too. ``ending``: where to say how this process ended.
 
-    def look(self, ending: Path | None) -> bool:
+        ``overdue``: says if a message exceeds its time limit. Celery watches only the message of its current task, and
+        a message of embedding may go on after its task (``workers.stages.message_overlap``).
+        """
+        threading.Thread(target=self._run, args=(ending, overdue), name="watch", daemon=True).start()
+
+    def look(self, ending: Path | None, overdue: Callable[[], str] = lambda: "") -> bool:
         """End this process if it takes more than it may within a message. Returns whether it does."""
         taken = self._taken()
-        if taken <= max(self.most, int(GROWTH * (self._first or 0))):
+        how = overdue()
+        if taken > max(self.most, int(GROWTH * (self._first or 0))):
+            how = f"was ended since it took {taken >> 20:,} MiB of memory, more than {self.most >> 20:,} MiB"
+        if not how:
             return False
-        how = f"was ended since it took {taken >> 20:,} MiB of memory, more than {self.most >> 20:,} MiB"
         if ending is not None:
             try:
                 ending.write_text(how, encoding="utf-8")
@@ -94,8 +100,8 @@ class MemoryWatch:
             return True
         return taken > self.limit // 2 and self._available() < self._total * SHORT
 
-    def _run(self, ending: Path | None) -> None:
-        while not self.look(ending):
+    def _run(self, ending: Path | None, overdue: Callable[[], str]) -> None:
+        while not self.look(ending, overdue):
             time.sleep(EVERY_S)
 
 

@@ -148,12 +148,12 @@ class StageRunner:
         return self._guard.judged(message.stage, error) if bug else error
 
     def _try(self, message: _Message) -> None:
-        self._guard.require(message.stage)
         stage = self._stages[message.stage]
         first, message.batch = message.batch is None, stage.decode(message.data)
         if first:
             METER.observe(BATCH_SIZE, len(message.batch.objects), message.stage)
         message.report(message.batch.objects)
+        self._guard.require(message.stage)
         began = time.monotonic()
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])

@@ -210,7 +210,7 @@ def test_metrics_can_be_scraped_without_a_key_at_a_port_of_their_own(redis_url: 
 
 
 @pytest.mark.parametrize(("named", "said"), [({"root_path": "/tags"}, 1), ({}, 0), ({"key_required": True}, 0)])
-def test_that_scrapes_need_a_key_is_said(redis_url: str, tmp_path: Path, named: dict[str, object], said: int) -> None:
+def test_that_scrapes_need_a_key_is_said(redis_url: str, tmp_path: Path, named: dict[str, Any], said: int) -> None:
     wiring = wired(tmp_path, redis_url, admin_key=KEY, **named)
     with capture_logs() as logs:
         serve_gateway_metrics(wiring.settings, CollectorRegistry(), open_=options(wiring).open)

@@ -25,6 +25,7 @@ import qdrant_edge as edge
 from vectordb.disk_space import OPENING, require_space
 from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, WrongDimension
 from vectordb.mapped_files import release
+from vectordb.resources import lacks_resources, passes
 
 _LOG = "wal"  # read completely when a shard is opened: 57 MB for 30,000 captions
 
@@ -95,10 +96,12 @@ class OpenShard:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Device and inode of a folder; ``None`` if it is not there."""
+    """Device and inode of a folder; ``None`` if it is not there. Raises ``IndexFault`` if that cannot be told now."""
     try:
         found = path.stat()
-    except OSError:
+    except OSError as exc:
+        if passes(exc):
+            raise IndexFault(f"the index at {path} cannot be looked at: {exc}") from exc
         return None
     return found.st_dev, found.st_ino
 
@@ -110,20 +113,32 @@ def recorded_dimension(path: Path, missing: str) -> int:
     """
     try:
         return int(json.loads((path / "index.json").read_text())["dimension"])
-    except (OSError, ValueError, KeyError, TypeError) as exc:
+    except (OSError, ValueError, KeyError, TypeError, MemoryError) as exc:
+        if passes(exc):
+            raise IndexFault(f"the index at {path} cannot be read now: {exc or 'no memory'}") from exc
         raise IndexMissing(f"{missing} at {path}: {exc}") from exc
 
 
 @contextmanager
 def translated(path: Path | None = None) -> Iterator[None]:
-    """Translates the library's errors. It raises bare ``Exception``, so only the text distinguishes them."""
+    """Translates the library's errors. It raises bare ``Exception``, so only the text distinguishes them.
+
+    A lack of memory, descriptors or room is no damage, whatever could not be loaded for it. A panic of the library is
+    a ``BaseException``, and a fault of the index like any other.
+    """
     where = f" at {path}" if path else ""
     try:
         yield
-    except Exception as exc:
+    except BaseException as exc:
+        if type(exc).__name__ == "PanicException":
+            raise IndexFault(f"the index{where} failed: {exc}") from exc
+        if isinstance(exc, MemoryError):
+            raise IndexFault(f"the index{where} got no memory") from exc
         if type(exc) is not Exception:  # a wrong argument: a bug here, not a fault of the library
             raise
         text = str(exc)
+        if lacks_resources(text):
+            raise IndexFault(f"the index{where} cannot be used now: {text}") from exc
         if "WouldBlock" in text:
             raise IndexLocked(f"the index{where} is already open, here or in another process") from exc
         if "Vector dimension error" in text or "expected vector size" in text:

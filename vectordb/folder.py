@@ -27,7 +27,7 @@ from typing import Any
 
 from vectordb.disk_space import size_of
 from vectordb.edge import EdgeIndex
-from vectordb.index import IndexMissing, WrongDimension
+from vectordb.index import IndexFault, IndexMissing, WrongDimension
 from vectordb.leftovers import remove_leftovers
 from vectordb.library import (
     Manifest,
@@ -38,6 +38,7 @@ from vectordb.library import (
 )
 from vectordb.locks import alone
 from vectordb.options import IndexOptions
+from vectordb.resources import passes
 from vectordb.snapshot import OnProgress, fill, reading, silent, write
 from vectordb.synced import sync_folder
 
@@ -66,7 +67,9 @@ class FolderLibrary:
         """See ``Library``."""
         try:
             return (self._root / safe(space_id) / _ACTIVE).read_text(encoding="utf-8").strip() or None
-        except OSError:
+        except OSError as exc:
+            if passes(exc):  # none may be active: others would be searched instead
+                raise IndexFault(f"the captions in {self._root} cannot be looked at: {exc}") from exc
             return None
 
     def open(self, space_id: str, captions_version: str) -> EdgeIndex:
@@ -133,6 +136,10 @@ class FolderLibrary:
             shutil.rmtree(gone, ignore_errors=True)
             place.rename(gone)
             shutil.rmtree(gone)
+
+    def drop_space(self, space_id: str) -> None:
+        """See ``ChangeableLibrary``. A version that another process has open stays readable for that one."""
+        shutil.rmtree(self._root / safe(space_id), ignore_errors=True)
 
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``."""
@@ -236,10 +243,12 @@ def _restoring(place: Path) -> Path:
 
 
 def _manifest(place: Path) -> Manifest | None:
-    """The manifest of the version in a folder, if it exists."""
+    """The manifest of the version in a folder, if it exists. Raises ``IndexFault`` if that cannot be told now."""
     try:
         return Manifest(**json.loads((place / _MANIFEST).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError, RecursionError):
+    except (OSError, ValueError, TypeError, RecursionError) as exc:
+        if passes(exc):
+            raise IndexFault(f"the captions in {place} cannot be read now: {exc}") from exc
         return None
 
 

@@ -1,4 +1,4 @@
-"""The memory that this process may still take."""
+"""The memory that there is, and that this process may still take."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def available_memory(root: Path = Path("/")) -> int:
 
     ``root``: where ``proc`` and ``sys`` are.
     """
-    found = [_of_machine(root / "proc/meminfo"), _of_group(root / "sys/fs/cgroup")]
+    found = [_line(root / "proc/meminfo", "MemAvailable:"), _of_group(root / "sys/fs/cgroup")]
     return min((one for one in found if one is not None), default=_UNKNOWN)
 
 
-def _of_machine(path: Path) -> int | None:
+def _line(path: Path, name: str) -> int | None:
     try:
         for line in path.read_text().splitlines():
-            if line.startswith("MemAvailable:"):
+            if line.startswith(name):
                 return int(line.split()[1]) << 10
     except (OSError, ValueError, IndexError):
         return None
@@ -31,3 +31,14 @@ def _of_group(folder: Path) -> int | None:
         return max(0, int((folder / "memory.max").read_text()) - int((folder / "memory.current").read_text()))
     except (OSError, ValueError):  # no such control group, or no limit
         return None
+
+
+def total_memory(root: Path = Path("/")) -> int:
+    """Bytes of memory that there are: those of the machine, or what the control group allows."""
+    found = [_line(root / "proc/meminfo", "MemTotal:")]
+    for name in ("sys/fs/cgroup/memory.max", "sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            found.append(int((root / name).read_text()))
+        except (OSError, ValueError):  # no such control group, or no limit
+            continue
+    return min((one for one in found if one), default=_UNKNOWN)

@@ -14,6 +14,7 @@ from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedR
 
 from vectordb.errors import Permanent, Transient, WildtagError
 from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, WrongDimension
+from vectordb.resources import lacks_resources
 
 _UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 
@@ -75,12 +76,14 @@ def _of_grpc(exc: rpc.RpcError) -> WildtagError:
     return _of_status(same.get(code, 503), f"{code.name}: {text}")
 
 
-def _of_status(status: int, text: str) -> WildtagError:
+def _of_status(status: int, text: str) -> WildtagError:  # noqa: PLR0911 -- a table
     """The error for an HTTP status, to which gRPC's are mapped."""
     if status in {401, 403}:
         return KeyRefused(f"the Qdrant server refuses the API key, or the key does not allow this: {text}")
     if status == 404:
         return IndexMissing(f"the Qdrant server does not have it: {text}")
+    if lacks_resources(text):  # whatever its status: what it could not do now says nothing about its data
+        return ServerAway(f"the Qdrant server lacks resources: {text}")
     if "dimension error" in text:
         return WrongDimension(text)
     if status == 409 or "already exists" in text:
@@ -110,6 +113,8 @@ def _untrusted(text: str) -> WildtagError:
 
 def _of_client(text: str) -> WildtagError | None:
     """Translates bare errors of the client and of its local database, which only differ in their text."""
+    if lacks_resources(text):
+        return IndexFault(f"the Qdrant client lacks resources: {text}")
     if "already accessed" in text:
         return IndexLocked(f"{text.partition(' is already')[0]} is already open, here or in another process")
     if "not found" in text:

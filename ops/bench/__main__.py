@@ -15,6 +15,7 @@ BENCHMARKS = {
     "latency": "one image on an idle stack, by upload and by a drop into the folder",
     "memory": "memory of all processes of the busy stack",
     "soak": "growth of memory over very many images",
+    "steady": "growth of anything while images come and go at a constant rate",
     "start": "time of the command line and of a start, and disk space",
     "reference": "the method against the paper's way of computing it",
     "growth": "cost of one more image with ten times the records, and with ten times the captions",

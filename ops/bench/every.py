@@ -47,6 +47,7 @@ PLANS = {
     "latency": Plan(),
     "memory": Plan(),
     "soak": Plan(),
+    "steady": Plan(),
     "start": Plan(),
     "reference": Plan(),
     "growth": Plan(),

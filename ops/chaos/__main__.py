@@ -12,8 +12,9 @@ from pathlib import Path
 
 from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
+from ops.chaos.places import Conditions
 from ops.chaos.plan import made
-from ops.chaos.run import Conditions, run
+from ops.chaos.run import run
 from vectordb.errors import WildtagError
 
 
@@ -28,12 +29,18 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument(
         "--bucket", choices=("folder", "s3"), default="folder", help="s3: moto behind a faulty network"
     )
+    parser.add_argument(
+        "--index", choices=("embedded", "server"), default="embedded", help="server: a made-up Qdrant"
+    )
     parser.add_argument("--disk", type=int, help="give the home a disk in memory of so many MB; only root can")
     parser.add_argument("--prepared", type=Path, help="a home whose captions and caches are copied, to start sooner")
     parser.add_argument("--webhooks-fail", type=float, default=0.2, help="share of deliveries refused (default 0.2)")
+    parser.add_argument(
+        "--attack", action="store_true", help="somebody with a key of the scope write attacks the API"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
-    able = possible(store=options.bucket == "s3", disk=options.disk is not None)
+    able = possible(store=options.bucket == "s3", disk=options.disk is not None, server=options.index == "server")
     faults = able if options.faults is None else [name for name in options.faults.split(",") if name]
     unknown = [name for name in faults if name not in able]
     if unknown or options.objects < 1 or options.minutes <= 0:
@@ -46,7 +53,14 @@ def main(arguments: list[str] | None = None) -> int:
         print(line, file=sys.stderr, flush=True)
 
     try:
-        where = Conditions(options.prepared, options.bucket, options.disk, options.webhooks_fail)
+        where = Conditions(
+            options.prepared,
+            options.bucket,
+            options.disk,
+            options.webhooks_fail,
+            attack=options.attack,
+            index=options.index,
+        )
         result = run(plan, where, say)
     except WildtagError as exc:
         print(f"ops.chaos: {exc}", file=sys.stderr)

@@ -2,86 +2,96 @@
 
 from __future__ import annotations
 
+import threading
 import time
-import uuid
-
-import httpx
+from collections.abc import Iterator
 
 from ops.chaos.pictures import content
 from ops.chaos.plan import Act
 from ops.chaos.shelves import Shelf
 
-PATIENCE_S = 90.0  # for which a write or an upload is repeated
+PATIENCE_S = 90.0  # for which a write is repeated
 _PAUSE_S = 0.5
 
 
 class Album:
-    """Carries out acts. ``expected``: key → number of the picture that is there now.
+    """Carries out what is done to the bucket itself.
 
-    Files are written in one step, as programs do that write carefully; a part of them is written in place.
+    Files are written in one step, as programs do that write carefully; a part of them is written in place. Several
+    threads may use it. Its times are those of ``time.monotonic``.
     """
 
-    def __init__(self, shelf: Shelf, gateway: str) -> None:
+    def __init__(self, shelf: Shelf) -> None:
         self._shelf = shelf
-        self._gateway = gateway
+        self._lock = threading.Lock()
         self.expected: dict[str, int] = {}
-        self.refused: list[str] = []
-        """Uploads that were never accepted: nothing was promised of them."""
+        """Key → number of the picture that is there now."""
+        self.changed_at: dict[str, float] = {}
+        """Key → when its last change began."""
+        self.came_from: dict[str, str] = {}
+        """Key → the key that it was moved from."""
 
-    def act(self, act: Act) -> str | None:
-        """Do it. Returns the key that has changed, or ``None`` if there was nothing to do it to."""
-        if act.what == "put":
-            return self._write(act.key, act.picture, in_place=act.chance < 0.3)
-        if act.what == "upload":
-            return self._upload(act)
-        there = sorted(self.expected)
-        if not there:
-            return self._write(act.key, act.picture, in_place=False)
+    def there(self) -> dict[str, int]:
+        """A copy of ``expected``."""
+        with self._lock:
+            return dict(self.expected)
+
+    def put(self, key: str, picture: int, began: float) -> None:
+        """Note that this picture was stored under the key."""
+        with self._lock:
+            self.expected[key] = picture
+            self.changed_at[key] = began
+
+    def act(self, act: Act) -> tuple[str, ...]:
+        """Do it. Returns the keys that have changed."""
+        there = sorted(self.there())
+        if act.what == "put" or not there:
+            return self._write(act.key, act.picture, in_place=act.what == "put" and act.chance < 0.3)
         chosen = there[int(act.chance * len(there))]
         if act.what == "overwrite":
             return self._write(chosen, act.picture, in_place=act.picture % 2 == 0)
+        began = time.monotonic()
         if act.what == "move":
-            self._shelf.move(chosen, act.key)
-            self.expected[act.key] = self.expected.pop(chosen)
-            return act.key
+            for _ in _tries():
+                try:
+                    self._shelf.move(chosen, act.key)
+                    break
+                except FileNotFoundError:
+                    raise
+                except OSError:
+                    continue
+            self.put(act.key, self.there()[chosen], began)
+            self.came_from[act.key] = chosen
+            self._gone(chosen)
+            return chosen, act.key
         self._shelf.remove(chosen)
-        del self.expected[chosen]
-        return chosen
+        self._gone(chosen)
+        return (chosen,)
 
-    def _write(self, key: str, picture: int, *, in_place: bool) -> str:
+    def _gone(self, key: str) -> None:
+        with self._lock:
+            del self.expected[key]
+
+    def _write(self, key: str, picture: int, *, in_place: bool) -> tuple[str]:
         """Write it, again while the disk is full, as a person does."""
-        deadline = time.monotonic() + PATIENCE_S
-        while True:
+        began = time.monotonic()
+        for last in _tries():
             try:
                 self._shelf.write(key, content(picture), in_place=in_place)
                 break
             except OSError:
-                if time.monotonic() > deadline:
+                if last:
                     raise
-                time.sleep(_PAUSE_S)
-        self.expected[key] = picture
-        return key
+        self.put(key, picture, began)
+        return (key,)
 
-    def _upload(self, act: Act) -> str | None:
-        """Send it as a careful client does: again with the same key until it is accepted."""
-        headers = {"Idempotency-Key": str(uuid.UUID(int=int(act.chance * 2**64) << 32 | int(act.at * 1000)))}
-        headers |= {"Content-Type": "application/octet-stream"}
-        body, left = content(act.picture), PATIENCE_S
-        with httpx.Client(base_url=self._gateway, timeout=30, trust_env=False) as http:
-            while left > 0:
-                try:
-                    answer = http.post("/v1/images", content=body, headers=headers)
-                except httpx.HTTPError:
-                    left -= _PAUSE_S
-                    time.sleep(_PAUSE_S)
-                    continue
-                if answer.status_code == 202:
-                    key: str = answer.json()["key"]
-                    self.expected[key] = act.picture
-                    return key
-                if answer.status_code < 500 and answer.status_code not in {409, 429}:
-                    break  # a file that the gateway refuses: nothing was promised
-                left -= _PAUSE_S
-                time.sleep(_PAUSE_S)
-        self.refused.append(act.key)
-        return None
+
+def _tries() -> Iterator[bool]:
+    """One for each try, with pauses between them; true at the last one."""
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        last = time.monotonic() > deadline
+        yield last
+        if last:
+            return
+        time.sleep(_PAUSE_S)

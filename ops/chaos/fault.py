@@ -17,6 +17,9 @@ class Fault(ABC):
     loses = False
     """Whether Redis loses what it has acknowledged, so that records may be made twice."""
 
+    loses_s = 2.0
+    """How many seconds before its beginning what was acknowledged may be lost."""
+
     def __init__(self, world: World, chance: float) -> None:
         self.world = world
         self.chance = chance

@@ -6,9 +6,28 @@ from collections.abc import Callable
 from functools import partial
 
 from ops.chaos.fault import Fault
-from ops.chaos.machine_faults import DiskFull, NoDescriptors, NoMemory, Starved
-from ops.chaos.process_faults import Kill, KillChild, KillGuardian, KillSupervisor, Stop, Terminate
+from ops.chaos.index_faults import (
+    IndexAway,
+    IndexDamaged,
+    ServerAway,
+    ServerFault,
+    ServerSilent,
+    ServerSlow,
+    ServerWrongDimension,
+    SnapshotRestored,
+)
+from ops.chaos.machine_faults import (
+    ClockJumps,
+    DiskFull,
+    DiskFullBucket,
+    DiskFullRedis,
+    NoDescriptors,
+    NoMemory,
+    Starved,
+)
+from ops.chaos.process_faults import Kill, KillChild, KillGuardian, KillSupervisor, Stop, Terminate, Unwatched
 from ops.chaos.redis_faults import (
+    Failover,
     Network,
     NetworkBlackhole,
     NetworkLate,
@@ -23,7 +42,7 @@ from ops.chaos.redis_faults import (
 )
 from ops.chaos.store_faults import StoreTrouble
 from ops.chaos.store_proxy import Trouble
-from ops.chaos.world import World
+from ops.chaos.world import World, faketime
 
 FAULTS: dict[str, Callable[[World, float], Fault]] = {
     "kill": Kill, "kill-child": KillChild, "terminate": Terminate, "stop": Stop, "kill-supervisor": KillSupervisor,
@@ -31,6 +50,10 @@ FAULTS: dict[str, Callable[[World, float], Fault]] = {
     "redis-cut-off": RedisCutOff, "redis-full": RedisFull, "redis-read-only": RedisReadOnly,
     "redis-flushed": RedisFlushed, "network-reset": Network, "network-blackhole": NetworkBlackhole,
     "no-memory": NoMemory, "no-descriptors": NoDescriptors, "starved": Starved, "disk-full": DiskFull,
+    "disk-full-redis": DiskFullRedis, "disk-full-bucket": DiskFullBucket, "clock-jumps": ClockJumps,
+    "failover": Failover, "unwatched": Unwatched, "index-away": IndexAway, "index-damaged": IndexDamaged,
+    "snapshot-restored": SnapshotRestored, "server-away": ServerAway, "server-slow": ServerSlow,
+    "server-silent": ServerSilent, "server-500": ServerFault, "server-wrong-dimension": ServerWrongDimension,
     "network-late": NetworkLate, "network-slow": NetworkSlow,
     **{f"store-{trouble.value.replace(' ', '-')}": partial(StoreTrouble, trouble=trouble)
        for trouble in Trouble if trouble is not Trouble.NONE},
@@ -41,8 +64,19 @@ LOSING = frozenset(name for name, fault in FAULTS.items() if getattr(fault, "los
 """Those at which Redis loses what it has acknowledged."""
 
 
-def possible(*, store: bool, disk: bool) -> list[str]:
-    """The names of the faults that can happen. ``store``: the bucket is on a server. ``disk``: the home has one."""
-    return [
-        name for name in FAULTS if (store or not name.startswith("store-")) and (disk or not name.startswith("disk-"))
-    ]
+_NEEDED = {
+    "store-": "store", "disk-": "disk", "server-": "server", "index-": "embedded", "snapshot-": "switching",
+    "clock-": "faketime",
+}  # fmt: skip
+"""What the faults need whose names begin so."""
+
+
+def possible(*, store: bool, disk: bool, server: bool = False, switching: bool = True) -> list[str]:
+    """The names of the faults that can happen.
+
+    ``store``: the bucket is on a server. ``disk``: the home has disks of its own. ``server``: the indexes are on a
+    server. ``switching``: there are several caption databases.
+    """
+    there = {"store": store, "disk": disk, "server": server, "embedded": not server, "switching": switching,
+             "faketime": faketime() is not None}  # fmt: skip
+    return [name for name in FAULTS if all(there[need] for begin, need in _NEEDED.items() if name.startswith(begin))]

@@ -13,15 +13,19 @@ import psutil
 from ops.chaos.fault import Fault
 
 _ROOM = 4 * 2**20  # bytes of memory that a process may still take
+_HOURS = 5  # a clock jumps by at most so many
 _BUSY = "import os\nwhile True: pass"
 
 
 class DiskFull(Fault):
-    """The disk of home, bucket and Redis is full. Only for a home on a disk of its own (``--disk``)."""
+    """The disk of the home is full: captions, indexes, logs. Only for a home on disks of its own (``--disk``)."""
+
+    folder = "."
 
     def begin(self) -> None:
         """Fill it."""
-        self._filler = self.world.home / "filler"
+        self.victim = self.folder
+        self._filler = self.world.home / self.folder / ".filler"
         with self._filler.open("wb") as opened, suppress(OSError):
             while True:
                 opened.write(bytes(2**20))
@@ -30,6 +34,37 @@ class DiskFull(Fault):
     def mend(self) -> None:
         """Free it."""
         self._filler.unlink(missing_ok=True)
+
+
+class DiskFullRedis(DiskFull):
+    """The disk of Redis is full: it refuses writes."""
+
+    folder = "own-redis"
+
+
+class DiskFullBucket(DiskFull):
+    """The disk of the bucket is full: uploads are refused, and files are not written."""
+
+    folder = "inbox"
+
+
+class ClockJumps(Fault):
+    """The wall clock of one service jumps by hours, and back."""
+
+    def begin(self) -> None:
+        """Set it."""
+        hours = 1 + int(self.chance * 2 * _HOURS) % _HOURS
+        self.victim = self.world.environment.get("CHAOS_CLOCK", "none").partition(" ")[0]
+        self._set(f"{'+' if self.chance < 0.5 else '-'}{hours}h")
+
+    def mend(self) -> None:
+        """Set it right."""
+        self._set("+0")
+
+    def _set(self, text: str) -> None:
+        new = self.world.clock.with_suffix(".new")
+        new.write_text(text + "\n")
+        new.replace(self.world.clock)
 
 
 class Limited(Fault):

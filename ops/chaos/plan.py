@@ -12,7 +12,14 @@ from dataclasses import dataclass
 LEAST_S, MOST_S = 0.5, 8.0  # duration of most faults
 LONG_S = 45.0  # and of every fifth at most: longer than time-outs and the time between two sweeps of a run
 BAD = 0.05  # share of files that are no good images
-SHARES = {"put": 0.62, "overwrite": 0.12, "upload": 0.1, "move": 0.08, "remove": 0.08}
+SHARES = {
+    "put": 0.5, "overwrite": 0.1, "upload": 0.13, "move": 0.06, "remove": 0.06, "retag": 0.06, "say": 0.07,
+    "switch": 0.02,
+}  # fmt: skip
+BY_API = frozenset({"upload", "retag", "say", "switch"})
+"""What people do over the HTTP API or by commands; the rest is done to the bucket itself."""
+
+SEGMENTED = 0.25  # share of uploads that are to be segmented, too
 FOLDERS = ("", "album/", "album/2027 summer/", "später/", "a&b=c+d/")
 
 
@@ -25,7 +32,9 @@ class Act:
     key: str
     picture: int
     chance: float
-    """In [0, 1): chooses the object to overwrite, move or remove among those that are there."""
+    """In [0, 1): chooses the object to change, or to say something of, among those that are there."""
+    variant: float
+    """In [0, 1): chooses what is said, whether an upload is segmented, and to which captions is switched."""
 
 
 @dataclass(frozen=True)
@@ -61,8 +70,9 @@ def made(
         what = chance.choices(list(SHARES), list(SHARES.values()))[0]
         picture = -1 - chance.randrange(bad) if chance.random() < BAD else chance.randrange(pictures)
         key = f"{chance.choice(FOLDERS)}{number:05}.jpg"
-        acts.append(Act(at, what, key, picture, chance.random()))
-    named = [faults[n % len(faults)] for n in range(strikes)] if faults else []
+        acts.append(Act(at, what, key, picture, chance.random(), chance.random()))
+    order = chance.sample(list(faults), len(faults))  # else few strikes would be those that are named first
+    named = [order[n % len(order)] for n in range(strikes)] if order else []
     chance.shuffle(named)
     width = seconds / max(1, len(named))
     found = []

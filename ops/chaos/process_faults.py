@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import signal
+import threading
+from contextlib import suppress
+
+import psutil
 
 from ops.bench.processes import SUPERVISOR
 from ops.chaos.fault import Fault, send
@@ -68,6 +72,30 @@ class KillSupervisor(Fault):
     def mend(self) -> None:
         """Start it again."""
         self.world.start()
+
+
+class Unwatched(Fault):
+    """Nobody watches the bucket: the watcher of the folder, or the sweep of the bucket, ends again and again."""
+
+    def begin(self) -> None:
+        """Kill it whenever it runs, until the end."""
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._kill, daemon=True)
+        self._thread.start()
+
+    def mend(self) -> None:
+        """Let it run."""
+        self._over.set()
+        self._thread.join()
+
+    def _kill(self) -> None:
+        while not self._over.wait(0.2):
+            with suppress(psutil.Error, OSError, ValueError):  # the supervisor is just writing what it has started
+                for name, processes in self.world.services().items():
+                    if name in {"watcher", "reconcile"}:
+                        self.victim = name
+                        for process in processes:
+                            send(process, signal.SIGKILL)
 
 
 class KillGuardian(Fault):

@@ -51,11 +51,17 @@ class Proxy:
         if toxic is Toxic.RESET or ended:
             self._call(self._reset)
 
+    def forward_to(self, port: int) -> None:
+        """Forward to this port from now on, and end the connections to the one before."""
+        self._upstream = port
+        self._call(self._reset)
+
     def close(self) -> None:
         """End it and its connections."""
-        self._call(self._reset)
-        self._call(self._ended.set)
-        self._thread.join(10)
+        if self._thread.is_alive():
+            self._call(self._reset)
+            self._call(self._ended.set)
+            self._thread.join(10)
 
     def _call(self, what: Callable[[], None]) -> None:
         self._loop.call_soon_threadsafe(what)
@@ -76,6 +82,10 @@ class Proxy:
             _abort(writer)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):  # at the end, when asyncio would print one trace for each connection
+            await self._connect(reader, writer)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._toxic is Toxic.RESET:
             _abort(writer)
             return

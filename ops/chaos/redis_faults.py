@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
+from typing import Any
+
+import redis
 
 from ops.chaos.fault import Fault
-from ops.chaos.proxy import Toxic
+from ops.chaos.proxy import Proxy, Toxic
+from ops.chaos.redis_process import RedisProcess, until
+
+_BEHIND_S = 3.0  # the replica of a failover
 
 
 class RedisKill(Fault):
@@ -89,6 +96,58 @@ class RedisFlushed(Fault):
     def begin(self) -> None:
         """Remove them."""
         self.world.redis.client.flushall()
+
+
+class Failover(Fault):
+    """The primary is killed and a replica promoted that is behind: what it never received is lost."""
+
+    loses = True
+    loses_s = _BEHIND_S + 2.0
+
+    def begin(self) -> None:
+        """Start a replica, cut it off, wait, kill the primary, and promote the replica. The loss is measured."""
+        old = self.world.redis
+        replica = RedisProcess(self.world.home / "own-redis" / f"replica-{old.port}")
+        replica.start()
+        between = Proxy(old.port)
+        try:
+            replica.client.replicaof("127.0.0.1", between.port)
+            until(lambda: _link(replica) == "up", 60, "the replica does not follow", (redis.RedisError,))
+            between.set(Toxic.BLACKHOLE)  # and nobody notices
+            time.sleep(_BEHIND_S)
+            loss = _ahead(old, replica)
+            old.end(signal.SIGKILL)
+        finally:
+            between.close()
+        replica.client.replicaof("NO", "ONE")
+        self.world.losses.append(loss)
+        self.world.promote(replica)
+        self.victim = ", ".join(f"{count} {what}" for what, count in loss.items())
+
+
+def _link(replica: RedisProcess) -> str:
+    return str(replica.client.info("replication").get("master_link_status"))
+
+
+def _ahead(primary: RedisProcess, replica: RedisProcess) -> dict[str, int]:
+    """What a primary has and its replica has not: bytes of commands, keys, and entries of streams."""
+    sides = [one.client for one in (replica, primary)]
+    behind, ahead = (side.info("replication")["master_repl_offset"] for side in sides)
+    behind = sides[0].info("replication").get("slave_repl_offset", behind)
+    found = {"bytes": int(ahead) - int(behind), "keys": sides[1].dbsize() - sides[0].dbsize()}
+    for key in sides[1].scan_iter(match="*", count=1000, _type="stream"):
+        counts = [_entries(side, key) for side in sides]
+        if counts[1] > counts[0]:
+            found[key.decode(errors="replace")] = counts[1] - counts[0]
+    return found
+
+
+def _entries(client: Any, key: bytes) -> int:
+    try:
+        about = client.xinfo_stream(key)
+    except redis.ResponseError:
+        return 0
+    return int(about.get("entries-added", about["length"]))
 
 
 class Network(Fault):

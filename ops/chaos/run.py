@@ -5,64 +5,110 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
+from random import Random
 from typing import Any
 
+import redis
+
 from ops.chaos.album import Album
+from ops.chaos.attack import attack
 from ops.chaos.faults import FAULTS, LOSING
-from ops.chaos.plan import Plan, Strike
+from ops.chaos.leaks import left_files, until_gone
+from ops.chaos.people import PATIENCE_S, People
+from ops.chaos.places import Conditions, scene
+from ops.chaos.plan import BY_API, Act, Plan, Strike
 from ops.chaos.receiver import receiving
-from ops.chaos.verdict import Verdict, compare
+from ops.chaos.redis_faults import RedisFlushed
+from ops.chaos.redis_process import until
+from ops.chaos.truth import Truth
+from ops.chaos.verdict import Done, Verdict, compare
 from ops.chaos.watching import Struck, Watch
-from ops.chaos.world import World, until, world
+from ops.chaos.world import World
 from vectordb.errors import Permanent, WildtagError
 from workers.wiring.operations import coverage
+from workers.wiring.wiring import Wiring
 
-REST_S = 200.0  # in which everything has to be settled
+REST_S = 900.0  # in which everything has to be settled
+_LOOK_S = 0.2
 _STILL = 5  # looks in a row, a second apart, at which nothing is on its way
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """Where a plan is carried out.
-
-    ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or ``s3``. ``disk``: the size of
-    a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused.
-    """
-
-    prepared: Path | None = None
-    bucket: str = "folder"
-    disk: int | None = None
-    webhooks_fail: float = 0.2
+_PEOPLE_S = PATIENCE_S + 60  # for the last call of people
+_LEAK_S = 30.0  # after the end of the stack
 
 
 def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, Any]:
-    """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system never comes to rest."""
+    """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system does not start."""
+    faults = {strike.fault for strike in plan.strikes}
+    clock = Random(plan.seed).random() if "clock-jumps" in faults else None
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving(plan.seed, where.webhooks_fail))
-        here, shelf = stack.enter_context(world(where.prepared, receiver.settings(), where.bucket, where.disk))
+        made = scene(where, plan.seed, receiver.settings(), clock=clock, snapshots="snapshot-restored" in faults)
+        found = stack.enter_context(made)
+        here = found.world
         say(f"up in {here.home}")
-        album = Album(shelf, here.gateway)
+        wiring = here.wiring()
+        album = Album(found.shelf)
+        people = People(album, lambda: here.gateway, found.switches, lambda: _redis_ms(wiring))
         watch = Watch(here.wiring())
         watch.start()
+        attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None
         begin = time.monotonic()
-        striking = threading.Thread(target=_strikes, args=(plan, here, album, watch, begin, say), daemon=True)
-        striking.start()
-        for act in plan.acts:
-            _until(begin + act.at)
-            before = dict(album.expected)
-            if album.act(act) is not None:
-                watch.changed(*(key for key, _ in before.items() ^ album.expected.items()))
+        doing = _started(partial(_acts, plan, people.act, watch, begin, by_api=True))
+        striking = _started(partial(_strikes, plan, here, album, watch, begin, say))
+        _acts(plan, album.act, watch, begin, by_api=False)
         striking.join()
+        doing.join(_PEOPLE_S)
         say(f"{plan.seconds:.0f} s of faults are over; waiting for rest")
+        if attacker is not None:
+            attacker.stop()
         rested = _rest(here, watch)
+        people.ended.set()
+        found.switches.ended.set()
         lossy = any(strike.fault in LOSING for strike in plan.strikes)
-        verdict = compare(here, album, receiver, lossy=lossy)
+        truth = Truth(found.undisturbed)
+        verdict = compare(Done(here, album, people, receiver, found.switches, truth, lossy, where.attack))
+        for violation in attacker.violations if attacker is not None else ():
+            verdict.add("wrong", f"attack: {violation}")
         watch.close()
-        return {**_report(plan, album, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated}
+        here.stop()
+        for process in until_gone(here.home, _LEAK_S):
+            verdict.add("leaked", f"the process {process} outlives the stack")
+        for file in left_files(here.home):
+            verdict.add("leaked", f"the file {file}")
+        return {
+            **_report(plan, album, people, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated,
+            "notifications": dict(found.notifications.counts) if found.notifications is not None else {},
+            "failovers": here.losses, "attack": attacker.counts() if attacker is not None else None,
+        }  # fmt: skip
+
+
+def _started(what: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=what, daemon=True)
+    thread.start()
+    return thread
+
+
+def _acts(plan: Plan, do: Callable[[Act], Iterable[str]], watch: Watch, begin: float, *, by_api: bool) -> None:
+    """Carry out the acts of one kind, one after the other."""
+    for act in plan.acts:
+        if (act.what in BY_API) == by_api:
+            _until(begin + act.at)
+            try:
+                watch.changed(*do(act))
+            except Exception as exc:
+                print(f"the act {act} failed: {exc!r}", file=sys.stderr)
+                raise
+
+
+def _redis_ms(wiring: Wiring) -> int:
+    """The clock of Redis in ms, when it answers again."""
+    while True:
+        with suppress(redis.RedisError):
+            seconds, micros = wiring.redis.time()
+            return int(seconds) * 1000 + int(micros) // 1000
+        time.sleep(_LOOK_S)
 
 
 def _strikes(plan: Plan, here: World, album: Album, watch: Watch, begin: float, say: Callable[[str], None]) -> None:
@@ -78,19 +124,24 @@ def _strikes(plan: Plan, here: World, album: Album, watch: Watch, begin: float, 
 def _strike(strike: Strike, here: World, album: Album, watch: Watch, say: Callable[[str], None]) -> None:
     fault = FAULTS[strike.fault](here, strike.chance)
     began = time.monotonic()
+    watch.striking = True
     try:
         fault.begin()
         time.sleep(strike.lasts)
     finally:
         fault.mend()
+        watch.striking = False
     if fault.loses:
-        watch.changed(*list(album.expected))
+        here.lost_at.append((began - fault.loses_s, time.monotonic()))
+        if isinstance(fault, RedisFlushed):
+            here.wiped_at.append(time.monotonic())
+        watch.changed(*album.there())
     watch.mended(strike.fault, fault.victim, began)
     say(f"{strike.fault} {fault.victim} for {time.monotonic() - began:.1f} s; {watch.unsettled()} unsettled")
 
 
 def _rest(here: World, watch: Watch) -> float:
-    """Wait until nothing is on its way. Returns the seconds that it took."""
+    """Wait until nothing is on its way. Returns the seconds that it took, at most ``REST_S``."""
     wiring, still = here.wiring(), 0
 
     def quiet() -> bool:
@@ -99,7 +150,8 @@ def _rest(here: World, watch: Watch) -> float:
         covered = coverage(wiring).read()
         busy = sum(counts[name] for name in ("inbox", "segments", "in_flight"))
         owed = sum(one.waiting for one in wiring.receivers.standing())
-        resting = not (busy or owed or watch.unsettled() or covered.incomplete)
+        waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length()
+        resting = not (busy or owed or waiting or watch.unsettled() or covered.incomplete)
         still = still + 1 if resting else 0
         if resting:
             time.sleep(1)
@@ -118,7 +170,9 @@ def _rest(here: World, watch: Watch) -> float:
         return REST_S
 
 
-def _report(plan: Plan, album: Album, struck: list[Struck], verdict: Verdict, rested: float) -> dict[str, Any]:
+def _report(
+    plan: Plan, album: Album, people: People, struck: list[Struck], verdict: Verdict, rested: float
+) -> dict[str, Any]:
     recoveries: dict[str, list[float | None]] = {}
     for one in struck:
         recoveries.setdefault(one.name, []).append(one.recovery_s)
@@ -133,7 +187,8 @@ def _report(plan: Plan, album: Album, struck: list[Struck], verdict: Verdict, re
     worst = None if None in last else max((one for one in last if one is not None), default=0.0)
     return {
         "seed": plan.seed, "objects": len(plan.acts), "in_bucket": len(album.expected), "faults": len(struck),
-        "states": verdict.states, "uploads_refused": len(album.refused),
+        "states": verdict.states, "uploads_refused": len(people.refused), "retags": len(people.retagged),
+        "statements": len(people.said), "segmented": len(people.segmented),
         "findings": {kind: len(found) for kind, found in verdict.findings.items()},
         "examples": {kind: found[:20] for kind, found in verdict.findings.items() if found},
         "recovery": faults, "recovery_worst_s": worst and round(worst, 1),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 from vectordb.errors import WildtagError
@@ -14,6 +15,7 @@ from workers.embedded.redis_server import PrivateRedis
 from workers.embedded.stack import published, services
 from workers.gateway.home_key import create_home_key
 from workers.settings.settings import Settings
+from workers.supervision.service import Service
 from workers.supervision.supervisor import Supervisor
 from workers.wiring.wiring import Wiring
 
@@ -36,8 +38,22 @@ def main() -> None:
             "redis": settings.redis_url, "broker": settings.broker, "inbox": str(settings.inbox_folder),
             "flower": f"http://127.0.0.1:{port}", "gateway": f"http://127.0.0.1:{settings.gateway_port}",
         }  # fmt: skip
-        supervisor.start([replace(one, after=()) for one in found], addresses, published(settings))
+        supervisor.start([_clocked(replace(one, after=())) for one in found], addresses, published(settings))
         supervisor.run()
+
+
+def _clocked(service: Service) -> Service:
+    """This service, with a clock that a file sets if ``CHAOS_CLOCK`` names it: ``SERVICE LIBRARY FILE``."""
+    named, _, rest = os.environ.get("CHAOS_CLOCK", "").partition(" ")
+    if service.name != named:
+        return service
+    library, _, file = rest.partition(" ")
+    # "monotonic" clocks do not jump on any machine
+    variables = (
+        f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_CACHE_DURATION=1",
+        "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
+    )  # fmt: skip
+    return replace(service, command=("env", *variables, *service.command))
 
 
 if __name__ == "__main__":

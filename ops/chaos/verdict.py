@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
-import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from ops.chaos.album import Album
-from ops.chaos.pictures import content
+from ops.chaos.captions import Switches
+from ops.chaos.people import People
+from ops.chaos.pictures import NAMES
 from ops.chaos.receiver import Receiver
+from ops.chaos.tag_verdict import judge_segments, judge_tags
+from ops.chaos.truth import Truth
 from ops.chaos.world import World
+from tasks.labels.index_form import index_form
 from workers.lifecycle.record import Record
+from workers.lifecycle.tag_entries import segments
 from workers.wiring.operations import coverage
 from workers.wiring.wiring import Wiring
 
 KINDS = ("lost", "wrong", "stale", "duplicated", "leaked")
 SHOWN = 20
-_CLOSE = 1e-3  # scores of two batches differ in the last digits
+VERIFIED_S = 180.0  # within which the index of images is compared with the records, and repaired
+_INDEX_KINDS = {"missing": "lost", "outdated": "stale", "mislabelled": "stale", "orphaned": "leaked"}
 
 
 @dataclass
@@ -42,33 +46,91 @@ class Verdict:
         self.findings[kind].append(text)
 
 
-def compare(world: World, album: Album, receiver: Receiver, *, lossy: bool) -> Verdict:
-    """Compare bucket, records, indexes, ledger and feed, when the system has come to rest.
+@dataclass(frozen=True)
+class Done:
+    """What was done in a run, and to what.
 
-    ``lossy``: Redis has lost data, so records may have been made again.
+    ``lossy``: Redis has lost data, so records may have been made again. ``strangers``: others upload, too.
     """
-    wiring, found = world.wiring(), Verdict()
+
+    world: World
+    album: Album
+    people: People
+    receiver: Receiver
+    switches: Switches
+    truth: Truth
+    lossy: bool
+    strangers: bool = False
+
+
+def compare(done: Done) -> Verdict:
+    """Compare bucket, records, indexes, ledger and feed, when the system has come to rest."""
+    wiring, found, expected = done.world.wiring(), Verdict(), done.album.there()
     bucket = wiring.settings.bucket
-    there = {info.ref.key: info.ref.etag for info in wiring.store.list(bucket)}
+    listed = {info.ref.key: info.ref.etag for info in wiring.store.list(bucket)}
+    there = {key: etag for key, etag in listed.items() if not key.startswith(wiring.settings.output_prefix)}
     records = {record.key: record for record in wiring.records.latest()}
+    ours, whole = records, there
+    if done.strangers:  # who may have uploaded, and removed, as they like
+        uploads = wiring.settings.upload_prefix
+        there = {key: etag for key, etag in there.items() if key in expected or not key.startswith(uploads)}
+        ours = {key: one for key, one in records.items() if key in expected or not key.startswith(uploads)}
     found.states = dict(Counter(record.state for record in records.values()))
-    for key in album.expected.keys() - there.keys():
-        found.add("lost", f"{key}: is not in the bucket")
-    for key in there.keys() - album.expected.keys():
-        found.add("leaked", f"{key}: is in the bucket, and nobody put it there")
-    for key in sorted(there.keys() & album.expected.keys()):
-        _judge(found, key, there[key], records.get(key), album.expected[key])
-    for key in records.keys() - there.keys():
-        found.add("leaked", f"{key}: has a record, and is not in the bucket")
-    _same_tags(found, records, album.expected, world)
-    _indexes(found, wiring, records)
-    _keys(found, wiring, records, there)
-    if not lossy:
-        _feed(found, wiring)
+    _objects(found, ours, there, expected)
+    _versions(found, done, ours)
+    judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth)
+    judge_segments(found.add, ours, expected, _segmented(done), done.people, done.truth)
+    _indexes(found, done, wiring, records)
+    _keys(found, wiring, records, whole)
+    _artifacts(found, done, wiring, records)
+    _feed(found, done, wiring, there)
+    if not done.lossy:
         for key, etag in there.items():
-            if (f"{bucket}/{key}", etag) not in receiver.versions:
+            if (f"{bucket}/{key}", etag) not in done.receiver.versions:
                 found.add("lost", f"{key}: its receiver was not told of {etag}")
     return found
+
+
+def _objects(
+    found: Verdict, records: Mapping[str, Record], there: Mapping[str, str], expected: Mapping[str, int]
+) -> None:
+    for key in expected.keys() - there.keys():
+        found.add("lost", f"{key}: is not in the bucket")
+    for key in there.keys() - expected.keys():
+        found.add("leaked", f"{key}: is in the bucket, and nobody put it there")
+    for key in sorted(there.keys() & expected.keys()):
+        _judge(found, key, there[key], records.get(key), expected[key])
+    for key in records.keys() - there.keys():
+        found.add("leaked", f"{key}: has a record, and is not in the bucket")
+
+
+def _versions(found: Verdict, done: Done, records: Mapping[str, Record]) -> None:
+    """Captions that were in use after the object was changed, or requested to be tagged again."""
+    for key, record in sorted(records.items()):
+        allowed = done.switches.allowed(_since(done, key))
+        if record.state == "done" and record.captions_version not in allowed:
+            found.add("stale", f"{key}: tagged with {record.captions_version} in place of {sorted(allowed)}")
+    if done.switches.used[-1].done is None:
+        found.add("lost", f"the switch to {done.switches.used[-1].version} was never done")
+
+
+def _since(done: Done, key: str) -> float:
+    """When the object was last changed, or requested to be tagged again without a loss of that request."""
+    asked = [one.at for one in done.people.retagged if one.key == key and not _lost(done, one.at)]
+    return max([done.album.changed_at.get(key, float("-inf")), *asked])
+
+
+def _lost(done: Done, at: float) -> bool:
+    return any(begin <= at <= end for begin, end in done.world.lost_at)
+
+
+def _segmented(done: Done) -> dict[str, bool]:
+    """The uploads that were to be segmented, and whether they must be.
+
+    Requests, and what came of them, are lost with all keys of Redis, which ``wildtag status`` says.
+    """
+    wiped = max(done.world.wiped_at, default=float("-inf"))
+    return {key: at > wiped and not _lost(done, at) for key, at in done.people.segmented.items()}
 
 
 def _judge(found: Verdict, key: str, etag: str, record: Record | None, picture: int) -> None:
@@ -81,52 +143,44 @@ def _judge(found: Verdict, key: str, etag: str, record: Record | None, picture: 
         found.add("wrong", f"{key}: {record.state}{reason}")
 
 
-def _same_tags(found: Verdict, records: Mapping[str, Record], expected: Mapping[str, int], world: World) -> None:
-    """The tags of an image are those that one process computes without queues."""
-    used = {picture for key, picture in expected.items() if picture >= 0 and key in records}
-    truth = _truth(sorted(used), world)
-    for key, record in sorted(records.items()):
-        picture = expected.get(key, -1)
-        if record.state == "done" and picture in truth:
-            tags = {tag.label: tag.score for tag in record.tags}
-            right = truth[picture]
-            if tags.keys() != right.keys() or any(abs(tags[label] - right[label]) > _CLOSE for label in tags):
-                found.add("wrong", f"{key}: {sorted(tags)} in place of {sorted(right)}")
-
-
-def _truth(pictures: list[int], world: World) -> dict[int, dict[str, float]]:
-    with tempfile.TemporaryDirectory() as folder:
-        files = {picture: Path(folder, f"{picture}.jpg") for picture in pictures}
-        for picture, file in files.items():
-            file.write_bytes(content(picture))
-        command = [sys.executable, "-P", "-m", "workers.cli", "tag", "--json", *map(str, files.values())]
-        done = subprocess.run(command, env=world.environment, capture_output=True, check=True)
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-    return {int(Path(row["key"]).stem): {tag["label"]: tag["score"] for tag in row["tags"]} for row in rows}
-
-
-def _indexes(found: Verdict, wiring: Wiring, records: Mapping[str, Record]) -> None:
+def _indexes(found: Verdict, done: Done, wiring: Wiring, records: Mapping[str, Record]) -> None:
     for what, count in wiring.records.counts().items():
         if what in {"inbox", "segments", "in_flight"} and count:
             found.add("leaked", f"{count} in {what}, with nothing to do")
-    counted = Counter(form for form in _forms(wiring, records))
+    counted = Counter(form for form in _forms(records))
     listed = {form: count for form, count in wiring.records.tag_index.all_rows().items() if count}
     for form in sorted(counted.keys() | listed.keys()):
         if counted[form] != listed.get(form, 0):
             found.add("wrong", f"tag {form}: counted {listed.get(form, 0)} times, and is on {counted[form]} images")
-    covered = coverage(wiring).read()
-    done = sum(record.state == "done" for record in records.values())
-    if covered.indexed != done:
-        found.add("lost" if (covered.indexed or 0) < done else "leaked", f"image index: {covered.indexed} of {done}")
+    _image_index(found, done, wiring, sum(record.state == "done" for record in records.values()))
 
 
-def _forms(wiring: Wiring, records: Mapping[str, Record]) -> Iterator[str]:
+def _image_index(found: Verdict, done: Done, wiring: Wiring, tagged: int) -> None:
+    """The index of images has exactly the tagged ones, at the latest after its next comparison with the records."""
+    deadline = time.monotonic() + VERIFIED_S
+    while True:
+        indexed = coverage(wiring).read().indexed  # None: its owner does not answer
+        verified = done.switches.command("images", "verify", "--json")
+        row = json.loads(verified.stdout) if verified.stdout.strip() else {"faults": {}, "examples": {}}
+        whole = indexed == tagged and verified.stdout.strip() and not any(row["faults"].values())
+        if whole or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    if not verified.stdout.strip():
+        found.add("lost", f"the image index cannot be compared: {verified.stderr[-300:]}")
+    if indexed != tagged:
+        found.add("lost" if (indexed or 0) < tagged else "leaked", f"image index: {indexed} of {tagged}")
+    for kind, count in row["faults"].items():
+        if count:
+            found.add(_INDEX_KINDS.get(kind, "wrong"), f"image index: {count} {kind}: {row['examples'].get(kind)}")
+
+
+def _forms(records: Mapping[str, Record]) -> Iterator[str]:
     """The forms by which each record is counted in the list of tags."""
-    from tasks.labels.index_form import index_form  # noqa: PLC0415
-
-    _ = wiring
     for record in records.values():
-        yield from {index_form(tag.label) for tag in record.tags}
+        named = {segment.label for segment in segments(record)}
+        rejected = {index_form(label) for label in record.rejected or ()}
+        yield from {index_form(label) for label in {tag.label for tag in record.tags} | named} - rejected
 
 
 def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: Mapping[str, str]) -> None:
@@ -140,20 +194,50 @@ def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: 
                 found.add("leaked", f"the key {name!r} of Redis belongs to nothing")
 
 
+def _artifacts(found: Verdict, done: Done, wiring: Wiring, records: Mapping[str, Record]) -> None:
+    """Artifacts of segmentations belong to records, but for those of segmentations that were lost with Redis."""
+    named = [
+        one.segmentation.artifacts for one in records.values() if one.segmentation and one.segmentation.artifacts
+    ]
+    artifacts = {key for one in named for key in (one.label_map, one.overlay)}
+    folder = f"{wiring.settings.output_prefix}segments/"
+    stored = {info.ref.key for info in wiring.store.list(wiring.settings.bucket, folder)}
+    forgotten = [wiring.artifacts.of(key) for key, must in _segmented(done).items() if not must]
+    names = {key for one in forgotten for key in (one.label_map, one.overlay)}
+    for key in stored - artifacts - names:
+        found.add("leaked", f"{key}: belongs to no record")
+    for key in artifacts - stored:
+        found.add("lost", f"{key}: is named by a record, and is not there")
+
+
 def glob(text: str) -> str:
     """A text that a pattern of Redis matches as it is."""
     return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 
-def _feed(found: Verdict, wiring: Wiring) -> None:
-    """Each version is reported once."""
+def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) -> None:
+    """Each version is reported once, and once more when somebody asked for it."""
     seen: Counter[tuple[str, str]] = Counter()
+    last: dict[str, int] = {}
     after = "0"
     while page := wiring.records.feed_page(after, 500):
         after = page[-1].id
         for item in page:
             if item.record is not None:
                 seen[item.oid, item.record.etag] += 1
+                last[item.record.key] = int(item.id.partition("-")[0])
+    for one in done.people.retagged:
+        if one.key in there and last.get(one.key, 0) < one.at_ms and not _lost(done, one.at):
+            found.add("lost", f"{one.key}: was to be tagged again, and was not")
+    if done.lossy:
+        return
+    asked = Counter(one.key for one in done.people.retagged)
+    taught = {one.key for one in done.people.said} | {key for one in done.people.said for key in one.near}
+    photographs = {done.album.expected[key] % len(NAMES) for key in taught & done.album.expected.keys()}
     for (oid, etag), times in seen.items():
-        if times > 1:
+        key = oid.partition("/")[2]
+        picture = done.album.expected.get(key, -1)
+        if key in taught or picture < 0 or picture % len(NAMES) in photographs:
+            continue  # what people say has it tagged again
+        if times > 1 + asked[key]:
             found.add("duplicated", f"{oid}: {etag} was reported {times} times")

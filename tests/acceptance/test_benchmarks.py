@@ -92,6 +92,9 @@ def test_two_checkouts_are_compared_in_turns(prepared: Path) -> None:
 def test_memory_soak_and_start_of_a_stack_of_their_own(prepared: Path) -> None:
     assert bench(prepared, "memory", "--short")["figures"]["this"]["peak"]["pss"] > 100
     assert bench(prepared, "soak", "--short")["looks"][-1]["images"] == 40
+    steady = bench(prepared, "steady", "--short")
+    assert steady["images"] >= 50
+    assert "redis keys" in steady["sizes"]
     found = bench(prepared, "start", "--short")["figures"]["this"]
     assert all(found[part]["seconds"]["median"] > 0 for part in ("help", "tag", "up"))
     assert found["environment_mb"] > 100

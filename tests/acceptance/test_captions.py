@@ -18,9 +18,9 @@ from uuid import uuid4
 import numpy as np
 import pytest
 
+from ops.bench.qdrant_rest import rest_server
 from tests.acceptance.images import drop, one_pixel, photograph
 from tests.acceptance.stack import Json, Stack
-from tests.contract.qdrant_rest import rest_server
 from tests.eventually import eventually
 from tests.warm import wildtag
 from vectordb.starter.captions import pairs

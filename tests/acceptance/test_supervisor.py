@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,8 +56,9 @@ def service(name: str, code: str = FOREVER, ready: Callable[[], bool] = lambda: 
 def printed_child(home: Path, name: str) -> Identity:
     """The child that a service has announced in its log."""
     log = home / "logs" / f"{name}.log"
-    eventually(lambda: log.exists() and "child" in log.read_text())
-    found = look_up(int(log.read_text().split()[-1]))
+    said = eventually(lambda: log.exists() and re.search(r"child (\d+)\n", log.read_text()))
+    assert said
+    found = look_up(int(said[1]))
     assert found is not None
     return found.identity
 

@@ -48,6 +48,10 @@ class BackupError(Permanent):
     """A backup cannot be written, read or restored. The text says why, and what to do."""
 
 
+class SpoiltBackup(BackupError):
+    """What was written of a backup does not fit together. Nothing of it is kept, and the next one begins anew."""
+
+
 class DamagedBackup(BackupError):
     """A file of a backup is missing, or is not the one that was written. The text names it."""
 
@@ -81,6 +85,7 @@ class SavedImages(msgspec.Struct, frozen=True):
 class Manifest(msgspec.Struct, frozen=True, omit_defaults=False):
     """What a backup is. ``began``, ``ended``: ISO 8601, UTC. ``counts``: rows by what they are; ``left_out``: keys.
 
+    ``began``: when its keys were read. ``first_began``: when it was begun, if it was interrupted and continued.
     ``images`` is ``None``, and ``captions_saved`` false, if they were left out on request.
     """
 
@@ -100,6 +105,7 @@ class Manifest(msgspec.Struct, frozen=True, omit_defaults=False):
     images: SavedImages | None
     counts: dict[str, int]
     left_out: dict[str, int]
+    first_began: str | None = None
 
     @property
     def size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -17,21 +18,92 @@ from vectordb.snapshot import fill
 from vectordb.snapshot_parts import check_texts, manifest_of, vectors_of
 from workers.backup.form import SavedCaptions, SavedImages
 from workers.backup.key_rows import Row
+from workers.backup.unfinished import Written
+from workers.backup.writing import Page
 from workers.images.labels import labels_of
 from workers.lifecycle.record_reader import Records
 
 
-def caption_rows(number: int, index: CaptionIndex) -> Iterator[Row]:
-    """All captions of a version, with their vectors. ``number``: of the version in the manifest."""
-    for captions, vectors in index.pages():
-        rows = [[one.id, one.text, dict(one.payload)] for one in captions]
-        yield ("captions", number, rows, np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+def caption_pages(number: int, index: CaptionIndex, after: int, last: int | None) -> Iterator[Page]:
+    """The imported captions of a version with their vectors, see ``writing.Pages``: they never change.
+
+    ``number``: of the version in the manifest.
+    """
+    for captions, vectors in index.pages(after=after):
+        inside = len(captions) if last is None else sum(one.id <= last for one in captions)
+        own = [at for at, one in enumerate(captions[:inside]) if SOURCE not in one.payload]
+        if own:
+            found = [captions[at] for at in own]
+            yield Page(_captions_row(number, found, vectors[own]), found[-1].id, len(found))
+        if inside < len(captions):
+            return
 
 
-def image_rows(index: ImageSearch) -> Iterator[Row]:
-    """All images of an index, with their vectors."""
-    for entries, vectors in index.pages():
-        yield ("images", msgspec.to_builtins(entries), np.ascontiguousarray(vectors, dtype="<f4").tobytes())
+def taught_rows(number: int, index: CaptionIndex) -> Iterator[Row]:
+    """The taught captions of a version with their vectors."""
+    for captions, vectors in index.pages(taught=True):
+        yield _captions_row(number, captions, vectors)
+
+
+def captions_source(number: int, manifest: Manifest) -> str:
+    """The identity of the imported captions of a version. Only its thresholds may change, and they are not files."""
+    stored = {name: value for name, value in manifest.stored().items() if name != "thresholds"}
+    content = msgspec.json.encode(stored, order="deterministic")
+    return f"captions {number} {hashlib.sha256(content).hexdigest()}"
+
+
+def image_pages(index: ImageSearch, after: int, last: int | None) -> Iterator[Page]:
+    """The images of an index with their vectors, see ``writing.Pages``."""
+    for entries, vectors in index.pages(after):
+        inside = len(entries) if last is None else sum(one.id <= last for one in entries)
+        if inside:
+            found = entries[:inside]
+            row = ("images", msgspec.to_builtins(found), _packed(vectors[:inside]))
+            yield Page(row, found[-1].id, inside, b"".join(map(_content, found)))
+        if inside < len(entries):
+            return
+
+
+def unchanged_images(
+    index: ImageSearch, written: Sequence[Written], on_images: Callable[[int], None]
+) -> list[Written]:
+    """The files whose images are in the index as they were: none is missing, another version, or new among them.
+
+    A vector follows from the version of its image, so vectors are not read. ``written``: as ``Journal.of`` gives it.
+    """
+    kept: list[Written] = []
+    if not written:
+        return kept
+
+    def each() -> Iterator[ImageEntry]:
+        done = 0
+        for page in index.entries(written[0].after):
+            yield from page
+            on_images(done := done + len(page))
+
+    entries = each()
+    one = next(entries, None)
+    for file in written:
+        digest = hashlib.sha256()
+        while one is not None and one.id <= file.last:
+            if one.id > file.after:
+                digest.update(_content(one))
+            one = next(entries, None)
+        if digest.hexdigest() == file.digest:
+            kept.append(file)
+    return kept
+
+
+def _captions_row(number: int, captions: Sequence[Caption], vectors: Floats) -> Row:
+    return ("captions", number, [[one.id, one.text, dict(one.payload)] for one in captions], _packed(vectors))
+
+
+def _packed(vectors: Floats) -> bytes:
+    return np.ascontiguousarray(vectors, dtype="<f4").tobytes()
+
+
+def _content(entry: ImageEntry) -> bytes:
+    return msgspec.msgpack.encode(msgspec.to_builtins(entry), order="deterministic")
 
 
 class CaptionRows:

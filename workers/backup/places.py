@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import io
 import os
 from collections.abc import Iterator
@@ -31,8 +32,14 @@ class Place(Protocol):
     def name(self) -> str:
         """As the user names it."""
 
-    def write(self, name: str, data: bytes) -> None:
-        """Store a file, so that it is there as a whole and survives a power failure, or not at all."""
+    def write(self, name: str, data: bytes) -> str:
+        """Store a file, so that it is there as a whole and survives a power failure, or not at all.
+
+        Returns a stamp that ``unchanged`` compares: the ETag in a bucket. Empty where the content is read instead.
+        """
+
+    def unchanged(self, name: str, size: int, sha256: str, stamp: str) -> bool:
+        """Whether a file is there with the content that was written."""
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; ``None`` if there is none."""
@@ -55,7 +62,7 @@ class FolderPlace:
         """See ``Place``."""
         return str(self._folder)
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes) -> str:
         """See ``Place``."""
         file = self._folder / name
         draft = file.with_name(f".{file.name}{DRAFT}")
@@ -73,6 +80,11 @@ class FolderPlace:
             with contextlib.suppress(OSError):
                 draft.unlink(missing_ok=True)
             raise self._fault("write", file, exc) from exc
+        return ""
+
+    def unchanged(self, name: str, size: int, sha256: str, stamp: str) -> bool:  # noqa: ARG002 -- the Protocol's
+        """See ``Place``."""
+        return _same(self.read(name), size, sha256)
 
     def read(self, name: str) -> bytes | None:
         """See ``Place``."""
@@ -133,9 +145,16 @@ class BucketPlace:
         """See ``Place``."""
         return f"{SCHEME}{self._bucket}/{self._prefix}".rstrip("/")
 
-    def write(self, name: str, data: bytes) -> None:
+    def write(self, name: str, data: bytes) -> str:
         """See ``Place``."""
-        self._store.put(self._bucket, self._prefix + name, io.BytesIO(data))
+        return self._store.put(self._bucket, self._prefix + name, io.BytesIO(data)).ref.etag
+
+    def unchanged(self, name: str, size: int, sha256: str, stamp: str) -> bool:
+        """See ``Place``. Reads nothing where the server gave an ETag: another content has another one."""
+        if not stamp:
+            return _same(self.read(name), size, sha256)
+        found = self._store.stat(self._bucket, self._prefix + name)
+        return found is not None and (found.ref.etag, found.ref.size) == (stamp, size)
 
     def read(self, name: str) -> bytes | None:
         """See ``Place``."""
@@ -152,6 +171,10 @@ class BucketPlace:
     def remove(self, name: str) -> None:
         """See ``Place``."""
         self._store.remove(self._bucket, self._prefix + name)
+
+
+def _same(data: bytes | None, size: int, sha256: str) -> bool:
+    return data is not None and len(data) == size and hashlib.sha256(data).hexdigest() == sha256
 
 
 def is_draft(name: str) -> bool:

@@ -6,6 +6,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -19,7 +20,9 @@ from workers.backup.form import (
     UNFINISHED,
     BackupError,
     DamagedBackup,
+    File,
     Manifest,
+    SpoiltBackup,
     check,
     decoded,
     encoded,
@@ -35,7 +38,7 @@ PAUSE_S = 2.0
 
 
 class Unfinished(msgspec.Struct, frozen=True):
-    """What a backup that is being written says of itself, in ``unfinished.json``: whose it is."""
+    """Whose a backup that is being written is. More of it is in ``workers.backup.unfinished.Note``."""
 
     key_prefix: str
     bucket: str
@@ -81,7 +84,7 @@ class Catalogue:
 
     def find(self, name: str) -> Manifest | None:
         """The manifest of a backup; ``None`` if it is not whole, or not there. Raises ``DamagedBackup``."""
-        data = self._read(f"{name}/{MANIFEST}")
+        data = self.read(f"{name}/{MANIFEST}")
         if data is None:
             return None
         manifest = decoded(data, name)
@@ -110,7 +113,7 @@ class Catalogue:
 
     def content(self, manifest: Manifest, name: str) -> bytes:
         """The bytes of a file. Raises ``DamagedBackup`` if it is missing."""
-        data = self._read(f"{manifest.id}/{name}")
+        data = self.read(f"{manifest.id}/{name}")
         if data is None:
             raise DamagedBackup(f"{name} of the backup {manifest.id} is missing")
         return data
@@ -127,40 +130,54 @@ class Catalogue:
             on_progress(done)
         return faults
 
-    def write(self, name: str, data: bytes) -> None:
-        """Store a file, and wait while the place is away."""
-        self._tried(lambda: self.place.write(name, data))
+    def write(self, name: str, data: bytes) -> str:
+        """Store a file, and wait while the place is away. Returns its stamp, see ``Place.write``."""
+        return self._tried(lambda: self.place.write(name, data))
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; ``None`` if there is none."""
+        return self._tried(lambda: self.place.read(name))
+
+    def unchanged(self, name: str, file: File, stamp: str) -> bool:
+        """Whether a file is there as it was written. ``stamp``: what ``write`` returned."""
+        return self._tried(lambda: self.place.unchanged(name, file.bytes, file.sha256, stamp))
 
     def begin(self, name: str, of: Unfinished) -> None:
         """Note that a backup is being written."""
         self.write(f"{name}/{UNFINISHED}", msgspec.json.encode(of))
 
     def finish(self, manifest: Manifest) -> None:
-        """Make a backup whole. Raises ``BackupError`` if files of it were removed meanwhile."""
+        """Make a backup whole, and remove files of it that belong to no row. Raises ``SpoiltBackup``."""
         name = manifest.id
         there = set(self._tried(lambda: list(self.place.names(f"{name}/"))))
         if missing := [file.name for file in manifest.files if f"{name}/{file.name}" not in there]:
-            raise BackupError(
+            raise SpoiltBackup(
                 f"{len(missing)} files of this backup were removed while it was made, for example {missing[0]}: if"
                 f" another stack saves to {self.place.name}, give each its own place"
             )
+        self.remove_others(name, {UNFINISHED, *(file.name for file in manifest.files)})
         self.write(f"{name}/{MANIFEST}", encoded(manifest))
         self._tried(lambda: self.place.remove(f"{name}/{UNFINISHED}"))
 
     def remove(self, name: str) -> None:
         """Remove a backup: first its manifest, so that what is left in between counts as none."""
         self._tried(lambda: self.place.remove(f"{name}/{MANIFEST}"))
-        files = self._tried(lambda: list(self.place.names(f"{name}/")))
-        for file in sorted(files, key=lambda one: one.endswith(UNFINISHED)):
-            self._tried(lambda file=file: self.place.remove(file))  # type: ignore[misc]  # its default is its value
+        self.remove_others(name, {UNFINISHED})
+        self._tried(lambda: self.place.remove(f"{name}/{UNFINISHED}"))
+
+    def remove_others(self, name: str, kept: AbstractSet[str]) -> None:
+        """Remove the files of a backup but those with these names."""
+        for file in self._tried(lambda: list(self.place.names(f"{name}/"))):
+            if file.removeprefix(f"{name}/") not in kept:
+                self._tried(lambda file=file: self.place.remove(file))  # type: ignore[misc]  # its default is its value
 
     def torn(self, of: Unfinished) -> list[str]:
         """Backups of this stack that were not finished, by a process that was killed."""
         found = []
         for name in self.ids():
-            if self._read(f"{name}/{MANIFEST}") is not None:
+            if self.read(f"{name}/{MANIFEST}") is not None:
                 continue
-            data = self._read(f"{name}/{UNFINISHED}")
+            data = self.read(f"{name}/{UNFINISHED}")
             try:
                 if data is not None and from_json(data, Unfinished) == of:
                     found.append(name)
@@ -178,9 +195,6 @@ class Catalogue:
         old = ours[:-keep]
         spared = [one.id for one in old if one.counts["records"] > 2 * ours[-1].counts["records"]]
         return [one.id for one in old if one.id not in spared], spared
-
-    def _read(self, name: str) -> bytes | None:
-        return self._tried(lambda: self.place.read(name))
 
     def _tried(self, call: Callable[[], T]) -> T:
         while True:

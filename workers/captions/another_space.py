@@ -46,8 +46,10 @@ def _built(
         progress("Deriving thresholds", done, total)
         derived = thresholds(building.index)
         progress("Building the index", done, total)
+        # taught captions come with the others, and the manifest counts the imported ones
+        imported = building.index.count() - len(_taught(building.index))
         made = replace(
-            manifest, space_id=space.id, dimension=space.dimension, count=building.index.count(),
+            manifest, space_id=space.id, dimension=space.dimension, count=imported,
             created=now.astimezone().isoformat(), thresholds=derived,
         )  # fmt: skip
         building.finish(made)

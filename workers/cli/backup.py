@@ -60,13 +60,17 @@ def backup(
             show_default=False,
         ),
     ] = True,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Remove a backup that was interrupted, instead of continuing it.")
+    ] = False,
     endpoint: Endpoint = None,
     credentials: Credentials = None,
     json: Json = False,
 ) -> None:
     """Save records, keys, batches, captions and what people said. The stack may run meanwhile.
 
-    The images stay in their bucket. A backup that was interrupted is removed by the next one.
+    The images stay in their bucket. A backup that was interrupted is continued by the same command: records and
+    keys are read again, and captions and images that are as they were written are kept.
     """
     from workers.embedded.backup_access import place_of  # noqa: PLC0415 -- keeps the command line quick
     from workers.embedded.backup_writing import backed_up  # noqa: PLC0415 -- as above
@@ -74,13 +78,20 @@ def backup(
     settings = Settings()
     place = place_of(settings, to, endpoint, credentials)
     with _bars() as hooks:
-        done = backed_up(settings, place, hooks, keep=keep, captions=captions, images=images_index)
+        done = backed_up(settings, place, hooks, keep=keep, captions=captions, images=images_index, fresh=fresh)
     m = done.manifest
     if json:
-        rows = {"place": place.name, "removed": [*done.torn, *done.old], "spared": done.spared}
+        rows = {
+            "place": place.name, "removed": [*done.torn, *done.old], "spared": done.spared, "files_kept": done.kept,
+        }  # fmt: skip
         console.out(msgspec.json.encode({**_row(m), **rows}).decode(), highlight=False)
     else:
         console.print(f"Saved {m.id} to {escape(place.name)} ({decimal(m.size)}): {_summary(m)}", soft_wrap=True)
+        if m.first_began is not None:
+            messages.print(
+                f"Continued: it was begun {m.first_began}, {done.kept} files were kept, and its keys are those of"
+                f" {m.began}", soft_wrap=True,
+            )  # fmt: skip
         if done.torn:
             messages.print(f"Removed backups that were not finished: {', '.join(done.torn)}", soft_wrap=True)
         if done.old:
@@ -217,7 +228,8 @@ def _catalogue(
 def _row(manifest: Manifest) -> dict[str, Any]:
     m = manifest
     return {
-        "backup": m.id, "began": m.began, "ended": m.ended, "bytes": m.size, "files": len(m.files), **m.counts,
+        "backup": m.id, "began": m.began, "first_began": m.first_began, "ended": m.ended,
+        "bytes": m.size, "files": len(m.files), **m.counts,
         "captions": sum(one.captions for one in m.captions) if m.captions_saved else None,
         "images": None if m.images is None else m.images.images, "wildtag": m.wildtag,
         "layout_version": m.layout_version, "partitions": m.partitions, "key_prefix": m.key_prefix,

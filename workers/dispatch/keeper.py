@@ -140,6 +140,10 @@ class Keeper:
             overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
         )
         if isinstance(action, Wait):
+            if away and overdue.fault_since is not None:  # it cannot have been tried while the service is away
+                revision = _submitted(overdue).revision
+                until = now + self._deadline_s
+                self._ledger.postpone([overdue.ref], revision, until, overdue.fault or away, now=now, own=False)
             return
         log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower(), **of_request(overdue.ref))  # fmt: skip

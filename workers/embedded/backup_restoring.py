@@ -11,12 +11,12 @@ from vectordb.library import safe
 from workers.backup.form import BackupError, DamagedBackup, File, Manifest, SavedImages, rows_of
 from workers.backup.key_rows import Row
 from workers.backup.library_rows import CaptionRows, require_captions_fit, restore_captions, restore_images
-from workers.backup.lock import alone
 from workers.backup.places import Place
 from workers.backup.restoring import RestoredKeys, require_layout
 from workers.backup.stored_backups import Catalogue, Patience
 from workers.backup.writing import Progress
 from workers.embedded.backup_access import captions_of, parts_of, reached
+from workers.redis.maintenance_lock import alone
 from workers.settings import encoder_in_use
 from workers.settings.settings import Settings
 from workers.wiring.captions import image_library_of
@@ -52,12 +52,12 @@ def restored(
     _require_same(settings, manifest)
     with reached(settings, progress, create=True) as (wiring, _):
         keys = RestoredKeys(wiring.redis, wiring.keys, parts_of(wiring), wiring.clock)
-        (require_stopped or _require_stopped)(wiring, progress)
-        interrupted = keys.interrupted()
-        resumed = interrupted is not None and interrupted[0] == manifest.id
-        if not replace:
-            _require_empty(keys, interrupted, manifest, wiring.settings)
-        with alone(wiring.redis, wiring.keys, progress.say) as check:
+        with alone(wiring.redis, wiring.keys, "restore", progress.say) as check:
+            (require_stopped or _require_stopped)(wiring, progress)
+            interrupted = keys.interrupted()
+            resumed = interrupted is not None and interrupted[0] == manifest.id
+            if not replace:
+                _require_empty(keys, interrupted, manifest, wiring.settings)
             restore = _Restore(wiring, catalogue, manifest, progress, check)
             if not resumed:
                 _verify(catalogue, manifest, progress)

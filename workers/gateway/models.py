@@ -191,6 +191,9 @@ class DataLoss(BaseModel):
     api_keys: int = Field(description="Number of lost API keys: create them again.")
     deliveries: int = Field(description="Number of lost webhook deliveries, with dead letters.")
     segmentation_requests: int = Field(description="Number of lost segmentation requests.")
+    acknowledged_at: datetime | None = Field(
+        None, description="When it was acknowledged (`wildtag status --acknowledge-loss`); null if it was not."
+    )
 
 
 class QueueDepth(BaseModel):

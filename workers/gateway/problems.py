@@ -22,7 +22,7 @@ bad-image               422     the image cannot be decoded; ``code`` is that of
 invalid                 422     parameters or fields are invalid; ``errors`` lists them
 too-many                429     too many requests at once or per second; see ``Retry-After``
 headers-too-large       431     the headers have too many bytes
-internal                500     a bug; see the gateway's log
+internal                500     a bug, here or in a worker; see the gateway's log
 unsupported             501     not available in this deployment; ``detail`` names alternatives
 unavailable             503     a service behind the gateway is unavailable; see ``Retry-After``
 busy                    503     the queue is full; see ``Retry-After``
@@ -43,8 +43,12 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from vectordb.errors import Permanent, Transient
+from vectordb.errors import Permanent, Transient, WildtagError
+from workers.errors import consequences
+from workers.errors.consequences import Consequence
 from workers.gateway.access_log import HEADER, shown
+from workers.monitoring.catalogue import HTTP_REFUSED
+from workers.monitoring.meter import METER
 from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
 from workers.telemetry.origin import current
 
@@ -61,19 +65,31 @@ _STATUS = {
     "too-many": 429, "headers-too-large": 431, "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
     "no-space": 507,
 }  # fmt: skip
+REFUSED = frozenset({401, 403, 408, 413, 414, 429, 431, 503, 507})
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
-    (Permanent, "bad-request"),
 )  # fmt: skip
 # for errors of the framework and of ``Guards``
 _NAMES = {404: "not-found", 405: "method-not-allowed", 408: "timeout", 413: "too-large"}
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. ``name``: a type of the table above."""
+    """Ends a request with a problem document.
 
-    def __init__(self, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    ``name``: a type of the table above. ``reason``: what metrics call it; by default as the type.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(detail)
+        self.reason = reason or name
         self.name = name
         self.status = _STATUS[name]
         self.detail = detail
@@ -86,7 +102,9 @@ class Problem(Exception):
         return cls(name, detail, headers={"Retry-After": str(seconds)})
 
     def response(self) -> Response:
-        """The response with the document."""
+        """The response with the document. Counts it if the request was refused for want of access or room."""
+        if self.status in REFUSED:
+            METER.count(HTTP_REFUSED, 1.0, self.reason)
         body = {
             "type": f"{PREFIX}{self.name}", "title": HTTPStatus(self.status).phrase, "status": self.status,
             "detail": self.detail, **self.more,
@@ -97,16 +115,27 @@ class Problem(Exception):
 
 
 def of(exc: Exception) -> Problem:
-    """The problem that an exception stands for."""
+    """The problem that an exception stands for: by ``workers.errors``, as in the stages.
+
+    So captions that are missing or damaged are no fault of the request that needs them, although no retry mends them.
+    """
     if isinstance(exc, Problem):
         return exc
     if isinstance(exc, HTTPException):
         return Problem(_NAMES.get(exc.status_code, "bad-request"), str(exc.detail), headers=exc.headers)
-    if isinstance(exc, Transient):
-        return Problem.later("unavailable", str(exc), 2)
+    effect = consequences.of(exc)
+    if effect.passes:
+        told = (
+            str(exc)
+            if isinstance(exc, WildtagError)
+            else "the gateway lacks memory, descriptors or room; see its log"
+        )
+        return Problem.later("unavailable", told, 2)
     for kind, name in _KINDS:
         if isinstance(exc, kind):
             return Problem(name, str(exc))
+    if effect.consequence is Consequence.REFUSE:
+        return Problem("bad-request", str(exc))
     return Problem("internal", "internal error; see the gateway's log")
 
 
@@ -117,7 +146,7 @@ def anonymous(exc: Exception) -> Problem:
 
 def service_of(exc: Exception) -> str:
     """The name of the service that an error is about; Redis, which has the keys, if it does not say."""
-    return getattr(exc, "service", None) or "redis"
+    return consequences.of(exc).service or getattr(exc, "service", None) or "redis"
 
 
 def of_invalid(exc: RequestValidationError) -> Problem:
@@ -137,7 +166,10 @@ def install(app: FastAPI) -> None:
 
     async def wildtag(request: Request, exc: Exception) -> Response:
         # routes that need no key, such as signing in: their callers are told no address
-        stranger = isinstance(exc, Transient) and getattr(request.state, "caller", None) is None
+        effect = consequences.of(exc)
+        stranger = effect.passes and not isinstance(exc, Problem) and getattr(request.state, "caller", None) is None
+        if effect.consequence is Consequence.BUG and isinstance(exc, Permanent):  # of another process
+            log.error("request failed", method=request.method, path=shown(request.url.path), reason=str(exc))
         return (anonymous(exc) if stranger else of(exc)).response()
 
     async def refused(_: Request, exc: Exception) -> Response:

@@ -9,6 +9,7 @@ import msgspec
 import structlog
 
 from vectordb.decoders import from_json
+from workers.redis import scripts
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.settings.webhook_kinds import DEFAULT_RECEIVER
@@ -22,8 +23,10 @@ class Lost(msgspec.Struct, frozen=True):
     """The last loss. ``at``: when it was noticed, Unix seconds. Numbers are those of a few seconds before.
 
     ``records`` are made again, and ``unfinished`` objects are found again. The others are lost: create the API keys
-    again, submit the batches and segmentation requests again. ``deliveries``: to webhooks, pending ones and dead
-    letters; their images are delivered again when they are tagged again. Batches have no number.
+    again, submit the batches and segmentation requests again; those that were done are counted, too: the new records
+    are without them. ``deliveries``: to webhooks, pending ones and dead letters; their images are delivered again
+    when they are tagged again. Batches have no number.
+    ``acknowledged_at``: when somebody acknowledged it, so that checks warn no more.
     """
 
     at: float
@@ -32,6 +35,7 @@ class Lost(msgspec.Struct, frozen=True):
     api_keys: int = 0
     deliveries: int = 0
     segmentation_requests: int = 0
+    acknowledged_at: float | None = None
 
     def __str__(self) -> str:
         lost = ["batches"]
@@ -60,6 +64,7 @@ class Losses:
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._clock = clock
+        self._replace = self._redis.register_script(scripts.source("replace"))
         self._counts: tuple[bytes, list[int]] | None = None
 
     def note(self) -> None:
@@ -73,8 +78,9 @@ class Losses:
             pipe.xlen(keys.inbox)
             pipe.hlen(keys.api_keys)
             pipe.zcard(keys.segmentation_queue)
+            pipe.scard(keys.artifacts)
             pipe.hkeys(keys.receivers)
-            data_id, records, ledger, inbox, api_keys, segments, receivers = pipe.execute()
+            data_id, records, ledger, inbox, api_keys, segments, segmented, receivers = pipe.execute()
             deliveries = self._deliveries({DEFAULT_RECEIVER, *map(text, receivers)})
         if self._of_partitions is not None:
             counts = dict(self._of_partitions())
@@ -82,7 +88,7 @@ class Losses:
             records = sum(counts.values())
         # otherwise a loss is about to be noticed
         if data_id is not None and (self._counts is None or self._counts[0] == data_id):
-            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, deliveries, segments]
+            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, deliveries, segments + segmented]
 
     def _deliveries(self, receivers: Iterable[str]) -> int:
         pipe = self._redis.pipeline()
@@ -102,11 +108,28 @@ class Losses:
         self._counts = None
         log.error("data lost", summary=str(lost))
 
+    def acknowledge(self) -> Lost | None:
+        """Have checks warn no more of the last loss, and return it; ``None`` if there was none."""
+        while True:
+            with translated():
+                body = self._redis.get(self._keys.loss)
+            lost = _decoded(body)
+            if lost is None or lost.acknowledged_at is not None:
+                return lost
+            done = msgspec.structs.replace(lost, acknowledged_at=self._clock())
+            with translated():
+                if self._replace(keys=[self._keys.loss], args=[body, msgspec.json.encode(done)]):
+                    return done
+
     def read(self) -> Lost | None:
         """The last loss, for a week; ``None`` if there was none."""
         with translated():
             body = self._redis.get(self._keys.loss)
-        try:
-            return from_json(body, Lost) if body else None
-        except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
-            return None
+        return _decoded(body)
+
+
+def _decoded(body: bytes | None) -> Lost | None:
+    try:
+        return from_json(body, Lost) if body else None
+    except (msgspec.DecodeError, UnicodeDecodeError):  # of another version of wildtag
+        return None

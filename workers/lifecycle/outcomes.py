@@ -23,13 +23,14 @@ class Acceptance(NamedTuple):
     """When the ledger has accepted an object (Unix seconds), and by which method it is to be segmented, if any.
 
     ``before``: what there was of it then, if that was read. ``entered``: when it entered each stage (Unix seconds),
-    so far.
+    so far. ``crashed``: a process ended while it worked on the object, so nothing else is to be worked on beside it.
     """
 
     at: float
     method: str = ""
     before: Before | None = None
     entered: Mapping[str, float] = {}
+    crashed: bool = False
 
 
 Accepted = Mapping[str, Acceptance]

@@ -163,15 +163,31 @@ class PartitionedLedger(Ledger):
         self._answered([ref.id for ref in refs], put, None)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True
     ) -> None:
         """See ``Ledger``."""
 
         def postponed(part: Ledger, places: Sequence[int]) -> list[None]:
-            part.postpone([refs[place] for place in places], revision, until, fault, now=now)
+            part.postpone([refs[place] for place in places], revision, until, fault, now=now, own=own)
             return [None] * len(places)
 
         self._answered([ref.id for ref in refs], postponed, None)
+
+    def tag_again(self, revision: Revision | None = None) -> int:
+        """See ``Ledger``. Raises ``StoreUnavailable`` if a partition is away: its objects would be missed."""
+        return sum(self._parts.each(lambda part: part.tag_again(revision)))
+
+    def crashed(
+        self, refs: Sequence[ObjectRef], revision: Revision, how: str, deadline: float, *, blamed: bool
+    ) -> list[str]:
+        """See ``Ledger``."""
+
+        def noted(part: Ledger, places: Sequence[int]) -> list[str]:
+            mine = [refs[place] for place in places]
+            found = set(part.crashed(mine, revision, how, deadline, blamed=blamed))
+            return [ref.id if ref.id in found else "" for ref in mine]
+
+        return [oid for oid in self._answered([ref.id for ref in refs], noted, "") if oid]
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """See ``Ledger``."""

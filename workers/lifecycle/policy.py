@@ -3,17 +3,19 @@
 ==========================================  =====================================================
 what happened                               what follows
 ==========================================  =====================================================
-``Transient``: a service is unavailable     the worker keeps the batch, waits, and tries again
+a service is unavailable (``WAIT``)         the worker keeps the batch, waits, and tries again
 … still, after ``PATIENCE_S``               the batch returns to its queue
-``Transient`` of this batch only            retry the batch with exponential backoff
+a fault of this batch only (``RETRY``)      retry the batch with exponential backoff
 … still, after ``RETRIES`` retries          the ledger waits, then sends each object again
 HEAD and GET of an object disagree          the same at once, for that object only
-``UnreadableMessage``                       drop it: the ledger sends the objects again
+memory was short (``ALONE``)                each object alone; of one object, as above
+its captions were dropped (``AGAIN``)       it is submitted again, for those now in use
+it cannot be read (``DROP``)                drop it: the ledger sends the objects again
 … of another release                        the end of its queue, for a worker of that release
 any other error, several objects            each object alone, so that only the faulty one fails
-any other error, one object                 a ``failed`` record
-overdue, transient faults for too long      ``dead``, with the last fault
-overdue, a service is unavailable           wait: the object is not the cause
+any other error, one object                 a ``failed`` record; after a bug, if the model still works
+overdue, a service is unavailable           wait, however long: the object is not the cause
+overdue, faults of its own for too long     ``dead``, with the last fault
 overdue, a worker started it too often      ``dead``: it may crash the worker
 overdue, some stage consumes nothing        wait: the object is not the cause
 overdue otherwise                           sent again, alone
@@ -24,8 +26,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tasks.messages import UnreadableMessage
-from vectordb.errors import Permanent, Transient
+from workers.errors.consequences import Consequence, of
 from workers.lifecycle.ledger import Overdue
 from workers.settings.dependencies import QUEUES
 from workers.settings.settings import SEGMENTATION
@@ -62,16 +63,22 @@ class Split:
 
 
 @dataclass(frozen=True)
+class SubmitAgain:
+    """Have the dispatcher submit the objects again, for the captions that are then in use."""
+
+
+@dataclass(frozen=True)
 class Drop:
     """Drop the message; the ledger sends the objects again."""
 
 
 @dataclass(frozen=True)
 class Fail:
-    """Write a final record, ``failed``, for the only object."""
+    """Write a final record, ``failed``, for the only object. ``bug``: unless the model fails for every object."""
 
     code: str
     reason: str
+    bug: bool = False
 
 
 @dataclass(frozen=True)
@@ -92,23 +99,34 @@ class Wait:
     """Leave the object until its next deadline."""
 
 
-def after_error(
+def after_error(  # noqa: PLR0911 -- a table
     error: Exception, objects: int, retries: int, *, away: bool = False
-) -> Retry | Requeue | Postpone | Split | Drop | Fail:
+) -> Retry | Requeue | Postpone | Split | SubmitAgain | Drop | Fail:
     """What a worker does after a stage raised. ``away``: it has already waited for an unavailable service."""
-    if isinstance(error, Transient):
-        if away:
-            return Requeue()
-        # 13.5 s in total: far below any visibility timeout
-        pause = min(LONGEST_PAUSE_S, 0.5 * 2**retries)
-        return Retry(pause) if retries < RETRIES else Postpone(POSTPONED_S, str(error))
-    if isinstance(error, UnreadableMessage):
-        return Drop()
+    effect = of(error)
+    if away and effect.passes:
+        return Requeue()
+    match effect.consequence:
+        case Consequence.AGAIN:
+            return SubmitAgain()
+        case Consequence.DROP:
+            return Drop()
+        case Consequence.WAIT | Consequence.RETRY:
+            return _later(error, retries)
+        case Consequence.ALONE:
+            return Split() if objects > 1 else _later(error, retries)
     if objects > 1:
         return Split()
-    if isinstance(error, Permanent):
+    if effect.consequence is Consequence.REFUSE:
         return Fail(getattr(error, "code", "refused"), str(error))
-    return Fail("internal", f"an unexpected error occurred while tagging it: {type(error).__name__}: {error}")
+    named = f"{type(error).__name__}: {error}"
+    return Fail("internal", f"an unexpected error occurred while tagging it: {named}", bug=True)
+
+
+def _later(error: Exception, retries: int) -> Retry | Postpone:
+    # 13.5 s in total: far below any visibility timeout
+    pause = min(LONGEST_PAUSE_S, 0.5 * 2**retries)
+    return Retry(pause) if retries < RETRIES else Postpone(POSTPONED_S, str(error) or type(error).__name__)
 
 
 def patience_for(service: str, stage: str, time_limit_s: float) -> float:
@@ -122,13 +140,17 @@ def patience_for(service: str, stage: str, time_limit_s: float) -> float:
 def after_deadline(
     overdue: Overdue, now: float, *, consuming: bool, max_attempts: int, give_up_s: float, away: str | None = None
 ) -> Dead | Resend | Wait:
-    """What the keeper does with an overdue object. ``away``: why a service is unavailable."""
-    fault = overdue.fault or away
-    if fault and now - overdue.accepted_at > give_up_s:
-        return Dead("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {fault}")
+    """What the keeper does with an overdue object. ``away``: why a service is unavailable.
+
+    An outage gives up nothing, however long it lasts. What an object itself cannot get is given up ``give_up_s``
+    after its first fault, of those that no outage came between.
+    """
     if away:
         return Wait()
+    if overdue.fault and overdue.fault_since is not None and now - overdue.fault_since > give_up_s:
+        return Dead("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {overdue.fault}")
     if overdue.attempts >= max_attempts:
         tried = f"{overdue.attempts} attempts, none finished, the last in {overdue.stage}"
-        return Dead("poisonous", f"{tried}: it may crash the worker")
+        why = f"the worker {overdue.crash}" if overdue.crash else "it may crash the worker"
+        return Dead("poisonous", f"{tried}: {why}")
     return Resend() if consuming else Wait()

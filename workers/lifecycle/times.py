@@ -10,8 +10,8 @@ from typing import Any
 import msgspec
 
 TIME_FIELDS = frozenset({
-    "accepted_at", "at", "created", "created_at", "died_at", "expires_at", "finished_at", "refilling_since",
-    "said_at", "since",
+    "accepted_at", "acknowledged_at", "at", "created", "created_at", "died_at", "expires_at", "finished_at",
+    "refilling_since", "said_at", "since",
 })  # fmt: skip
 """Fields that hold Unix seconds where they are stored."""
 

@@ -6,9 +6,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from vectordb.errors import Transient
+from workers.errors.consequences import of
 
 PROBE_EVERY_S = 1.0
+LONGEST_TRIAL_S = 5.0  # what waits goes on so soon after an outage, however long it was
+LASTS_S = 120.0  # of an outage, after which the pause between two trials is one second longer
 PROBES_AT_ONCE = 12  # a probe that hangs must not delay detecting the recovery
 HANGS_AFTER_S = 15.0  # a probe should give up within ten seconds
 HANGING_PAUSE_S = 60.0  # between two probes while so many hang, and as much more for each further one …
@@ -29,10 +31,14 @@ class Standing:
     probing: dict[threading.Thread, float] = field(default_factory=dict)
     probed: float = 0.0
 
+    def pause(self, now: float) -> float:
+        """Seconds between two trials: one at first, more as the outage lasts, and never more than five."""
+        return min(LONGEST_TRIAL_S, max(PROBE_EVERY_S, (now - self.began) / LASTS_S))
+
     def probe_due(self, now: float) -> bool:
-        """Whether it is time for a probe: each second, and ever less often while many hang."""
+        """Whether it is time for a probe: see ``pause``, and ever less often while many hang."""
         hanging = len(self.probing) - PROBES_AT_ONCE
-        pause = PROBE_EVERY_S if hanging < 0 else min(LONGEST_PAUSE_S, HANGING_PAUSE_S * (hanging + 1))
+        pause = self.pause(now) if hanging < 0 else min(LONGEST_PAUSE_S, HANGING_PAUSE_S * (hanging + 1))
         return now - self.probed >= pause
 
     def described(self, now: float) -> str:
@@ -55,11 +61,12 @@ def encodable(reason: str) -> str:
 
 
 def answers(probe: Callable[[], object]) -> bool:
-    """Whether a service answers its probe. Any error except ``Transient`` counts as an answer."""
+    """Whether a service answers its probe, as it would have to for work.
+
+    One that answers with an error which all work waits for, such as that the captions are not there, does not.
+    """
     try:
         probe()
-    except Transient:
-        return False
-    except Exception:
-        return True
+    except Exception as exc:
+        return not of(exc).passes
     return True

@@ -75,7 +75,7 @@ class OutageBoard:
         notes = sorted(filter(None, map(_read, packed)), key=lambda note: note.at)
         found: dict[str, Outage] = {}
         for note in notes:
-            if now - note.at <= FRESH_S:
+            if abs(now - note.at) <= FRESH_S:  # of the future: the clock was set back since, and it was not renewed
                 one = note.outage
                 found[one.name] = merged(found.get(one.name), one)
         return sorted(found.values(), key=lambda one: one.name)

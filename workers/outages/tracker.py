@@ -22,6 +22,7 @@ from typing import Protocol
 import structlog
 
 from vectordb.errors import Transient, WildtagError
+from workers.errors.consequences import of, service_of
 from workers.outages.active import PROBE_EVERY_S, Standing, answers, encodable, runs
 from workers.outages.board import REFRESH_S, Outage
 
@@ -73,11 +74,14 @@ class OutageTracker:
         self._complained = -REMIND_EVERY_S
         self._unsaid = False  # whether the published notes are outdated
 
-    def begin(self, name: str, reason: str, *, waiting: int | None = None, lapses: bool = False) -> None:
+    def begin(
+        self, name: str, reason: str, *, waiting: int | None = None, lapses: bool = False,
+        since: float | None = None,
+    ) -> None:  # fmt: skip
         """Start an outage. Further calls update its reason.
 
         ``waiting``: number of objects or entries that wait, if known. ``lapses``: the outage ends when it was not
-        reported for ``LAPSE_S`` seconds.
+        reported for ``LAPSE_S`` seconds. ``since``: Unix seconds, if it began before this process.
         """
         reason = encodable(reason)
         with self._changed:
@@ -87,7 +91,7 @@ class OutageTracker:
                 known.reason, known.waiting, known.met = reason, waiting, now
                 self._start_threads()
                 return
-            self._all[name] = Standing(reason, self._clock(), now, now, now, lapses, waiting)
+            self._all[name] = Standing(reason, since or self._clock(), now, now, now, lapses, waiting)
             self._unsaid = True
             log.warning("service unavailable", service=name, reason=reason)
             self._start_threads()
@@ -97,12 +101,12 @@ class OutageTracker:
         if name in self._all:
             self._end(name, None)
 
-    def register(self, fault: Transient) -> str | None:
+    def register(self, fault: Exception) -> str | None:
         """Start the outage that this fault shows and return its service; ``None`` if only one call failed.
 
-        That is the case if the service answers its probe.
+        That is the case if the service answers its probe. ``workers.errors`` tells which faults are of a service.
         """
-        name = fault.service
+        name = service_of(fault)
         if name is None:
             return None
         probe = self._probes.get(name)
@@ -119,11 +123,12 @@ class OutageTracker:
             return known.reason
         try:
             self._probes[name]()
-        except Transient as exc:
-            self.begin(name, str(exc))
-            return encodable(str(exc))
-        except WildtagError as exc:  # it answers, and will never do what is asked
-            return encodable(str(exc))
+        except Exception as exc:
+            if of(exc).passes:
+                self.begin(name, str(exc))
+            elif not isinstance(exc, WildtagError):
+                raise
+            return encodable(str(exc))  # or it answers, and will never do what is asked
         return None
 
     def probed(self, name: str) -> bool:
@@ -159,12 +164,14 @@ class OutageTracker:
     def wait_to_retry(self, name: str, seconds: float) -> bool:
         """Wait up to ``seconds`` until it is worth trying again; returns whether it is.
 
-        A service without a probe may be tried again after one second.
+        A service without a probe may be tried again after one second, and after five in a long outage.
         """
         if name in self._probes:
             return self.wait(name, seconds)
-        self.wait(name, min(seconds, PROBE_EVERY_S))
-        return seconds > PROBE_EVERY_S
+        known = self._all.get(name)
+        pause = PROBE_EVERY_S if known is None else known.pause(time.monotonic())
+        self.wait(name, min(seconds, pause))
+        return seconds > pause
 
     def _end(self, name: str, only: Standing | None) -> None:
         """``only``: end this outage only, not a newer one of the same name."""

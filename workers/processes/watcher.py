@@ -8,18 +8,22 @@ from vectordb.errors import Permanent
 from workers.events.folder_watch import follow
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, Step, retrying, running
+from workers.processes.reloading import reloading
 from workers.processes.sweeping import SWEEP_REST_S, let_go, restarting, sweep_step
 from workers.settings.settings import Settings
 from workers.stores.folder import FolderStore
 from workers.wiring.dispatch import sweeper as sweeper_of
-from workers.wiring.encoder_in_use import in_use
 from workers.wiring.wiring import Wiring
 
 
 def run_watcher(settings: Settings) -> None:
     """Watch the inbox folder for changes, and sweep it for changes that the watch missed."""
     configure(settings, "watcher")
-    wiring = Wiring(in_use(settings))
+    reloading(settings, _run)
+
+
+def _run(wiring: Wiring) -> None:
+    settings = wiring.settings
     root, bucket = settings.inbox_folder, settings.bucket
     store = wiring.store
     if not isinstance(store, FolderStore):

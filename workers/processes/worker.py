@@ -14,9 +14,11 @@ from workers.broker.consumer import turned
 from workers.diagnostics.deaf_worker import watching
 from workers.diagnostics.worker_liveness import in_loop, in_thread, keep
 from workers.outages.tracker import OutageTracker
+from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
+from workers.processes.worker_end import end_after
 from workers.settings.settings import Settings
 from workers.stages.current_worker import CurrentWorker
 from workers.stages.registration import register
@@ -29,10 +31,13 @@ from workers.wiring.wiring import Wiring
 from workers.wiring.worker_logging import connect_logging
 
 
-def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
+def run_worker(
+    settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False, preparing: str | None = None
+) -> None:
     """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork.
 
-    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
+    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own. ``preparing``:
+    the space of an encoder that prepares; it ends when that does not prepare any more.
     """
     configure(settings, f"worker-{queues[0]}" if len(queues) == 1 else "worker")
     measure_process(settings)
@@ -61,6 +66,9 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
 
     service = own.service  # of this process, not of its children
 
+    crashes = Crashes(temporary_folder_of_crashes(), settings)
+    crashes.watch(app)
+
     def made() -> tuple[StageWorker, Callable[[], object]]:
         wiring = Wiring(in_use(settings))
         wiring.service = service
@@ -69,10 +77,23 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
             wiring.images.close()
             wiring.indexes.close()
 
-        return stage_worker(wiring), close
+        worker = stage_worker(wiring, crashes.journal())
+        crashes.begin(worker)
+        return worker, close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
-    register(app, CurrentWorker(made, lambda: encoders().look()), own.clock)
+
+    def look() -> str:
+        found = encoders().look()
+        if preparing is not None:
+            encoders().require_preparing(preparing)
+        return found
+
+    current = CurrentWorker(made, look)
+    register(app, current, own.clock, settings.time_limits)
+    crashes.recover_with(current)
+    if preparing is not None:
+        end_after(app, own, preparing)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []
@@ -85,6 +106,7 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
             "--task-events", "--without-gossip", "--without-mingle",
         ])  # fmt: skip
     finally:
+        crashes.close()
         retire(own, *queues)
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has

@@ -16,11 +16,16 @@ CONFIRMED = "confirmed:"  # begins the fields of dispatchers
 
 @dataclass(frozen=True)
 class Draining:
-    """``since``: Unix seconds. ``confirmed``: the dispatchers that hand out nothing any more."""
+    """``since``: Unix seconds. ``confirmed``: the dispatchers that hand out nothing any more.
+
+    ``earlier``: those that have confirmed this drain at any time. Such a one hands out nothing while it is in force,
+    even if it was suspended since.
+    """
 
     since: float
     token: str
     confirmed: frozenset[str] = frozenset()
+    earlier: frozenset[str] = frozenset()
 
 
 class Drain:
@@ -54,9 +59,9 @@ class Drain:
         if "since" not in found:
             return None
         token = found.get("token", "")
-        by = {name.removeprefix(CONFIRMED) for name, seen in found.items()
-              if name.startswith(CONFIRMED) and seen == token}  # fmt: skip
-        return Draining(float(found["since"]), token, frozenset(by))
+        by = {name.removeprefix(CONFIRMED): seen for name, seen in found.items() if name.startswith(CONFIRMED)}
+        now = frozenset(name for name, seen in by.items() if seen == token)
+        return Draining(float(found["since"]), token, now, frozenset(by))
 
     def confirm(self, draining: Draining, process: str) -> None:
         """Say that a dispatcher hands out nothing any more, unless it has said so before."""

@@ -89,13 +89,13 @@ class Health:
         found = [note for note in map(_decoded, packed) if note is not None and note.at >= since]
         return sorted(found, key=lambda note: (note.name, note.host))
 
-    def services(self, name: str, since: float) -> set[str]:
-        """The services whose process of this name has noted itself since then (Unix seconds)."""
+    def notes(self, name: str) -> Mapping[str, ProcessNote]:
+        """The last note of each process of this name that has not retired, by its service, however old."""
         begin = raw(f"{name} ")
         with translated():
             packed = self._redis.hgetall(self._notes)
         notes = {field: _decoded(note) for field, note in packed.items() if field.startswith(begin)}
-        return {text(field.removeprefix(begin)) for field, note in notes.items() if note and note.at >= since}
+        return {text(field.removeprefix(begin)): note for field, note in notes.items() if note}
 
     def clear(self) -> None:
         """Delete all heartbeats, before a stack starts."""

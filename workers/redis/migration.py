@@ -9,7 +9,6 @@ readable.
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +18,10 @@ from vectordb.errors import Permanent
 from workers.redis.connection import Client, text, translated
 from workers.redis.keys import Keys
 from workers.redis.layout import BETWEEN, Layout, OtherLayout, refusal
+from workers.redis.maintenance_lock import LIFETIME_MS, alone
 from workers.redis.migration_steps import Step
 from workers.redis.redis_clock import seconds
 
-LOCK = "migrate"
-LOCK_MS = 10_000
 LOOK_EVERY_S = 0.25
 QUIET_S = 10.0  # seconds without a heartbeat after which a process counts as stopped: most send one each second
 HEARTBEATS = ("health", "heartbeats")  # the hash's names in all versions
@@ -69,7 +67,7 @@ class Migrator:
 
     def __init__(
         self, client: Client, keys: Keys, migrations: Sequence[Migration],
-        report: Callable[[Done | str], None] = lambda _: None, lock_ms: int = LOCK_MS,
+        report: Callable[[Done | str], None] = lambda _: None, lock_ms: int = LIFETIME_MS,
         parts: Sequence[tuple[Client, Keys]] = (),
     ) -> None:  # fmt: skip
         """``parts``: the partitions, if there are several. Each step runs in all of them."""
@@ -80,7 +78,6 @@ class Migrator:
         self._lock_ms = lock_ms
         self._places: list[tuple[Any, str]] = [(client, keys.prefix), *((of, its.prefix) for of, its in parts)]
         self._layout = Layout(client, keys, len(parts) or 1)
-        self._token = secrets.token_hex(8).encode()
 
     def found(self) -> int | None:
         """The version of the keys, ``None`` if there are no keys. Raises ``OtherLayout``.
@@ -117,7 +114,8 @@ class Migrator:
         return Outcome(found[0] if found else None, None if found is None else self._target(to), steps)
 
     def run(self, to: int | None = None) -> Outcome:
-        """Migrate, or resume an interrupted migration. Raises ``Permanent`` while another one runs.
+        """Migrate, or resume an interrupted migration. Raises ``MaintenanceRunning``
+        while another one, a backup or a restore runs.
 
         ``to``: the version; the latest when not given. Raises ``NoWayBack`` before anything is changed.
 
@@ -126,13 +124,8 @@ class Migrator:
         found = self._found()
         if found is None or not self._path(found, to):
             return Outcome(found[0] if found else None, found[0] if found else None, ())
-        self._lock()
-        try:
-            return self._run(to)
-        finally:
-            with translated():
-                if self._redis.get(self._keys.lock(LOCK)) == self._token:
-                    self._redis.delete(self._keys.lock(LOCK))
+        with alone(self._redis, self._keys, "migrate", self._report, self._lock_ms) as check:
+            return self._run(to, check)
 
     def stopped(self, quiet_s: float = QUIET_S) -> None:
         """Return when no process has sent a heartbeat for ``quiet_s``. Raises ``Permanent`` if one is running."""
@@ -186,7 +179,7 @@ class Migrator:
                 )
         return [(one.version, one.version - 1, one.back or ()) for one in undone]
 
-    def _run(self, to: int | None) -> Outcome:
+    def _run(self, to: int | None, check: Callable[[], None]) -> Outcome:
         found, done = self._found(), []  # read again under the lock
         path = self._path(found, to)
         with translated():
@@ -197,30 +190,11 @@ class Migrator:
                     for of, prefix in self._places:
                         for count in step.run(of, prefix):
                             changed += count
-                            self._keep_lock()
+                            check()
                     done.append(Done(number, step.name, changed))
                     self._report(done[-1])
                 self._redis.set(self._keys.layout_version, str(after))
         return Outcome(found[0] if found else None, path[-1][1] if path else self._target(to), done)
-
-    def _lock(self) -> None:
-        """Acquire the lock; that of a killed migration expires."""
-        until = time.monotonic() + self._lock_ms / 1000 + 1
-        reported = False
-        with translated():
-            while not self._redis.set(self._keys.lock(LOCK), self._token, nx=True, px=self._lock_ms):
-                if time.monotonic() > until:
-                    raise Permanent("another `wildtag migrate` is running on these keys")
-                if not reported:
-                    self._report("another migration has the lock: waiting to see whether it is still running")
-                    reported = True
-                time.sleep(LOOK_EVERY_S)
-
-    def _keep_lock(self) -> None:
-        key = self._keys.lock(LOCK)
-        if self._redis.get(key) != self._token and not self._redis.set(key, self._token, nx=True, px=self._lock_ms):
-            raise Permanent("another `wildtag migrate` has taken over: this one was suspended for too long")
-        self._redis.pexpire(key, self._lock_ms)
 
     def _beats(self) -> dict[str, float]:
         with translated():

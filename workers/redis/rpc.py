@@ -1,6 +1,6 @@
 """RPC to another process: the request is a task in its queue, the response arrives in a Redis list.
 
-The payload is opaque to this module. An error is sent as its branch, ``Transient`` or ``Permanent``, and its text.
+The payload is opaque to this module. An error is sent as what follows from it (``workers.errors``), and its text.
 """
 
 from __future__ import annotations
@@ -11,11 +11,15 @@ from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import msgspec
+import structlog
 
 from vectordb.decoders import from_msgpack
 from vectordb.errors import Permanent, Transient, WildtagError
+from workers.errors.consequences import Consequence, of
 from workers.redis.connection import Client, translated
 from workers.redis.keys import Keys
+
+log = structlog.get_logger()
 
 PATIENCE_S = 60
 RETRY_S = 15.0  # seconds without a response after which the request is sent again
@@ -36,18 +40,34 @@ class RpcTimeout(Transient):
 
 
 class RpcTransient(Transient):
-    """The other process met a transient fault."""
+    """The other process met a fault that may pass. ``kind``: the name of its class there."""
+
+    def __init__(self, text: str, service: str | None = None, kind: str = "") -> None:
+        super().__init__(text)
+        self.service = service
+        self.kind = kind
 
 
 class RpcPermanent(Permanent):
-    """The other process met a permanent fault."""
+    """The other process refuses what was asked for."""
+
+
+class RpcFailed(Permanent):
+    """The other process failed over the request: a bug there, or the request ended it. See its log."""
 
 
 class _Response(msgspec.Struct, frozen=True):
-    """A response: data, or the branch and text of an error."""
+    """A response: data, or the branch and text of an error; fields that older releases ignore say more of it.
+
+    ``failed``: the error is a bug of the other process, and not the fault of the request. ``service``: what is away.
+    ``kind``: the name of the error's class.
+    """
 
     data: bytes = b""
     error: tuple[Literal["transient", "permanent"], str] | None = None
+    failed: bool = False
+    service: str | None = None
+    kind: str = ""
 
 
 class RpcClient:
@@ -62,7 +82,8 @@ class RpcClient:
     def ask(self, queue: str, task: str, data: bytes, label: str, patience_s: float | None = None) -> bytes:
         """Send a request and wait for the response. ``label`` is shown by monitors such as Flower.
 
-        Raises ``RpcTimeout``, and ``RpcTransient`` or ``RpcPermanent`` with the error of the other process.
+        Raises ``RpcTimeout``, and ``RpcTransient``, ``RpcPermanent`` or ``RpcFailed`` with the error of the other
+        process.
         """
         patience_s = self._patience_s if patience_s is None else patience_s
         until = time.monotonic() + patience_s
@@ -91,8 +112,10 @@ class RpcClient:
             return None
         answer = from_msgpack(got[1], _Response)
         if answer.error is not None:
-            kind, text = answer.error
-            raise (RpcTransient if kind == "transient" else RpcPermanent)(text)
+            branch, text = answer.error
+            if branch == "transient":
+                raise RpcTransient(text, answer.service, answer.kind)
+            raise (RpcFailed if answer.failed else RpcPermanent)(text)
         return answer.data
 
 
@@ -101,16 +124,34 @@ def answering(client: Client, keys: Keys, request: str, work: Callable[[], bytes
 
     ``None`` is not sent: another process answers.
     """
-    redis: Any = client  # as above
     try:
         done = work()
         if done is None:
             return
         answer = _Response(done)
-    except WildtagError as exc:
-        answer = _Response(error=("transient" if isinstance(exc, Transient) else "permanent", str(exc)))
     except Exception as exc:  # a bug must neither leave the client waiting nor end the worker
-        answer = _Response(error=("permanent", f"{type(exc).__name__}: {exc}"))
+        answer = _of_error(exc)
+    _respond(client, keys, request, answer)
+
+
+def answer_crashed(client: Client, keys: Keys, request: str, reason: str) -> None:
+    """Tell the client of a request that it ended the process that handled it, so that it is not sent again."""
+    _respond(client, keys, request, _Response(error=("permanent", reason), failed=True))
+
+
+def _of_error(exc: Exception) -> _Response:
+    effect = of(exc)
+    text = str(exc) if isinstance(exc, WildtagError) else f"{type(exc).__name__}: {exc}"
+    if effect.passes:
+        return _Response(error=("transient", text), service=effect.service, kind=type(exc).__name__)
+    failed = effect.consequence is Consequence.BUG
+    if failed:
+        log.error("request failed", request_error=text, exc_info=exc)
+    return _Response(error=("permanent", text), failed=failed, kind=type(exc).__name__)
+
+
+def _respond(client: Client, keys: Keys, request: str, answer: _Response) -> None:
+    redis: Any = client  # as above
     with translated():
         pipe = redis.pipeline()
         pipe.rpush(keys.rpc(request), msgspec.msgpack.encode(answer))

@@ -6,8 +6,9 @@ REDIS = "redis"
 BROKER = "broker"
 STORE = "store"
 CAPTIONS = "captions"
+MODEL = "model"  # those of a worker, which fail for every object; it is no service, and pauses like one
 
-NEEDED = frozenset({REDIS, BROKER, STORE, CAPTIONS})
+NEEDED = frozenset({REDIS, BROKER, STORE, CAPTIONS, MODEL})
 """The services that every object needs."""
 
 BEGUN_WITH = (STORE, CAPTIONS)

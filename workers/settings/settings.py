@@ -17,16 +17,14 @@ from workers.settings.method import MethodSettings
 from workers.settings.monitoring import MonitoringSettings
 from workers.settings.names import refuse_old_names
 from workers.settings.object_store import StoreSettings
+from workers.settings.queue_names import INGESTION, QUEUES, SEGMENTATION, STAGES
 from workers.settings.redis import RedisSettings
 from workers.settings.secret_files import without_files
 from workers.settings.segmentation import SegmentSettings
 from workers.settings.variables import PREFIX, variable
 from workers.settings.webhooks import WebhookSettings
 
-STAGES = ("embedding", "retrieval", "extraction", "scoring")
-SEGMENTATION = "segmentation"  # of objects that are to be segmented, after the stages that all go through
-INGESTION = "ingestion"  # captions to be encoded for an import
-QUEUES = (*STAGES, SEGMENTATION, INGESTION)
+__all__ = ["INGESTION", "QUEUES", "SEGMENTATION", "STAGES", "TOPICS", "Settings"]
 
 # in the order of the documentation; pydantic collects the fields of bases from the last to the first
 TOPICS = (

@@ -11,6 +11,7 @@ import structlog
 from tasks.message_parts import Fault, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Scored, Submitted
 from workers.broker.publisher import Publisher
+from workers.lifecycle.composing import composed, holding
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
@@ -18,7 +19,7 @@ from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
 from workers.lifecycle.record_reports import recorded
 from workers.lifecycle.record_writer import CHANGED
-from workers.lifecycle.statements import composed, holding, read
+from workers.lifecycle.statements import read
 from workers.redis.script_calls import Command
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages import tally
@@ -155,13 +156,35 @@ class Handover:
 
     def hold_back(self, batch: Batch, reason: str) -> None:
         """Give these objects a new deadline while a service is unavailable. No attempt is counted."""
-        self.postpone(batch.objects, batch.revision, self._deadline_s, reason)
+        self.postpone(batch.objects, batch.revision, self._deadline_s, reason, own=False)
 
-    def postpone(self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str) -> None:
-        """Have the keeper submit these objects again after ``pause`` seconds."""
+    def postpone(
+        self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str, *, own: bool = True
+    ) -> None:
+        """Have the keeper submit these objects again after ``pause`` seconds. ``own``: see ``Ledger.postpone``."""
         now = self._clock()
-        self._ledger.postpone(objects, revision, now + pause, reason, now=now)
+        self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own)
         tally.current().add("postponed", len(objects))
+
+    def tag_again(self, refs: Sequence[ObjectRef]) -> None:
+        """Have these objects tagged again, once more if they are in progress."""
+        self.append_events([ObjectEvent("created", ref.bucket, ref.key, force=True) for ref in refs])
+
+    def blame(self, objects: Sequence[ObjectRef], revision: Revision, how: str, *, blamed: bool) -> None:
+        """A process ended while it worked on these objects, and perhaps on others: each is tried again alone.
+
+        ``blamed``: on the only one of them, whose attempt counts; the keeper takes it at once. Otherwise it is not
+        known which was to blame, so no attempt counts.
+        """
+        deadline = self._clock() + (0 if blamed else self._deadline_s)
+        found = set(self._ledger.crashed(objects, revision, how, deadline, blamed=blamed))
+        left = [ref for ref in objects if ref.id in found]
+        if left and not blamed:
+            self.split(Submitted(objects=tuple(left), revision=revision))
+
+    def pardon(self, objects: Sequence[ObjectRef], revision: Revision, reason: str) -> None:
+        """The model fails for every object: what was counted against these was not their fault."""
+        self.postpone(objects, revision, self._deadline_s, reason, own=False)
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""

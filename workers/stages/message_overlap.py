@@ -41,9 +41,9 @@ class MessageOverlap:
         error, unless it was released before: then the error is logged.
         """
         released: Future[Any] = Future()
-        # lines that the message logs name its task
-        ended = self._threads.submit(contextvars.copy_context().run, self._run, message, released)
         before = self._before
+        # lines that the message logs name its task
+        ended = self._threads.submit(contextvars.copy_context().run, self._run, message, released, before)
         self.settle()
         wait([released, ended], return_when=FIRST_COMPLETED)
         if ended.done():
@@ -73,12 +73,17 @@ class MessageOverlap:
             if before.done():
                 self._before = None
 
-    def _run(self, message: Callable[[], object], released: Future[Any]) -> object:
-        self._running.released = released
+    def alone(self) -> None:
+        """Called by a message: wait until the one before has ended. It then has to call ``release`` never."""
+        if (before := getattr(self._running, "before", None)) is not None:
+            wait([before])
+
+    def _run(self, message: Callable[[], object], released: Future[Any], before: Future[Any] | None) -> object:
+        self._running.released, self._running.before = released, before
         try:
             return message()
         finally:
-            self._running.released = None
+            self._running.released = self._running.before = None
 
 
 def _log_error(ended: Future[Any]) -> None:

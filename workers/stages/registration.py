@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from celery import Celery
@@ -18,16 +19,19 @@ from workers.stages.worker import StageWorker
 
 
 def register(
-    app: Celery, worker: Callable[[], StageWorker], clock: Callable[[], float] = time.time
+    app: Celery, worker: Callable[[], StageWorker], clock: Callable[[], float] = time.time,
+    time_limits: Mapping[str, int] = MappingProxyType({}),
 ) -> None:  # fmt: skip
     """Register the tasks of all stages. ``worker`` is called for each task, in the process that runs it.
 
-    ``clock``: that of the publishers.
+    ``clock``: that of the publishers. ``time_limits``: seconds, of stages whose limit is not that of the app.
     """
     requests_by = request_class(clock)
 
     def add_stage(stage: str) -> None:
-        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by)
+        limit: dict[str, Any] = {"time_limit": time_limits[stage]} if stage in time_limits else {}
+
+        @app.task(name=f"wildtag.{stage}", bind=True, ignore_result=True, Request=requests_by, **limit)
         def run(task: Any, data: bytes) -> object:
             request = task.request
             bind_contextvars(task=request.id)

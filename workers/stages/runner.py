@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import structlog
@@ -20,8 +21,19 @@ from tasks.message_parts import Fault, ObjectRef, Revision
 from tasks.messages import Batch, Scored, of_other_release
 from vectordb.errors import Transient
 from workers.broker.publisher import Publisher
+from workers.errors.consequences import of
 from workers.lifecycle.outcomes import Accepted
-from workers.lifecycle.policy import Drop, Fail, Postpone, Requeue, Retry, Split, after_error, patience_for
+from workers.lifecycle.policy import (
+    Drop,
+    Fail,
+    Postpone,
+    Requeue,
+    Retry,
+    Split,
+    SubmitAgain,
+    after_error,
+    patience_for,
+)
 from workers.lifecycle.record import Error
 from workers.monitoring.busy_time import BusyTime
 from workers.monitoring.catalogue import BATCH_SIZE, STAGE_BUSY
@@ -29,6 +41,7 @@ from workers.monitoring.meter import METER
 from workers.outages.tracker import OutageTracker
 from workers.redis.heartbeats import Health
 from workers.settings.dependencies import REDIS
+from workers.stages.guard import UNGUARDED, Guard
 from workers.stages.handover import Handover
 from workers.stages.message_reports import reported
 from workers.stages.table import Stage
@@ -79,8 +92,12 @@ class StageRunner:
         outage_tracker: OutageTracker,
         time_limit_s: float,
         end: Callable[[], None] = end_process,
+        guard: Guard = UNGUARDED,
+        time_limits: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
-        """``end``: ends this process, which another one replaces."""
+        """``end``: ends this process, which another one replaces. ``time_limits``: of stages that have their own."""
+        self._guard = guard
+        self._time_limits = time_limits
         self._end = end
         self._stages = stages
         self._handover = handover
@@ -104,12 +121,14 @@ class StageRunner:
 
     def _run(self, message: _Message) -> None:
         began, stage = time.monotonic(), message.stage
+        limit = self._time_limits.get(stage, self._time_limit_s)
         while True:
             try:
                 self._try(message)
-            except Exception as exc:  # the policy decides; the ledger still has the objects
-                service = self._outage_tracker.register(exc) if isinstance(exc, Transient) else None
-                patience = 0.0 if service is None else patience_for(service, stage, self._time_limit_s)
+            except Exception as met:  # the policy decides; the ledger still has the objects
+                exc = self._judged(message, met)
+                service = self._outage_tracker.register(exc)
+                patience = 0.0 if service is None else patience_for(service, stage, limit)
                 if service is None or not self._outlasts(stage, service, began + patience):
                     self._after(message, exc, away=service is not None)
                     if isinstance(exc, DeviceFailed):
@@ -122,19 +141,27 @@ class StageRunner:
                     self._outage_tracker.end(message.service)
                 return
 
+    def _judged(self, message: _Message, error: Exception) -> Exception:
+        """The error, or that of the models if they fail for every object: before one is recorded as failed."""
+        action = after_error(error, len(message.batch.objects) if message.batch else 0, message.retries)
+        bug = isinstance(action, Fail) and action.bug
+        return self._guard.judged(message.stage, error) if bug else error
+
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
         first, message.batch = message.batch is None, stage.decode(message.data)
         if first:
             METER.observe(BATCH_SIZE, len(message.batch.objects), message.stage)
         message.report(message.batch.objects)
+        self._guard.require(message.stage)
         began = time.monotonic()
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin = False
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
-        with self._busy[message.stage].working():
+        with self._guard.holding(message.stage, message.batch), self._busy[message.stage].working():
             stage.work()(message.batch, message.accepted)
+        self._guard.finished(message.stage)
         if time.monotonic() - began > AGAIN_S:
             self._health.beat(message.stage)
 
@@ -148,7 +175,7 @@ class StageRunner:
                     self._health.beat(stage)
         return False
 
-    def _after(self, message: _Message, error: Exception, *, away: bool) -> None:
+    def _after(self, message: _Message, error: Exception, *, away: bool) -> None:  # noqa: C901 -- a case each
         batch, stage = message.batch, message.stage
         action = after_error(error, len(batch.objects) if batch else 0, message.retries, away=away)
         # transient faults are expected and get no traceback; an outage has been logged by its tracker
@@ -157,7 +184,7 @@ class StageRunner:
             stage=stage,
             then=type(action).__name__.lower(),
             error=f"{type(error).__name__}: {error}",
-            exc_info=None if isinstance(error, Transient) else error,
+            exc_info=None if of(error).passes else error,
         )
         current().say(f"{type(action).__name__.lower()} after {type(error).__name__}: {error}")
         if batch is None and (foreign := of_other_release(message.data)) is not None:
@@ -174,11 +201,13 @@ class StageRunner:
                     self._put_back(message, batch)
                 case Postpone(pause, fault):
                     self._handover.postpone(batch.objects, batch.revision, pause, fault)
+                case SubmitAgain():
+                    self._handover.submit_again(batch)
                 case Split():
                     self._handover.split(batch)
-                case Fail(code, reason) if isinstance(batch, Scored):  # tagged; only its segmentation failed
+                case Fail(code, reason, _) if isinstance(batch, Scored):  # tagged; only its segmentation failed
                     self._handover.not_segmented(batch, message.accepted, Error(code, reason))
-                case Fail(code, reason):
+                case Fail(code, reason, _):
                     self._handover.fail(batch, [Fault(batch.objects[0], code, reason)], message.accepted)
         except Transient as exc:
             log.warning("left to the ledger", stage=stage, error=str(exc))

@@ -20,7 +20,7 @@ from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.record import Segmentation
 from workers.lifecycle.record_reader import Records
 from workers.redis.heartbeats import Health
-from workers.redis.rpc import RpcPermanent
+from workers.redis.rpc import RpcPermanent, RpcTransient
 from workers.segmentation.artifacts import Artifacts
 from workers.segmentation.keepalive import keepalive
 from workers.segmentation.methods import recorded
@@ -73,7 +73,9 @@ class Segmenter:
         made = self._methods(method)
         try:
             segmented = segment(image, made, self._pipeline(revision.captions_version))
-        except (IndexMissing, RpcPermanent) as exc:
+        except (IndexMissing, RpcPermanent, RpcTransient) as exc:
+            if isinstance(exc, RpcTransient) and exc.kind != IndexMissing.__name__:
+                raise
             if revision.captions_version == self._chosen():
                 raise
             raise CaptionsDropped(str(exc)) from exc

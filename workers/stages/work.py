@@ -46,11 +46,14 @@ class Embedding:
     def __init__(
         self, fetcher: Fetcher, decode: Decoder, encoder: ImageEncoder, options: PipelineOptions, triage: Triage,
         handover: Handover, *, decoding_s: float, overlap: Overlap, release: Callable[[str], object] = lambda _: None,
+        alone: Callable[[], object] = lambda: None,
     ) -> None:  # fmt: skip
         """``decoding_s``: seconds for decoding a batch, after which each of its objects is sent again, alone.
 
-        ``release``: called with what was decoded, when all images are and the next message may begin.
+        ``release``: called with what was decoded, when all images are and the next message may begin. ``alone``:
+        called before an object over which a process has died, which is worked on with no other message beside it.
         """
+        self._alone = alone
         self._release = release
         self._decoding_s = decoding_s
         self._overlap = overlap
@@ -63,6 +66,8 @@ class Embedding:
 
     def __call__(self, batch: Submitted, accepted: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
+        if crashed := any(one.crashed for one in accepted.values()):
+            self._alone()
         batch, images, faults = self._fetcher(batch, accepted)
         start = time.perf_counter()
         decode = self._decode if len(images) == 1 else splitting(self._decode, self._decoding_s)
@@ -77,7 +82,8 @@ class Embedding:
         said.add("unusable", len(unusable), [fault.code for fault in unusable])
         if len(batch.objects) > len(unread):
             said.say("to be encoded while the next message is decoded")
-        self._release(repr(said))
+        if not crashed:
+            self._release(repr(said))
         embedded, bad = begun.finish()
         embedded = embedded.timed("embedding", _since(start))
         self._handover.settle(batch, self._triage([*faults, *bad], data), accepted)
@@ -103,11 +109,14 @@ class Retrieval:
         embedded_at_once: int,
         with_background: bool = False,
         book: ExampleBook | None = None,
+        shared: bool = False,
     ) -> None:
         """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences.
 
-        ``embedded_at_once``: objects in a batch for embedding at most. ``book``: the exemplars.
+        ``embedded_at_once``: objects in a batch for embedding at most. ``book``: the exemplars. ``shared``: other
+        processes use the index of images, too, so that people may be answered while this one works on a batch.
         """
+        self._shared = shared
         self._embedded_at_once = embedded_at_once
         self._with_background = with_background
         self._indexes = indexes
@@ -150,6 +159,8 @@ class Retrieval:
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
             keep(self._images, retrieved, batch, stored)
+            if self._shared and self._book is not None and (late := self._book.late(batch, retrieved.judgements)):
+                self._handover.tag_again(late)
 
 
 class Extraction:

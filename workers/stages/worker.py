@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,12 +12,15 @@ import structlog
 from vectordb.errors import Transient
 from workers.redis.heartbeats import Health
 from workers.settings.settings import STAGES
+from workers.stages.guard import UNGUARDED, Guard
 from workers.stages.message_overlap import MessageOverlap
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
 from workers.supervision.memory import give_back
 
 log = structlog.get_logger()
+
+RPC = "rpc"
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,7 @@ class StageWorker:
     health: Health
     loads: Mapping[str, Callable[[], object]]
     overlap: MessageOverlap
+    guard: Guard = UNGUARDED
 
     def run(self, stage: str, data: bytes, retries: int, delivery: str | None) -> object:
         """See ``StageRunner.run``. A message of embedding may end later, while the next one has begun."""
@@ -42,9 +47,10 @@ class StageWorker:
         return run()
 
     def serve(self, handler: Callable[[RpcServer], Callable[[str, bytes], None]], request: str, data: bytes) -> None:
-        """Handle an RPC request."""
+        """Handle an RPC request. If it ends this process, its successor answers it."""
         self.overlap.settle()
-        handler(self.rpc)(request, data)
+        with self.guard.holding(RPC, request=request) if request else nullcontext():
+            handler(self.rpc)(request, data)
 
     def warm(self, queue: str) -> None:
         """Load the models for a queue, and give back the memory that loading took. Then send a heartbeat.
@@ -54,7 +60,9 @@ class StageWorker:
         """
         self.overlap.settle()
         try:
-            self.loads[queue]()
+            self.guard.require(queue)
+            with self.guard.testing(queue):
+                self.loads[queue]()
         except Transient as exc:
             if exc.service is None:
                 raise

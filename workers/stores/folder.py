@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tasks.message_parts import ObjectRef, UserMetadata
+from vectordb.resources import passes
 from workers.stores.folder_descent import Descent
 from workers.stores.folder_files import READ, read_opened, reading, replace_file, writing
 from workers.stores.folder_metadata import FolderMetadata
@@ -116,7 +117,9 @@ class FolderStore:
             with self._descent(bucket, key).opened(name_of(key)) as opened:
                 status = os.fstat(opened)
                 readable = os.access(f"/proc/self/fd/{opened}", os.R_OK, effective_ids=True)
-        except (ObjectForbidden, OSError):
+        except (ObjectForbidden, OSError) as exc:
+            if passes(exc):
+                raise StoreAway(f"the file {key} cannot be looked at: {exc}") from exc
             return self._link_info(bucket, key)
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=readable)
 
@@ -234,6 +237,8 @@ class FolderStore:
         except OSError as exc:
             if exc.errno == errno.ENAMETOOLONG:
                 return None
+            if passes(exc):
+                raise StoreAway(f"the file {key} cannot be looked at: {exc}") from exc
             raise ObjectForbidden(f"no permission to access it: {exc.strerror}") from exc
         return None if modes.S_ISDIR(status.st_mode) else self._info(bucket, key, status, readable=False)
 

@@ -16,7 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.stores.store import ObjectForbidden
+from vectordb.resources import passes
+from workers.stores.store import ObjectForbidden, StoreAway
 
 OUTSIDE = "the file is a link that leads outside of the inbox"
 
@@ -68,10 +69,12 @@ class Descent:
             return os.stat(last, dir_fd=folder, follow_symlinks=False)
 
     def exists(self, name: str) -> bool:
-        """Whether there is a file or a link of this name."""
+        """Whether there is a file or a link of this name. Raises ``StoreAway`` if that cannot be told now."""
         try:
             self.lstat(name)
-        except (ObjectForbidden, OSError):
+        except (ObjectForbidden, OSError) as exc:
+            if passes(exc):
+                raise StoreAway(f"the file {name} cannot be looked at: {exc}") from exc
             return False
         return True
 

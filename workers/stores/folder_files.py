@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from vectordb.leftovers import LEFT_AFTER_S, is_leftover
+from vectordb.resources import passes
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectTooLarge, StoreAway
 
 CHUNK = 2**16  # bytes per write
@@ -97,7 +98,7 @@ def remove_abandoned(folder: int, name: str) -> None:
 
 @contextlib.contextmanager
 def reading() -> Iterator[None]:
-    """Translates errors of opening and reading a file to ``ObjectError``."""
+    """Translates errors of opening and reading a file: ``StoreAway`` for those that pass, else ``ObjectError``."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError) as exc:
@@ -105,6 +106,8 @@ def reading() -> Iterator[None]:
     except PermissionError as exc:
         raise ObjectForbidden("no permission to read the file") from exc
     except OSError as exc:
+        if passes(exc):  # too many open files, a disk or a server of files that does not answer
+            raise StoreAway(f"the file cannot be read now: {exc.strerror}") from exc
         raise ObjectError(f"the file cannot be read: {exc.strerror}") from exc
 
 

@@ -10,10 +10,11 @@ from typing import Literal
 
 import structlog
 
+from vectordb.resources import passes
 from workers.stores.folder_descent import Descent
 from workers.stores.folder_files import remove_abandoned, unfinished
 from workers.stores.folder_names import hidden, key_text, name_of
-from workers.stores.store import ObjectForbidden
+from workers.stores.store import ObjectForbidden, StoreAway
 
 log = structlog.get_logger()
 
@@ -83,7 +84,9 @@ class Walk:
                     if unfinished(entry.name):
                         remove_abandoned(opened, entry.name)
                 return [key for entry in found if (key := self._key(folder, entry, above))], above
-        except (OSError, ObjectForbidden):  # removed, made inaccessible or replaced by a link meanwhile
+        except (OSError, ObjectForbidden) as exc:  # removed, made inaccessible or replaced by a link meanwhile
+            if passes(exc):  # its files are not gone, so they must not seem to be
+                raise StoreAway(f"the folder {self.root / name} cannot be listed: {exc}") from exc
             return [], above
 
     def _key(self, folder: str, entry: os.DirEntry[str], above: _Ids) -> str | None:
@@ -128,5 +131,7 @@ class Walk:
 def _leads_to_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a loop of links, or no permission
+    except OSError as exc:  # a loop of links, or no permission
+        if passes(exc):
+            raise
         return False

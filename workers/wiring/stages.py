@@ -20,15 +20,22 @@ from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
 from workers.images.query_embedding import QueryEmbedding
+from workers.images.teacher import NearFollower
 from workers.images.text_search import TextSearch
 from workers.monitoring.measured import MeasuredCache
-from workers.settings.settings import INGESTION, SEGMENTATION
+from workers.redis.rpc import answer_crashed
+from workers.settings.settings import INGESTION, SEGMENTATION, STAGES
+from workers.stages import self_test
+from workers.stages.crash_guard import CrashGuard
+from workers.stages.crash_journal import CrashJournal
 from workers.stages.fetching import Fetcher
+from workers.stages.guard import UNGUARDED, Guard
 from workers.stages.handover import Handover
 from workers.stages.message_overlap import LAST_S, MessageOverlap
 from workers.stages.model_reports import ModelReports
 from workers.stages.rpc_server import RpcServer
 from workers.stages.runner import StageRunner
+from workers.stages.self_test import SelfTest
 from workers.stages.slow_images import DECODING
 from workers.stages.table import Stage
 from workers.stages.unusable import Triage
@@ -58,8 +65,11 @@ def _parses(w: Wiring) -> bool:
         return True
 
 
-def stage_worker(wiring: Wiring) -> StageWorker:
-    """The stages of one process. Adapters and models of a stage are created when its first message arrives."""
+def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> StageWorker:
+    """The stages of one process. Adapters and models of a stage are created when its first message arrives.
+
+    ``crash_journal``: what the process before this one worked on when it died, and how the models do.
+    """
     w, s = wiring, wiring.settings
 
     @cache
@@ -112,7 +122,8 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         triage = Triage(w.store, s.grace_s, w.clock if s.s3_endpoint else w.file_clock, video=s.video)
         return Embedding(
             fetcher(), decode, w.image_encoder, w.pipeline_options, triage, handover,
-            decoding_s=DECODING * s.task_time_limit_s, overlap=overlap, release=messages.release,
+            decoding_s=DECODING * s.time_limits[STAGES[0]], overlap=overlap, release=messages.release,
+            alone=messages.alone,
         )  # fmt: skip
 
     options = w.pipeline_options
@@ -140,6 +151,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
                     embedded_at_once=s.batch_max,
                     with_background=w.confidence_model is not None,
                     book=book,
+                    shared=not w.owned,
                 )
             ),
         ),
@@ -175,8 +187,24 @@ def stage_worker(wiring: Wiring) -> StageWorker:
         for queue, stage in stages.items()
     }
     loads = {queue: reports.after(queue, load) for queue, load in loads.items()}
-    runner = StageRunner(stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s)
-    archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
+    self_tests: Mapping[str, SelfTest] = {
+        "embedding": self_test.of_images(lambda: w.image_encoder),
+        "retrieval": self_test.of_captions(lambda: w.indexes.open(w.chosen())),
+        "scoring": self_test.of_texts(text_encoder),
+        INGESTION: self_test.of_texts(lambda: w.text_encoder),
+    }
+    guard: Guard = UNGUARDED
+    if crash_journal is not None:
+        answer = partial(answer_crashed, w.redis, w.keys)
+        guard = CrashGuard(crash_journal, self_tests, handover, w.outage_tracker, answer, s.time_limits)
+        guard.recover()
+    runner = StageRunner(
+        stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s, guard=guard,
+        time_limits=s.time_limits,
+    )  # fmt: skip
+    archive = Archive(
+        lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors, w.ledger.tag_again
+    )
     text_search = TextSearch(
         lambda: w.images,
         lambda: w.indexes.open(w.chosen()),
@@ -185,7 +213,7 @@ def stage_worker(wiring: Wiring) -> StageWorker:
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
-        query_embedding, text_search, w.space.id,
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w, book), text_encoder,
+        query_embedding, text_search, w.space.id, NearFollower(book, w.records, w.statements, w.backlog),
     )  # fmt: skip
-    return StageWorker(runner, rpc, w.health, loads, messages)
+    return StageWorker(runner, rpc, w.health, loads, messages, guard)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -11,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.backup.world import differences, filled, restoring, values, wiring
+from tests.contract.backup.continuing import images_of
+from tests.contract.backup.test_s3_and_libraries import contents, with_images
+from tests.contract.backup.world import captioned, differences, filled, restoring, values, wiring
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
-from workers.backup.lock import NAME
 from workers.backup.places import FolderPlace
 from workers.backup.stored_backups import Catalogue
+from workers.redis.maintenance_lock import LOCK
 from workers.wiring.wiring import Wiring
 
 pytestmark = [pytest.mark.timeout(300), pytest.mark.long]
@@ -67,7 +70,7 @@ def test_a_restore_that_is_killed_again_and_again(url: str, tmp_path: Path, part
         eventually(lambda least=share: written() >= least * OBJECTS * 0.8, 90, every_s=0.001)  # type: ignore[misc]  # its default is its value
         kill(process)
         assert restoring(other)
-        other.redis.delete(other.keys.lock(NAME))  # it has a lifetime, which the other test waits for
+        other.redis.delete(other.keys.lock(LOCK))  # it has a lifetime, which the other test waits for
         assert written() >= seen
         seen = written()
     assert begun(other, "restore", str(tmp_path / "to")).wait(90) == 0
@@ -91,3 +94,54 @@ def test_a_backup_that_is_killed(url: str, tmp_path: Path) -> None:
     (last,) = catalogue.ids()
     assert last > first.id
     assert catalogue.verify(catalogue.named(last)) == []
+
+
+DYING = """
+import os, runpy, signal, sys
+from workers.backup.places import FolderPlace
+text, after, write = sys.argv[1], sys.argv[2] == "after", FolderPlace.write
+
+def dying(self, name, data):
+    if text not in name:
+        return write(self, name, data)
+    if after:
+        write(self, name, data)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+FolderPlace.write = dying
+sys.argv = ["wildtag", *sys.argv[3:]]
+runpy.run_module("workers.cli", run_name="__main__", alter_sys=True)
+"""
+
+
+def test_a_backup_that_is_killed_at_every_stage_is_continued(url: str, tmp_path: Path) -> None:
+    world = wiring(url, tmp_path / "a")
+    filled(world, OBJECTS)
+    captioned(world, [f"caption {n} {'long ' * 100}" for n in range(30_000)], ["a moka pot"])  # three files
+    with_images(world, 6_000)  # two
+    place = FolderPlace(tmp_path / "to")
+    names = set()
+    for text, when in (
+        ("unfinished", "after"), ("redis-00001", "after"), ("captions-0-00002", "before"), ("captions", "after"),
+        ("taught", "before"), ("images-00001", "after"), ("images-00001", "before"),
+        ("manifest", "before"),
+    ):  # fmt: skip
+        command = [sys.executable, "-P", "-c", DYING, text, when, "backup", str(tmp_path / "to")]
+        dead = subprocess.run(command, env=environment(world), cwd=ROOT, timeout=120, check=False)
+        assert dead.returncode == -signal.SIGKILL
+        world.redis.delete(world.keys.lock(LOCK))  # it has a lifetime, which the other test waits for
+        names |= set(Catalogue(place).ids())
+        assert Catalogue(place).find(next(iter(names))) is None
+    assert len(names) == 1
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "workers.cli", "backup", str(tmp_path / "to"), "--json"], env=environment(world),
+        cwd=ROOT, timeout=120, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "continuing the backup" in done.stderr
+    made = json.loads(done.stdout)
+    assert (made["files_kept"], made["captions"], made["images"]) == (5, 30_001, 6_000)
+    other = wiring(url, tmp_path / "b", "{other}:")
+    assert begun(other, "restore", str(tmp_path / "to")).wait(200) == 0
+    assert differences(values(world), values(other)) == []
+    assert contents(other) == contents(world)
+    assert images_of(other) == images_of(world)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,8 +27,11 @@ from workers.backup.stored_backups import Catalogue
 from workers.backup.writing import Progress
 from workers.embedded.backup_access import reached
 from workers.embedded.stack import command
+from workers.lifecycle.migrations import MIGRATIONS
 from workers.redis.connection import connect
-from workers.redis.layout import RESTORING
+from workers.redis.layout import RESTORING, VERSION
+from workers.redis.maintenance_lock import LOCK, MaintenanceRunning, alone
+from workers.redis.migration import Migrator
 from workers.settings.settings import Settings
 
 
@@ -98,29 +102,52 @@ def test_a_damaged_backup_is_refused_before_anything_is_restored(redis_url: str,
     put_back(other, second, tmp_path / "to")
 
 
-def test_a_backup_that_is_killed_is_none_and_is_removed_by_the_next(redis_url: str, tmp_path: Path) -> None:
+def test_a_backup_that_is_killed_is_none_and_can_be_removed(redis_url: str, tmp_path: Path) -> None:
     world = wiring(redis_url, tmp_path / "a")
     filled(world)
     first = save(world, tmp_path / "to")
 
     class Ends(FolderPlace):
-        def write(self, name: str, data: bytes) -> None:
+        def write(self, name: str, data: bytes) -> str:
             if name.endswith(MANIFEST):
                 raise Killed
-            super().write(name, data)
+            return super().write(name, data)
 
         def remove(self, name: str) -> None:  # noqa: ARG002 -- the Protocol's
             raise Killed  # as a process that was killed removes nothing
 
     with pytest.raises(Killed):
         save(world, Ends(tmp_path / "to"))
-    world.redis.delete(world.keys.lock("backup"))  # it has a lifetime
+    world.redis.delete(world.keys.lock(LOCK))  # it has a lifetime
     catalogue = Catalogue(FolderPlace(tmp_path / "to"))
     assert len(catalogue.ids()) == 2
     assert catalogue.named(None) == first.manifest
-    third = save(world, tmp_path / "to", keep=1)
+    third = save(world, tmp_path / "to", keep=1, fresh=True)
     assert (len(third.torn), third.old) == (1, [first.manifest.id])
     assert catalogue.ids() == [third.manifest.id]
+
+
+def test_one_command_at_a_time_works_on_all_keys(
+    redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world)
+    made = save(world, tmp_path / "to")
+    redis: Any = world.redis
+    monkeypatch.setattr(alone.__wrapped__, "__defaults__", (300,))  # type: ignore[attr-defined]  # of a context manager
+    with alone(world.redis, world.keys, "migrate", print, 60_000):
+        with pytest.raises(MaintenanceRunning, match="another `wildtag migrate` is running on these keys"):
+            save(world, tmp_path / "to")
+        before = values(world)
+        with pytest.raises(MaintenanceRunning, match="another `wildtag migrate` is running on these keys"):
+            put_back(world, made, tmp_path / "to", replace=True)
+        assert values(world) == before
+    redis.set(world.keys.layout_version, VERSION - 1)
+    with (
+        alone(world.redis, world.keys, "restore", print, 60_000),
+        pytest.raises(MaintenanceRunning, match="another `wildtag restore` is running"),
+    ):
+        Migrator(world.redis, world.keys, MIGRATIONS, lock_ms=300).run()
 
 
 def test_unknown_keys_are_named(redis_url: str, tmp_path: Path) -> None:

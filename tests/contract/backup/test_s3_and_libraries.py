@@ -14,6 +14,7 @@ from vectordb.library import VersionExists
 from workers.backup.form import BackupError, DamagedBackup
 from workers.backup.places import BucketPlace
 from workers.backup.stored_backups import Catalogue
+from workers.backup.writing import Progress
 from workers.embedded.backup_access import place_of
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
@@ -54,6 +55,19 @@ def test_captions_come_back_with_what_was_taught(redis_url: str, tmp_path: Path)
         assert not restoring(third)
     put_back(third, made, tmp_path / "to", replace=True)
     assert contents(third) == contents(world)
+
+
+def test_captions_whose_number_was_recorded_wrongly_come_back(redis_url: str, tmp_path: Path) -> None:
+    """As `wildtag encoder switch` recorded it once: with the taught ones. The restore refused such a backup."""
+    world = wiring(redis_url, tmp_path / "a")
+    filled(world, 3)
+    captioned(world, ["caption 1", "caption 2"], ["a moka pot"], recorded=3)
+    said: list[str] = []
+    made = save(world, tmp_path / "to", Progress(say=said.append), captions=True)
+    assert "2 imported captions are there, and 3 were recorded" in said[0]
+    other = wiring(redis_url, tmp_path / "b", "{other}:")
+    assert put_back(other, made, tmp_path / "to").differences == []
+    assert contents(other) == contents(world)
 
 
 def test_nothing_is_removed_for_a_backup_that_does_not_fit(redis_url: str, tmp_path: Path) -> None:

@@ -92,9 +92,12 @@ def unit(count: int, dimension: int, seed: int = 1) -> np.ndarray:
     return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
-def captioned(world: Wiring, texts: list[str], taught: list[str], name: str = "mine") -> Manifest:
-    """Make a version with captions, some of them taught, and use it."""
-    manifest = Manifest(name, "1", "space", DIMENSION, len(texts), None, "2026-11-30T16:00:00+00:00")
+def captioned(
+    world: Wiring, texts: list[str], taught: list[str], name: str = "mine", recorded: int | None = None
+) -> Manifest:
+    """Make a version with captions, some of them taught, and use it. ``recorded``: a wrong number of them."""
+    count = len(texts) if recorded is None else recorded
+    manifest = Manifest(name, "1", "space", DIMENSION, count, None, "2026-11-30T16:00:00+00:00")
     captions = [Caption(caption_id(text), text, {}) for text in texts]
     with world.library.building("space", f"{name}@1", DIMENSION) as building:
         building.index.add(captions, unit(len(texts), DIMENSION))

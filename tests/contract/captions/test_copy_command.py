@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from ops.bench.qdrant_rest import RestServer, rest_server
 from tasks.encoders import space_of
 from tests.contract import real_servers
-from tests.contract.qdrant_rest import RestServer, rest_server
 from vectordb.captions import SOURCE, Caption
 from vectordb.folder import FolderLibrary
 from vectordb.index import Floats

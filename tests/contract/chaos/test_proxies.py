@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 from minio import Minio
@@ -15,6 +16,7 @@ from minio.error import S3Error
 from urllib3 import PoolManager, Retry, Timeout
 
 from ops.bench.moto_server import moto
+from ops.chaos.notifications import notifications
 from ops.chaos.proxy import Proxy, Toxic
 from ops.chaos.store_proxy import StoreProxy, Trouble, store_proxy
 from tests.eventually import eventually
@@ -147,3 +149,30 @@ def test_bodies_are_cut_etags_are_wrong_and_requests_hang(bucket: tuple[StorePro
         client.stat_object("photos", "a")
     proxy.trouble = Trouble.NONE
     eventually(lambda: client.stat_object("photos", "a").etag == right, 5)
+
+
+def test_notifications_are_passed_on_as_often_as_the_stage_decides() -> None:
+    taken: list[bytes] = []
+
+    class Intake(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            taken.append(self.rfile.read(int(self.headers["content-length"])))
+            self.send_response(503 if len(taken) == 1 else 200)  # the first is repeated by the stage
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Intake) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        with notifications(3, lambda: f"http://127.0.0.1:{server.server_port}/") as stage:
+            for number in range(60):
+                stage.take(b"%d" % number)
+            counts = dict(stage.counts)
+            assert counts.keys() >= {"lost", "repeated", "delayed", "reordered", "at once"}
+            soon = counts["at once"] + counts["reordered"] + counts["repeated"]
+            eventually(lambda: stage.counts["passed on"] >= soon, 10)
+        server.shutdown()
+    assert len(set(taken)) <= 60 - counts["lost"]
+    assert taken != sorted(taken, key=int)

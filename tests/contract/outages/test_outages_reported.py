@@ -68,13 +68,56 @@ def test_an_outage_burns_no_attempts_and_sends_nothing_again(world: World, clien
         assert keeping.step() == 1
     assert world.queues.sent == [["a.jpg"]]
     assert world.records.counts()["dead"] == 0
-    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
+
+
+def test_an_outage_of_a_month_gives_nothing_up_and_its_end_begins_anew(
+    world: World, client: Client, keys: Keys
+) -> None:
+    board, month, hour = OutageBoard(client, keys, "host-1", lambda: world.now), 30 * 86_400, 3600.0
+    held, odd = world.put("held.jpg"), world.put("odd.jpg")
+    world.inbox.append([created(held), created(odd)])
+    world.dispatcher().step(block_ms=10)
+    keeping = keeper(world, board, give_up_s=hour)
+
+    def attempts() -> list[int]:
+        return [int(client.hget(keys.entry(ref.id), "attempts") or 0) for ref in (held, odd)]  # type: ignore[arg-type]
+
+    def begin() -> None:
+        for ref in (held, odd):
+            world.ledger.advance([ref], world.revision, "embedding", world.now + 60, now=world.now, begin=True)
+
+    begin()
+    world.ledger.postpone([odd], world.revision, world.now + 30, "HEAD and GET disagree", now=world.now)
+    began = world.now
+    while world.now < began + month:
+        world.now += hour / 2
+        world.health.beat("embedding")
+        board.write([Outage(name="captions", reason="no answer", since=began)])
+        keeping.step()
+        if world.now < began + 2 * hour:  # what a worker does that holds the message
+            world.ledger.postpone([held], world.revision, world.now + 60, "no answer", now=world.now, own=False)
+    assert world.queues.sent == [["held.jpg", "odd.jpg"]], "nothing was sent again"
+    assert world.records.counts()["dead"] == 0
+    assert attempts() == [0, 0]
+
+    board.write([])
+    keeping = keeper(world, board, give_up_s=hour, answers=True)
     world.now += 61
-    board.write([Outage(name="captions", reason="no answer", since=1000.0)])
-    keeper(world, board, give_up_s=60).step()  # longer than anybody wants to wait
-    (record,) = world.records.latest()
+    world.health.beat("embedding")
+    assert keeping.step() == 2
+    assert world.queues.sent[1:] == [["held.jpg"], ["odd.jpg"]], "each is tried again, alone"
+    begin()
+    for at in (0, hour / 2, hour + 1):  # a fault of its own lasts: it is given up after the time for that
+        now = world.now + at
+        world.ledger.postpone([odd], world.revision, now, "HEAD and GET disagree", now=now)
+    world.finish(held)
+    world.now += hour + 2
+    world.health.beat("embedding")
+    keeping.step()
+    (record,) = [one for one in world.records.latest() if one.key == "odd.jpg"]
     assert record.error is not None
     assert (record.state, record.error.code) == ("dead", "gave-up")
+    assert "HEAD and GET disagree" in record.error.reason
 
 
 def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(

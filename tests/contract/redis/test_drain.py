@@ -8,6 +8,7 @@ import sys
 from functools import partial
 from threading import Thread
 
+import msgspec
 import pytest
 from structlog.testing import capture_logs
 
@@ -21,7 +22,7 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox
 from workers.redis.connection import Client
 from workers.redis.drain import Drain
-from workers.redis.heartbeats import Health, ProcessNote, mixed_releases
+from workers.redis.heartbeats import FRESH_S, Health, ProcessNote, mixed_releases
 from workers.redis.keys import Keys
 from workers.redis.layout import Layout
 
@@ -91,6 +92,28 @@ def test_a_real_dispatcher_hands_out_nothing_also_after_a_restart(
             (process.kill if kill else process.terminate)()
             process.wait(30)
     assert begun.confirmed == frozenset()
+
+
+def test_a_dispatcher_that_gives_no_sign_is_not_taken_for_gone(client: Client, keys: Keys, wildtag: Run) -> None:
+    """It may be suspended, and hands out images when it goes on."""
+    Layout(client, keys).require()
+    note = ProcessNote(name="dispatcher", host="there", offset=0.0, at=float(client.time()[0]) - 60)
+    client.hset(keys.processes, "dispatcher there-7", msgspec.msgpack.encode(note))
+    done = wildtag("drain", "--json")
+    assert done.returncode == 1
+    body = json.loads(done.stdout)
+    assert (body["drained"], [one["host"] for one in body["silent_dispatchers"]]) == (False, ["there"])
+    done = wildtag("drain")
+    assert done.returncode == 1
+    assert "Not drained for certain: a dispatcher on there has given no sign" in " ".join(done.stderr.split())
+    assert wildtag("drain", "--ignore-silent").returncode == 0
+    draining = Drain(client, keys).begin()
+    Drain(client, keys).confirm(draining, "there-7")  # then it hands out nothing when it goes on
+    assert wildtag("drain").returncode == 0
+    client.delete(keys.drain)
+    long_ago = msgspec.structs.replace(note, at=note.at - FRESH_S)
+    client.hset(keys.processes, "dispatcher there-7", msgspec.msgpack.encode(long_ago))
+    assert wildtag("drain").returncode == 0
 
 
 def test_what_does_not_finish_is_named(client: Client, keys: Keys, wildtag: Run) -> None:

@@ -22,7 +22,8 @@ from workers.lifecycle.migrations import MIGRATIONS
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import FAMILIES, FIXED, VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, Migrator
+from workers.redis.maintenance_lock import LOCK
+from workers.redis.migration import Migrator
 
 
 def test_the_first_process_records_the_version_and_the_others_read_it(client: Client, keys: Keys) -> None:

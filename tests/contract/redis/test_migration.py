@@ -24,7 +24,8 @@ from workers.lifecycle.record_reader import Records
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 from workers.redis.layout import VERSION, Layout, OtherLayout
-from workers.redis.migration import LOCK, Migration, Migrator
+from workers.redis.maintenance_lock import LOCK
+from workers.redis.migration import Migration, Migrator
 from workers.redis.migration_steps import Rename, RenameFamily, RenameFields
 from workers.redis.partitions import Partitions
 
@@ -102,7 +103,7 @@ def test_killed_again_and_again_it_comes_to_its_end(
     assert 0 < left < 30_000 + len(old_home.OIDS), "it was not killed in the middle"
     done = wildtag("migrate", "--json")
     assert done.returncode == 0, done.stderr
-    assert "another migration has the lock" in done.stderr
+    assert "another `wildtag migrate` has the lock" in done.stderr
     body = json.loads(done.stdout)
     assert (body["from"], body["to"], body["dry_run"]) == (0, VERSION, False)
     assert {"version": 1, "step": "wish:* -> segmentation-request:*", "changed": left} in body["steps"]

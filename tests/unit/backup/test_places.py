@@ -107,12 +107,13 @@ def full() -> Path:
 
 def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path, full: Path) -> None:
     class OnFullDisk(FolderPlace):
-        def write(self, name: str, data: bytes) -> None:
+        def write(self, name: str, data: bytes) -> str:
             try:
                 with full.open("wb", buffering=0) as out:
                     out.write(data)
             except OSError as exc:
                 raise self._fault("write", tmp_path / name, exc) from exc
+            return ""
 
     with pytest.raises(BackupError, match=f"the disk of {tmp_path} is full.*Earlier backups are intact"):
         OnFullDisk(tmp_path).write("a", b"x")
@@ -126,9 +127,10 @@ def test_a_place_that_is_away_is_waited_for() -> None:
     )
 
     class Away(FolderPlace):
-        def write(self, name: str, data: bytes) -> None:  # noqa: ARG002 -- the Protocol's
+        def write(self, name: str, data: bytes) -> str:  # noqa: ARG002 -- the Protocol's
             if (fault := next(tries)) is not None:
                 raise fault
+            return ""
 
     Catalogue(Away(Path()), patience).write("a", b"")
     assert said == ["away", "away"]

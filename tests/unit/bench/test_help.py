@@ -27,6 +27,7 @@ def test_every_benchmark_is_run_by_all_of_them_or_has_a_reason_and_is_described(
     assert sorted(PLANS) == sorted(BENCHMARKS)
 
 
+@pytest.mark.long
 def test_all_of_them_give_one_object_with_results_and_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,7 +52,7 @@ def test_an_unknown_part_is_refused(name: str, capsys: pytest.CaptureFixture[str
     assert "there is no part 'nothing'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("name", ["pipeline", "latency", "memory", "soak", "start"])
+@pytest.mark.parametrize("name", ["pipeline", "latency", "memory", "soak", "steady", "start"])
 def test_a_home_without_captions_is_refused(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([name, "--home", str(tmp_path)]) != 0
     assert f"{tmp_path} has no captions" in capsys.readouterr().err

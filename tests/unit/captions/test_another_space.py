@@ -58,3 +58,13 @@ def test_captions_that_are_chosen_meanwhile_are_those_of_the_other_space_too(tmp
         manifest = Manifest(name, "v1", "old", 4, 1, None, NOON.isoformat(), origin="", read=1, source="[]")
         encode_for(library, manifest, index(), Encoder.space, Encoder, NOON)
         assert library.active("new") == f"{name}@v1"
+
+
+def test_the_manifest_of_the_other_space_counts_the_imported_captions(tmp_path: Path) -> None:
+    """A backup and a snapshot of a version are restored only if their imported captions are as many."""
+    library = FolderLibrary(tmp_path, IndexOptions(m=8, ef_construct=32))
+    manifest = Manifest("cups", "v1", "old", 4, 1, None, NOON.isoformat(), origin="", read=1, source="[]")
+    assert encode_for(library, manifest, index("a samovar"), Encoder.space, Encoder, NOON).count == 1
+    copy = library.open("new", "cups@v1")
+    assert copy.count() == 2
+    copy.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from ops.chaos.faults import possible
-from ops.chaos.plan import Plan, made
+from ops.chaos.plan import SHARES, Plan, made
 
 
 def plan(seed: int, strikes: int = 40) -> Plan:
@@ -34,7 +34,7 @@ def test_every_fault_comes_as_often_as_the_others() -> None:
 
 def test_some_files_are_bad_and_all_kinds_of_acts_occur() -> None:
     acts = plan(5).acts
-    assert {act.what for act in acts} == {"put", "overwrite", "upload", "move", "remove"}
+    assert {act.what for act in acts} == set(SHARES)
     assert 10 <= sum(act.picture < 0 for act in acts) <= 45
     assert len({act.key for act in acts}) == len(acts)
 
@@ -43,3 +43,8 @@ def test_faults_that_need_a_server_or_a_disk_are_left_out_without() -> None:
     assert not [name for name in possible(store=False, disk=False) if name.startswith(("store-", "disk-"))]
     assert "disk-full" in possible(store=False, disk=True)
     assert "store-empty" in possible(store=True, disk=False)
+
+
+def test_few_strikes_are_of_any_faults() -> None:
+    named = {strike.fault for seed in range(40) for strike in plan(seed, 10).strikes}
+    assert named == set(possible(store=True, disk=True))

@@ -13,6 +13,7 @@ from workers.cli.status.check import OTHERS, BadLimits, Level, Limit, Limits, fa
 from workers.cli.status.overview import Disk, reason_of, stages_of
 from workers.dispatch.removals import Hold
 from workers.events.sources import Condition
+from workers.lifecycle.losses import Lost
 from workers.lifecycle.recent_results import Failures
 from workers.outages.board import Outage
 from workers.redis.connection import StoreUnavailable
@@ -71,6 +72,9 @@ def test_all_is_well() -> None:
         ({"stages": stages(progress_s=700)}, Level.OK, ""),  # an idle stage has nothing to do
         ({"counts": {"dead": 1}}, Level.WARNING, "1 dead, see `wildtag dead list`"),
         ({"counts": {"acknowledged": 5}}, Level.OK, ""),
+        ({"lost": Lost(NOW - 180, records=3)}, Level.WARNING,
+         f"{Lost(0, records=3)} (3 min ago); acknowledge: `wildtag status --acknowledge-loss`"),
+        ({"lost": Lost(NOW - 120, acknowledged_at=NOW)}, Level.OK, ""),
         ({"failures": Failures(600.0, 40, {"too-large": 10})}, Level.WARNING,
          "10 of 40 failed in the last 10 min (too-large 10)"),
         ({"failures": Failures(600.0, 4, {"too-large": 4})}, Level.OK, ""),  # too few

@@ -161,6 +161,9 @@ def _objects(found: Overview, limits: Limits) -> Iterator[Finding]:
     if found.damaged:
         number = len(found.damaged)
         yield Finding(Level.WARNING, f"{number:,} damaged record{'' if number == 1 else 's'}")
+    if found.lost is not None and found.lost.acknowledged_at is None:
+        ago = seconds(found.at - found.lost.at)
+        yield Finding(Level.WARNING, f"{found.lost} ({ago} ago); acknowledge: `wildtag status --acknowledge-loss`")
     if found.refilling is not None:
         yield Finding(Level.WARNING, "records are made again, because Redis was empty")
 

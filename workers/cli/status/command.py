@@ -35,6 +35,9 @@ def status(
     check: Annotated[
         bool, typer.Option("--check", help="One line and an exit status, as monitoring plugins have them.")
     ] = False,
+    acknowledge_loss: Annotated[
+        bool, typer.Option("--acknowledge-loss", help="Acknowledge that Redis lost its keys: --check warns no more.")
+    ] = False,
     warning_oldest: Annotated[float, _limit("Seconds that an object may be in one stage.")] = 300,
     critical_oldest: Annotated[float, _limit("The same, critical.")] = 1800,
     warning_progress: Annotated[float, _limit("Seconds that a stage with work may make no progress.")] = 180,
@@ -62,6 +65,9 @@ def status(
     Exit status 1: Redis, or one of its partitions, is unavailable, so nothing else is known. With --check: 0 all is
     well, 1 warning, 2 critical, 3 unknown.
     """
+    if acknowledge_loss:
+        _acknowledge_loss()
+        return
     if check:
         from workers.cli.status.check import BadLimits, Level, Limit, Limits, failed  # noqa: PLC0415 -- keeps the command line quick
         from workers.cli.status.checking import run_check  # noqa: PLC0415 -- as above
@@ -84,6 +90,17 @@ def status(
     if seconds is not None and not watch:
         raise typer.BadParameter("a number of seconds goes with --watch")
     _status(INTERVAL_S if seconds is None else seconds, json=json, again=watch)
+
+
+def _acknowledge_loss() -> None:
+    from workers.cli.connection import connected  # noqa: PLC0415 -- keeps the command line quick
+    from workers.wiring.operations import losses  # noqa: PLC0415 -- as above
+
+    lost = losses(connected()).acknowledge()
+    if lost is None:
+        messages.print("There is nothing to acknowledge: Redis has not lost its keys in the last week.")
+    else:
+        messages.print(f"Acknowledged. {lost}", soft_wrap=True)
 
 
 def _status(interval_s: float, *, json: bool, again: bool) -> None:

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.console import clean
+from workers.cli.encoder_elsewhere import feeder_lines
 from workers.cli.local_time import local_time
 from workers.cli.status.overview import Disk, Overview, Stage
 from workers.cli.webhook_receivers import state_of
@@ -46,13 +47,7 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[yellow]{clean(line)}[/]"
     for risk in found.risks:
         yield f"[yellow]{clean(risk)}[/]"
-    if found.lost is not None:
-        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)})"
-    if found.refilling is not None:
-        yield (
-            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
-            " bucket was not compared completely since"
-        )
+    yield from _loss(found)
     yield from _upgrade(found)
     if found.coverage is not None and found.coverage.incomplete is not None:
         yield f"[yellow]{clean(found.coverage.incomplete)}[/]"
@@ -64,6 +59,19 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[yellow]{number}[/], tagged again after the next comparison: {clean(shown)}"
 
 
+def _loss(found: Overview) -> Iterator[str]:
+    if found.lost is not None:
+        known = "; `wildtag status --acknowledge-loss` acknowledges it"
+        if found.lost.acknowledged_at is not None:
+            known = f"; acknowledged {local_time(found.lost.acknowledged_at)}"
+        yield f"[yellow]{clean(str(found.lost))}[/] ({local_time(found.lost.at)}{known})"
+    if found.refilling is not None:
+        yield (
+            f"[yellow]Records are incomplete:[/] Redis was empty {found.at - found.refilling:.0f} s ago, and the"
+            " bucket was not compared completely since"
+        )
+
+
 def _upgrade(found: Overview) -> Iterator[str]:
     """Whether several releases run, another encoder is prepared, or a drain is in force."""
     if (mixed := mixed_releases(found.processes)) is not None:
@@ -73,6 +81,7 @@ def _upgrade(found: Overview) -> Iterator[str]:
             f"[yellow]{clean(str(change['encoder']))} is being prepared:[/] {change['prepared']:,} images."
             " `wildtag encoder status` shows what is missing, `wildtag encoder resume` goes on after a pause"
         )
+        yield from feeder_lines(change["feeder"])
     if found.draining is not None:
         since = local_time(found.draining)
         yield f"[yellow]Draining since {since}:[/] images are accepted, and none is tagged until `wildtag undrain`"

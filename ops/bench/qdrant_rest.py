@@ -1,4 +1,4 @@
-"""A Qdrant server for other processes: the REST interface, as far as we use it, over qdrant-client's own database.
+"""A made-up Qdrant server: the REST interface, as far as wildtag uses it, over qdrant-client's own database.
 
 That database is exact and has no graph; what only a real server has is taken in and answered as done. The shapes of
 requests and answers are those of the client's own models (https://api.qdrant.tech, 1.18).
@@ -11,6 +11,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from enum import Enum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -20,13 +21,25 @@ from qdrant_client import QdrantClient, models
 Sent = dict[str, Any]
 
 
+class ServerTrouble(Enum):
+    """What the server does. ``WRONG_DIMENSION``: its collections seem to be made for vectors of another dimension."""
+
+    NONE = "none"
+    ERRORS = "500"
+    WRONG_DIMENSION = "wrong dimension"
+
+
 class RestServer:
-    """What the server holds, and what it was asked for. ``key``: what must be shown, if anything."""
+    """What the server holds, and what it was asked for. ``key``: what must be shown, if anything.
+
+    ``trouble`` may be changed at any time.
+    """
 
     def __init__(self, key: str | None = None) -> None:
         self.url = ""
         self.client = QdrantClient(location=":memory:")
         self.key = key
+        self.trouble = ServerTrouble.NONE
         self.upserted: list[int] = []  # points of each request that brought captions
         self.before_upsert: Callable[[], None] = lambda: None
         self._turn = threading.Lock()
@@ -39,6 +52,8 @@ class RestServer:
             ("POST", "/collections/(.+)/points/count", self._count),
             ("POST", "/collections/(.+)/points/delete", self._delete),
             ("POST", "/collections/(.+)/points/query/batch", self._query),
+            ("POST", "/collections/(.+)/points/query", self._query_one),
+            ("POST", "/collections/(.+)/points/batch", self._batch),
             ("POST", "/collections/(.+)/points", self._retrieve),
             ("PUT", "/collections/(.+)/points", self._upsert),
             ("PUT", "/collections/(.+)/index", lambda _, __: {"operation_id": 0, "status": "completed"}),
@@ -50,6 +65,15 @@ class RestServer:
 
     def answer(self, method: str, path: str, sent: Sent) -> tuple[int, Any]:
         """Status and body."""
+        if self.trouble is ServerTrouble.ERRORS:
+            return 500, {"status": {"error": "Service internal error: chaos"}, "time": 0.0}
+        if (
+            self.trouble is ServerTrouble.WRONG_DIMENSION
+            and re.search("/points(/query.*)?$", path)
+            and method != "GET"
+        ):
+            text = "Wrong input: Vector dimension error: expected dim: 7, got 384"
+            return 400, {"status": {"error": text}, "time": 0.0}
         for known, pattern, handle in self._routes:
             found = re.fullmatch(pattern, path)
             if known == method and found:
@@ -71,7 +95,8 @@ class RestServer:
     def _create(self, name: str, sent: Sent) -> object:
         if self.client.collection_exists(name):
             raise ValueError(f"Collection `{name}` already exists!")
-        return self.client.create_collection(name, models.CreateCollection.model_validate(sent).vectors or {})
+        wanted = models.CreateCollection.model_validate(sent)
+        return self.client.create_collection(name, wanted.vectors or {}, sparse_vectors_config=wanted.sparse_vectors)
 
     def _upsert(self, name: str, sent: Sent) -> object:
         points = models.PointsList.model_validate(sent)
@@ -104,6 +129,18 @@ class RestServer:
             one.params = None  # an exact database complains about parameters
         return self.client.query_batch_points(name, searches)
 
+    def _query_one(self, name: str, sent: Sent) -> object:
+        one = models.QueryRequest.model_validate(sent)
+        return self.client.query_points(
+            name, query=one.query, using=one.using, query_filter=one.filter, limit=one.limit or 10,
+            prefetch=one.prefetch, score_threshold=one.score_threshold, offset=one.offset,
+            with_payload=one.with_payload or False,
+        )  # fmt: skip
+
+    def _batch(self, name: str, sent: Sent) -> object:
+        done: Any = self.client.batch_update_points(name, models.UpdateOperations.model_validate(sent).operations)
+        return done or []
+
 
 @contextmanager
 def rest_server(key: str | None = None) -> Iterator[RestServer]:
@@ -133,7 +170,11 @@ def rest_server(key: str | None = None) -> Iterator[RestServer]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, *_: object) -> None:
+            """Say nothing: a connection may break."""
+
+    with Server(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True
         server_state.url = f"http://127.0.0.1:{server.server_port}"
         thread = threading.Thread(target=server.serve_forever, daemon=True)

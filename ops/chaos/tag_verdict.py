@@ -1,0 +1,133 @@
+"""The tags, segments and statements of a run, compared with those of an undisturbed computation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from ops.chaos.people import METHOD, People, Said, standing
+from ops.chaos.truth import Truth, parts
+from tasks.labels.index_form import index_form
+from tasks.message_parts import place_of
+from workers.lifecycle.record import Record
+
+Add = Callable[[str, str], None]
+
+_CLOSE = 1e-3  # scores of two batches differ in the last digits
+
+
+def judge_tags(
+    add: Add, records: Mapping[str, Record], there: Mapping[str, str], expected: Mapping[str, int],
+    came_from: Mapping[str, str], people: People, truth: Truth,
+) -> None:  # fmt: skip
+    """The tags of the method, and what people said.
+
+    ``there``: key → ETag of what is in the bucket. ``expected``: key → picture. ``came_from``: the keys from which
+    objects were moved.
+    """
+    done = {
+        key: record for key, record in sorted(records.items())
+        if record.state == "done" and expected.get(key, -1) >= 0 and record.etag == there.get(key)
+    }  # fmt: skip
+    right = truth.tags((expected[key], record.captions_version) for key, record in done.items())
+    holding = _holding(done, came_from, people)
+    withheld: dict[int, set[str]] = {}  # by picture: what an exemplar of the same content rejects
+    for key, said in holding.items():
+        for one in said:
+            if one.accepted is False:
+                withheld.setdefault(expected[key], set()).add(index_form(one.label))
+    rejected = {index_form(one.label) for one in people.said if one.accepted is False}
+    for key, record in done.items():
+        picture = expected[key]
+        wanted = right[picture, record.captions_version]
+        tags = {tag.label: tag.score for tag in record.tags if not tag.source}
+        absent = {label for label in wanted.keys() - tags.keys() if index_form(label) not in rejected}
+        differs = [label for label in tags if label in wanted and abs(tags[label] - wanted[label]) > _CLOSE]
+        if absent or differs or tags.keys() - wanted.keys():
+            add("wrong", f"{key}: {sorted(tags)} in place of {sorted(wanted)} ({record.captions_version})")
+        own = {index_form(one.label) for one in holding.get(key, ()) if one.accepted}
+        for tag in record.tags:
+            if index_form(tag.label) in withheld.get(picture, set()) - own:
+                add("stale", f"{key}: {tag.label} was rejected for the same picture")
+            if tag.source == "example" and tag.example:
+                _judge_example(add, key, place_of(tag.example.object_id)[1], tag.label, people)
+    _judge_said(add, done, expected, holding, people)
+
+
+def _holding(done: Mapping[str, Record], came_from: Mapping[str, str], people: People) -> dict[str, list[Said]]:
+    """The statements that hold of each object: the last ones of each label, if of the version that is there."""
+    found = {}
+    for key, record in done.items():
+        last = standing(people.said, came_from, key).values()
+        sure = [one for one in last if one.etag == record.etag and (key, one.label) not in people.unsure]
+        if sure:
+            found[key] = sure
+    return found
+
+
+def _judge_example(add: Add, key: str, exemplar: str, label: str, people: People) -> None:
+    form = index_form(label)
+    said = [one for one in people.said if one.key == exemplar and index_form(one.label) == form]
+    if not said or any((exemplar, one.label) in people.unsure for one in said):
+        return  # it was moved there, or it is not known what was said
+    if not said[-1].accepted and said[-1].problem is None:
+        add("stale", f"{key}: {label} was taken back at {exemplar}")
+
+
+def _judge_said(
+    add: Add,
+    done: Mapping[str, Record],
+    expected: Mapping[str, int],
+    holding: Mapping[str, list[Said]],
+    people: People,
+) -> None:
+    for key, said in holding.items():
+        sources = {index_form(tag.label): tag.source or "" for tag in done[key].tags}
+        for one in said:
+            source = sources.get(index_form(one.label))
+            if one.accepted and source != "person":
+                add("lost", f"{key}: {one.label} was accepted, and is {source or 'not there'}")
+            elif one.accepted is False and source is not None:
+                add("lost", f"{key}: {one.label} was rejected, and is there")
+            elif one.accepted is None and source == "person":
+                add("stale", f"{key}: {one.label} was taken back, and is there")
+            if not one.accepted or one.problem is not None:
+                continue
+            for other, record in done.items():  # copies of the exemplar gain what was accepted there
+                if expected[other] != expected[key] or any(
+                    s.label == one.label for s in people.said if s.key == other
+                ):
+                    continue
+                if index_form(one.label) not in {index_form(tag.label) for tag in record.tags}:
+                    add("lost", f"{other}: {one.label} was accepted for the same picture {key}, and is not there")
+
+
+def judge_segments(
+    add: Add, records: Mapping[str, Record], expected: Mapping[str, int], asked: Mapping[str, bool], people: People,
+    truth: Truth,
+) -> None:  # fmt: skip
+    """Uploads that were to be segmented are, as an undisturbed computation does it; others are not.
+
+    ``asked``: the keys of these uploads, and whether they must be: a request may be lost.
+    """
+    segmented = {}
+    for key in sorted(asked.keys() & records.keys() & expected.keys()):
+        record = records[key]
+        if record.state != "done":
+            continue
+        if record.segmentation is None and not asked[key]:
+            continue
+        if record.segmentation is None or record.segmentation.error or record.segmentation_method != METHOD:
+            why = record.segmentation and record.segmentation.error
+            add("lost", f"{key}: was to be segmented, and is not ({why})")
+        elif not any(one.key == key for one in people.said):
+            segmented[key] = record
+    right = truth.segments(((expected[key], one.captions_version) for key, one in segmented.items()), METHOD)
+    for key, record in segmented.items():
+        found = record.segmentation.segments if record.segmentation else ()
+        got = parts({"label": one.label, "area": one.area} for one in found)
+        wanted = right[expected[key], record.captions_version]
+        if [label for label, _ in got] != [label for label, _ in wanted]:
+            add("wrong", f"{key}: the segments {got} in place of {wanted}")
+    for key, record in records.items():
+        if record.segmentation is not None and key not in asked:
+            add("wrong", f"{key}: is segmented, and nobody asked for it")

@@ -1,0 +1,1 @@
+"""What follows from an error: one table for stages, gateway, segmentation and RPC."""

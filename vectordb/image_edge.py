@@ -106,10 +106,8 @@ class EdgeImages:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
                 known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
                 before = {cast("int", record.id): record for record in known}
-                values = rows[[at for _, at in part]].tolist()
-                points = [
-                    _point(n, entries[at], row, before.get(n)) for (n, at), row in zip(part, values, strict=True)
-                ]
+                pairs = zip(part, rows[[at for _, at in part]].tolist(), strict=True)
+                points = [_point(n, entries[at], row, before.get(n)) for (n, at), row in pairs]
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._put += len(points)
                 if self._put >= RENEWED:

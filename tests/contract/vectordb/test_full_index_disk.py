@@ -134,7 +134,7 @@ def on_a_full_disk(folder: Path) -> None:
     with closing(EdgeIndex.open(folder / "captions")) as opened:
         lost = len(CAPTIONS) - opened.count() + len(ENTRIES) - images.count()
     images.close()
-    print(f"waited {waited} times, and {lost or 'nothing'} was lost")
+    sys.stdout.write(f"waited {waited} times, and {lost or 'nothing'} was lost\n")
 
 
 if __name__ == "__main__":

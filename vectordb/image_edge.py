@@ -117,8 +117,9 @@ class EdgeImages:
                     self._put = 0
 
     def label(self, labels: Sequence[ImageLabels]) -> None:
-        """See ``ImageIndex.label``."""
+        """See ``ImageIndex.label``. Raises ``DiskFull``."""
         with self._shard.used() as shard:
+            require_space(self._path, 0, "label images")
             changed = to_label(labels, lambda ids: shard.retrieve([*ids], [*COMPARED], [WORDS]))
             self._change([number for number, _ in changed])
             words = [(number, sparse(one.words)) for number, one in changed]
@@ -129,8 +130,9 @@ class EdgeImages:
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
-        """See ``ImageIndex.remove``."""
+        """See ``ImageIndex.remove``. Raises ``DiskFull``: the engine's log grows, too."""
         with self._shard.used() as shard:
+            require_space(self._path, 0, "remove images")
             shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def search(self, vectors: Floats, limit: int, where: ImageFilter = EVERYTHING) -> list[ImageHits]:

@@ -39,8 +39,9 @@ class World:
     def another(self) -> Restoration:
         """Of another process."""
         return Restoration(
-            self.journal, self.statements, self.backlog, lambda: self.now, lambda: self.server, elapsed=lambda: self.now
-        )
+            self.journal, self.statements, self.backlog, lambda: self.now, lambda: self.server,
+            elapsed=lambda: self.now,
+        )  # fmt: skip
 
     def stored(self, *args: Any) -> Any:
         if self.fault is not None:
@@ -65,7 +66,7 @@ class World:
         return sorted(one.label for _, all_ in self.statements.all() for one in all_)
 
     def saved(self) -> dict[bytes, bytes]:
-        return {key: self.client.dump(key) for key in self.client.keys()}
+        return {key: self.client.dump(key) for key in self.client.scan_iter()}
 
     def rolled_back(self, to: dict[bytes, bytes]) -> None:
         """A replica without the last moments takes over."""
@@ -127,8 +128,8 @@ def test_the_end_of_the_journal_is_read_and_not_all_of_it(world: World) -> None:
     world.say("cat", accepted=True)
     world.now += 3600
     world.say("dog", accepted=True)
-    position = world.statements.journal_position()
-    assert [entry.label for entry in world.journal.entries(world.now, f"{int(position[:15]) - 600_000:015d}")] == ["dog"]
+    after = f"{int(world.statements.journal_position()[:15]) - 600_000:015d}"
+    assert [entry.label for entry in world.journal.entries(world.now, after)] == ["dog"]
 
 
 def test_a_replay_that_began_before_something_was_taken_back_does_not_bring_it_back(world: World) -> None:
@@ -151,5 +152,3 @@ def test_entries_of_one_moment_count_in_the_order_in_which_they_were_said(world:
     world.journal.append(Entry("cat.jpg", "cat", 5.0))
     world.step()
     assert world.labels() == []
-
-

@@ -9,6 +9,8 @@ import signal
 from collections.abc import Callable
 from functools import cache
 
+from celery import Celery
+
 from workers.broker.celery_commands import import_commands
 from workers.broker.consumer import turned
 from workers.diagnostics.deaf_worker import watching
@@ -58,11 +60,7 @@ def run_worker(
     # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
-    watch = deaf_worker_watch(own, queues)
-    in_loop(app, turned, "turned")
-    in_thread(app, lambda: watching(watch), "deaf-worker")
-    if settings.liveness_folder is not None:  # otherwise the supervisor probes
-        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))
+    _watch(app, own, queues)
 
     service = own.service  # of this process, not of its children
 
@@ -111,3 +109,12 @@ def run_worker(
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has
         gc.freeze()
+
+
+def _watch(app: Celery, own: Wiring, queues: list[str]) -> None:
+    """End the worker if it takes no messages, and report its liveness. ``own``: not shared with the pool."""
+    watch = deaf_worker_watch(own, queues)
+    in_loop(app, turned, "turned")
+    in_thread(app, lambda: watching(watch), "deaf-worker")
+    if own.settings.liveness_folder is not None:  # otherwise the supervisor probes
+        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))

@@ -99,6 +99,7 @@ def test_a_poisonous_picture_is_dead_and_its_neighbours_are_done(
     record = eventually(world.dead, 100, world.log.read_text)
     assert (record.state, record.error.code) == ("dead", "poisonous")
     assert how in record.error.reason
+    print(world.log.read_text())
     entries = [client.hmget(f"test:entry:inbox/{n}.png", "queue", "attempts") for n in range(GOOD)]
     assert entries == [[b"retrieval", b"1"]] * GOOD
     assert world.worker is not None

@@ -28,6 +28,7 @@ from typing import Any
 from vectordb.disk_space import size_of
 from vectordb.edge import EdgeIndex
 from vectordb.index import IndexFault, IndexMissing, WrongDimension
+from vectordb.leftovers import remove_leftovers
 from vectordb.library import (
     Manifest,
     VersionActive,
@@ -136,6 +137,10 @@ class FolderLibrary:
             place.rename(gone)
             shutil.rmtree(gone)
 
+    def drop_space(self, space_id: str) -> None:
+        """See ``ChangeableLibrary``. A version that another process has open stays readable for that one."""
+        shutil.rmtree(self._root / safe(space_id), ignore_errors=True)
+
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``."""
         self._known(space_id, captions_version)
@@ -219,6 +224,7 @@ def _sync(folder: Path) -> None:
 
 def _replace(file: Path, content: str) -> None:
     """Replace a file atomically; it survives a power failure."""
+    remove_leftovers(file.parent, f".{file.name}-*")
     with tempfile.NamedTemporaryFile("w", dir=file.parent, prefix=f".{file.name}-", delete=False) as draft:
         draft.write(content)
         draft.flush()

@@ -156,6 +156,13 @@ class ChangeableLibrary(Library, Protocol):
         """
         ...
 
+    def drop_space(self, space_id: str) -> None:
+        """Delete all versions of a space, the active one and interrupted builds, too. May be repeated.
+
+        Raises ``IndexLocked``, ``BuildRunning``.
+        """
+        ...
+
     def size(self, space_id: str, captions_version: str) -> int:
         """Bytes that a version takes on disk. Raises ``IndexMissing``."""
         ...

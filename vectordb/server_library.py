@@ -154,6 +154,20 @@ class ServerLibrary:
             self._registry.forget(record)
             shutil.rmtree(self._scratch / record.collection, ignore_errors=True)
 
+    def drop_space(self, space_id: str) -> None:
+        """See ``ChangeableLibrary``. Processes that have a version open get ``IndexMissing`` from now on."""
+        known = [record for record in self._registry.records() if record.space_id == safe(space_id)]
+        alias = self._alias(space_id)
+        if any(one.alias_name == alias for one in ask(self._client.get_aliases).aliases):
+            gone = models.DeleteAliasOperation(delete_alias=models.DeleteAlias(alias_name=alias))
+            ask(self._client.update_collection_aliases, [gone])
+        for record in known:
+            with self._claimed(space_id, record.captions_version):
+                self._registry.put(replace(record, state=DROPPED, manifest=None))
+                self._delete(record.collection)
+                self._registry.forget(record)
+                shutil.rmtree(self._scratch / record.collection, ignore_errors=True)
+
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``: ``ServerIndex.size``'s estimate."""
         return self.open(space_id, captions_version).size()

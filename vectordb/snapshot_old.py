@@ -11,15 +11,14 @@ import json
 import re
 import tarfile
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from shutil import rmtree
 
 from vectordb.archive import Archive
 from vectordb.captions import Caption
 from vectordb.index import CaptionIndex, Floats, IndexFault, IndexMissing
+from vectordb.leftovers import remove_leftovers
 from vectordb.library import BadSnapshot, Manifest
 from vectordb.snapshot_parts import (
     PAGE_MAX,
@@ -150,6 +149,4 @@ def _unpanicked() -> Iterator[None]:
 
 
 def _sweep(scratch: Path) -> None:
-    for left in scratch.glob(f"{_PREFIX}*"):
-        if time.time() - left.stat().st_mtime > _LEFT_AFTER_S:
-            rmtree(left, ignore_errors=True)
+    remove_leftovers(scratch, f"{_PREFIX}*", _LEFT_AFTER_S)

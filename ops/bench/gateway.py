@@ -109,7 +109,9 @@ def measure(chosen: argparse.Namespace) -> Report:
         home = Path(folder)
         (home / "inbox").mkdir()
         disk = _disk(home)
-        settings = Settings(home=home, redis_url=url, backlog_max=10_000_000, uploads_max=chosen.connections * 2)
+        settings = Settings(
+            home=home, redis_url=url, backlog_max=10_000_000, uploads_max=chosen.connections * 2, request_rate=0
+        )
         sending = upload(picture(0))
         with gateway(settings) as (process, port):
             asyncio.run(

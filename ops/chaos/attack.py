@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from ops.chaos.captions import wildtag
@@ -13,10 +13,12 @@ from ops.chaos.world import World
 from vectordb.errors import Permanent
 
 _STOP_S = 60.0
+_PAUSE_S = 1.0
+_RATE = 5.0  # requests per second: it shall not be a fault of its own that nothing is left for images
 
 
 class Attack:
-    """An attacker at work. It has a method ``run``, which gets an event that is set when it is to end."""
+    """An attacker at work, in a thread of its own: an ``ops.chaos.attacker.Attacker``."""
 
     def __init__(self, attacker: Any) -> None:
         self._attacker = attacker
@@ -33,28 +35,37 @@ class Attack:
     @property
     def violations(self) -> list[str]:
         """What must not have happened."""
-        return [*map(str, self._attacker.violations), *([self._failure] if self._failure else [])]
+        return [*map(str, self._attacker.report.violations), *([self._failure] if self._failure else [])]
 
-    def counts(self) -> dict[str, int]:
-        """What it did, by kind."""
-        return dict(self._attacker.counts)
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Its requests by kind, and the answers by status; 0: none."""
+        report = self._attacker.report
+        return {"sent": dict(report.sent), "answers": {str(status): n for status, n in report.answers.items()}}
 
     def _run(self) -> None:
         try:
-            self._attacker.run(self._over)
+            while not self._over.wait(_PAUSE_S):
+                with suppress(OSError):  # the gateway is away
+                    self._attacker.prepare()
+                    break
+            self._attacker.run(self._over.is_set)
         except Exception as exc:  # an attacker that ends early shows nothing
             self._failure = f"the attacker failed: {exc!r}"
 
 
 @contextmanager
-def attack(world: World, seed: int) -> Iterator[Attack]:
-    """The attacker, at work until the end of the block or ``stop``. Raises ``Permanent`` if there is no key."""
+def attack(world: World, seed: int, healthy: Callable[[], bool]) -> Iterator[Attack]:
+    """The attacker, at work until the end of the block or ``stop``.
+
+    ``healthy``: whether nothing is broken on purpose, so that answers are due. Raises ``Permanent`` without a key.
+    """
     module = importlib.import_module("ops.chaos.attacker")
     made = wildtag(("keys", "create", "attacker", "--scope", "write"), world.environment)
     key = next((word for word in reversed(made.stdout.split())), "")
     if made.returncode or not key:
         raise Permanent(f"no key for the attacker: {made.stderr[-500:]}")
-    found = Attack(module.Attacker(world.gateway, key, seed))
+    secrets = (str(world.home), world.environment["WILDTAG_REDIS_URL"])
+    found = Attack(module.Attacker(world.gateway, key, seed, rate=_RATE, secrets=secrets, healthy=healthy))
     try:
         yield found
     finally:

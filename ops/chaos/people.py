@@ -72,8 +72,8 @@ class People:
         self.unsure: set[tuple[str, str]] = set()
         """Key and label of statements of which it is not known whether they were stored."""
         self.retagged: list[Retagged] = []
-        self.segmented: set[str] = set()
-        """Keys of uploads that were to be segmented."""
+        self.segmented: dict[str, float] = {}
+        """Keys of uploads that were to be segmented, and when they were accepted."""
         self.ended = threading.Event()
 
     def act(self, act: Act) -> tuple[str, ...]:
@@ -108,7 +108,7 @@ class People:
         key: str = answer.json()["key"]
         self._album.put(key, act.picture, began)
         if wanted:
-            self.segmented.add(key)
+            self.segmented[key] = time.monotonic()
         return (key,)
 
     def _retag(self, key: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ops.chaos.people import PATIENCE_S, People
 from ops.chaos.places import Conditions, scene
 from ops.chaos.plan import BY_API, Act, Plan, Strike
 from ops.chaos.receiver import receiving
+from ops.chaos.redis_faults import RedisFlushed
 from ops.chaos.redis_process import until
 from ops.chaos.truth import Truth
 from ops.chaos.verdict import Done, Verdict, compare
@@ -52,7 +53,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         people = People(album, lambda: here.gateway, found.switches, lambda: _redis_ms(wiring))
         watch = Watch(here.wiring())
         watch.start()
-        attacker = stack.enter_context(attack(here, plan.seed)) if where.attack else None
+        attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None
         begin = time.monotonic()
         doing = _started(partial(_acts, plan, people.act, watch, begin, by_api=True))
         striking = _started(partial(_strikes, plan, here, album, watch, begin, say))
@@ -123,13 +124,17 @@ def _strikes(plan: Plan, here: World, album: Album, watch: Watch, begin: float, 
 def _strike(strike: Strike, here: World, album: Album, watch: Watch, say: Callable[[str], None]) -> None:
     fault = FAULTS[strike.fault](here, strike.chance)
     began = time.monotonic()
+    watch.striking = True
     try:
         fault.begin()
         time.sleep(strike.lasts)
     finally:
         fault.mend()
+        watch.striking = False
     if fault.loses:
         here.lost_at.append((began - fault.loses_s, time.monotonic()))
+        if isinstance(fault, RedisFlushed):
+            here.wiped_at.append(time.monotonic())
         watch.changed(*album.there())
     watch.mended(strike.fault, fault.victim, began)
     say(f"{strike.fault} {fault.victim} for {time.monotonic() - began:.1f} s; {watch.unsettled()} unsettled")

@@ -80,7 +80,7 @@ class StoreProxy:
 def store_proxy(upstream: str) -> Iterator[StoreProxy]:
     """The proxy on a free port of the loopback address, in front of the server at ``upstream``."""
     state = StoreProxy(upstream)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
+    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True)
@@ -91,6 +91,11 @@ def store_proxy(upstream: str) -> Iterator[StoreProxy]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that hang up are what happens here."""
 
 
 class _Handler(BaseHTTPRequestHandler):

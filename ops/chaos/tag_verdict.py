@@ -102,13 +102,19 @@ def _judge_said(
 
 
 def judge_segments(
-    add: Add, records: Mapping[str, Record], expected: Mapping[str, int], people: People, truth: Truth
-) -> None:
-    """Uploads that were to be segmented are, as an undisturbed computation does it; others are not."""
+    add: Add, records: Mapping[str, Record], expected: Mapping[str, int], asked: Mapping[str, bool], people: People,
+    truth: Truth,
+) -> None:  # fmt: skip
+    """Uploads that were to be segmented are, as an undisturbed computation does it; others are not.
+
+    ``asked``: the keys of these uploads, and whether they must be: a request may be lost.
+    """
     segmented = {}
-    for key in sorted(people.segmented & records.keys() & expected.keys()):
+    for key in sorted(asked.keys() & records.keys() & expected.keys()):
         record = records[key]
         if record.state != "done":
+            continue
+        if record.segmentation is None and not asked[key]:
             continue
         if record.segmentation is None or record.segmentation.error or record.segmentation_method != METHOD:
             why = record.segmentation and record.segmentation.error
@@ -123,5 +129,5 @@ def judge_segments(
         if [label for label, _ in got] != [label for label, _ in wanted]:
             add("wrong", f"{key}: the segments {got} in place of {wanted}")
     for key, record in records.items():
-        if record.segmentation is not None and key not in people.segmented:
+        if record.segmentation is not None and key not in asked:
             add("wrong", f"{key}: is segmented, and nobody asked for it")

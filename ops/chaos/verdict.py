@@ -67,7 +67,8 @@ def compare(done: Done) -> Verdict:
     """Compare bucket, records, indexes, ledger and feed, when the system has come to rest."""
     wiring, found, expected = done.world.wiring(), Verdict(), done.album.there()
     bucket = wiring.settings.bucket
-    there = {info.ref.key: info.ref.etag for info in wiring.store.list(bucket)}
+    listed = {info.ref.key: info.ref.etag for info in wiring.store.list(bucket)}
+    there = {key: etag for key, etag in listed.items() if not key.startswith(wiring.settings.output_prefix)}
     records = {record.key: record for record in wiring.records.latest()}
     ours, whole = records, there
     if done.strangers:  # who may have uploaded, and removed, as they like
@@ -78,9 +79,10 @@ def compare(done: Done) -> Verdict:
     _objects(found, ours, there, expected)
     _versions(found, done, ours)
     judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth)
-    judge_segments(found.add, ours, expected, done.people, done.truth)
+    judge_segments(found.add, ours, expected, _segmented(done), done.people, done.truth)
     _indexes(found, done, wiring, records)
     _keys(found, wiring, records, whole)
+    _artifacts(found, done, wiring, records)
     _feed(found, done, wiring, there)
     if not done.lossy:
         for key, etag in there.items():
@@ -120,6 +122,15 @@ def _since(done: Done, key: str) -> float:
 
 def _lost(done: Done, at: float) -> bool:
     return any(begin <= at <= end for begin, end in done.world.lost_at)
+
+
+def _segmented(done: Done) -> dict[str, bool]:
+    """The uploads that were to be segmented, and whether they must be.
+
+    Requests, and what came of them, are lost with all keys of Redis, which ``wildtag status`` says.
+    """
+    wiped = max(done.world.wiped_at, default=float("-inf"))
+    return {key: at > wiped and not _lost(done, at) for key, at in done.people.segmented.items()}
 
 
 def _judge(found: Verdict, key: str, etag: str, record: Record | None, picture: int) -> None:
@@ -173,7 +184,7 @@ def _forms(records: Mapping[str, Record]) -> Iterator[str]:
 
 
 def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: Mapping[str, str]) -> None:
-    """Keys of single objects, and artifacts of segmentations, belong to objects that there are."""
+    """Keys of single objects belong to objects that there are."""
     bucket, keys = wiring.settings.bucket, wiring.keys
     for family, known in ((keys.record, records), (keys.entry, {}), (keys.segmentation_request, there)):
         begin = family(f"{bucket}/")
@@ -181,13 +192,19 @@ def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: 
             key = name.decode(errors="surrogateescape").removeprefix(begin)
             if key not in known:
                 found.add("leaked", f"the key {name!r} of Redis belongs to nothing")
+
+
+def _artifacts(found: Verdict, done: Done, wiring: Wiring, records: Mapping[str, Record]) -> None:
+    """Artifacts of segmentations belong to records, but for those of segmentations that were lost with Redis."""
     named = [
         one.segmentation.artifacts for one in records.values() if one.segmentation and one.segmentation.artifacts
     ]
     artifacts = {key for one in named for key in (one.label_map, one.overlay)}
     folder = f"{wiring.settings.output_prefix}segments/"
-    stored = {info.ref.key for info in wiring.store.list(bucket, folder)}
-    for key in stored - artifacts:
+    stored = {info.ref.key for info in wiring.store.list(wiring.settings.bucket, folder)}
+    forgotten = [wiring.artifacts.of(key) for key, must in _segmented(done).items() if not must]
+    names = {key for one in forgotten for key in (one.label_map, one.overlay)}
+    for key in stored - artifacts - names:
         found.add("leaked", f"{key}: belongs to no record")
     for key in artifacts - stored:
         found.add("lost", f"{key}: is named by a record, and is not there")

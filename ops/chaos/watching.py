@@ -11,6 +11,7 @@ from vectordb.errors import WildtagError
 from workers.wiring.wiring import Wiring
 
 _LOOK_S = 0.5
+_HEALTHY_S = 10.0
 _SHARE = 4.0  # the pause after a look is so many times as long as it took: at most a fifth of a core
 
 
@@ -41,6 +42,8 @@ class Watch(threading.Thread):
         self._unsettled: dict[str, float] = {}
         self._closed = threading.Event()
         self.struck: list[Struck] = []
+        self.striking = False
+        """Whether a fault is happening."""
 
     def changed(self, *keys: str) -> None:
         """These objects were just written or removed, or must be looked at again."""
@@ -53,6 +56,11 @@ class Watch(threading.Thread):
         with self._lock:
             waiting = set(self._unsettled)
         self.struck.append(Struck(name, victim, began, time.monotonic(), waiting))
+
+    def healthy(self) -> bool:
+        """Whether no fault is happening, and the system has recovered from all of them for a while."""
+        last = max((one.recovered or float("inf") for one in self.struck), default=float("-inf"))
+        return not self.striking and time.monotonic() - last > _HEALTHY_S
 
     def unsettled(self) -> int:
         """How many objects are not settled."""

@@ -45,6 +45,8 @@ class World:
         """What the clock of one service is ahead, as libfaketime reads it."""
         self.lost_at: list[tuple[float, float]] = []
         """Times between which what Redis acknowledged may be lost, as those of ``time.monotonic``."""
+        self.wiped_at: list[float] = []
+        """When all keys of Redis were lost."""
         self.losses: list[dict[str, int]] = []
         """What each failover has lost: bytes, and entries by stream."""
         self.index: RestServer | None = None

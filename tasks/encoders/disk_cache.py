@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 import tempfile
 import zipfile
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from tasks.encoders.protocols import Floats
+from vectordb.leftovers import remove_leftovers
 
 
 def cached_on_disk(path: Path, compute: Callable[[], Mapping[str, Floats]]) -> dict[str, Floats]:
@@ -40,6 +42,7 @@ def replacing(*paths: Path) -> Iterator[Path]:
     """
     parent = paths[0].parent
     parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(parent, f".{glob.escape(paths[0].stem)}-*")
     with tempfile.TemporaryDirectory(dir=parent, prefix=f".{paths[0].stem}-") as folder:
         yield Path(folder)
         for path in paths:
@@ -51,6 +54,7 @@ def replacing(*paths: Path) -> Iterator[Path]:
 
 def _write(path: Path, arrays: Mapping[str, Floats]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    remove_leftovers(path.parent, f".{glob.escape(path.stem)}-*")
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
     try:
         with os.fdopen(handle, "wb") as file:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ops.chaos.passive_rules import faults
 from tests.acceptance.stack import Stack
 from tests.browser import album as filling
 from tests.browser import chromium
@@ -139,9 +140,9 @@ def visit(browser: Browser, stack: Stack, address: str, shots: Path) -> Iterator
     eventually(stack.at_rest, 120, lambda: f"{stack.counts()}", every_s=0.1)
     made: list[Visitor] = []
 
-    def make(at: str = address, **context: Any) -> Visitor:
+    def make(at: str = address, rules: Any = faults, **context: Any) -> Visitor:
         page = browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **context}).new_page()
-        made.append(Visitor(page, at, shots))
+        made.append(Visitor(page, at, shots, rules))
         return made[-1]
 
     yield make

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, expect
 
+from ops.chaos.passive_rules import flower_faults
 from tests.acceptance.stack import Stack
 from tests.browser.visitor import Visitor
 from tests.eventually import eventually
@@ -30,7 +31,7 @@ def flower(stack: Stack) -> str:
 def opened(visit: Visit, stack: Stack, flower: str) -> Visitor:
     """Somebody who knows the password."""
     user, _, password = flower_auth_file(stack.home).read_text().strip().partition(":")
-    return visit(flower, http_credentials={"username": user, "password": password})
+    return visit(flower, flower_faults, http_credentials={"username": user, "password": password})
 
 
 def answers(flower: str) -> bool:

@@ -45,7 +45,7 @@ def test_when_the_server_goes_the_page_says_so_and_goes_on_when_it_is_back(
 
 def test_what_a_proxy_answers_in_place_of_the_gateway_is_outlasted_or_said(visit: Visit) -> None:
     visitor = visit()
-    visitor.refusals_expected = True
+    visitor.refusals_expected = visitor.others_answer = True
     page = visitor.open()
     statuses = [502, 504]
 

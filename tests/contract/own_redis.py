@@ -18,7 +18,9 @@ from workers.redis.server_program import choose_server
 class OwnRedis:
     """Append-only and synced at every write, so that what it has answered survives its being killed."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        """``port``: of 127.0.0.1, beside the socket; 0 for none."""
+        self.port = port
         self._folder = Path(tempfile.mkdtemp(prefix="wt-", dir="/tmp"))  # a socket's path must be short
         self._socket = self._folder / "redis.sock"
         self._server: subprocess.Popen[bytes] | None = None
@@ -27,7 +29,8 @@ class OwnRedis:
     def start(self) -> Client:
         """Start it, wait until it answers, give a client."""
         self._server = subprocess.Popen(
-            [choose_server().program.path, "--port", "0", "--unixsocket", self._socket, "--dir", self._folder,
+            [choose_server().program.path, "--port", str(self.port), "--unixsocket", self._socket,
+             "--dir", self._folder,
              "--save", "", "--appendonly", "yes", "--appendfsync", "always"],
             stdout=subprocess.DEVNULL,
         )  # fmt: skip

@@ -244,7 +244,9 @@ def _count(data: QdrantClient, name: str, _: Any) -> object:
 
 
 def _alias(data: QdrantClient, _: str, body: Any) -> object:
-    return data.update_collection_aliases(_as(list[models.CreateAliasOperation], body["actions"]))
+    return data.update_collection_aliases(
+        _as(list[models.CreateAliasOperation | models.DeleteAliasOperation], body["actions"])
+    )
 
 
 _DOING: dict[tuple[str, str], Do] = {

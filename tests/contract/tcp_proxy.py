@@ -20,6 +20,7 @@ class TcpProxy:
         self.mode: Mode = "open"
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._held: list[socket.socket] = []
+        self._forgotten: set[socket.socket] = set()
         self._passing = threading.Event()
         self._passing.set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
@@ -43,9 +44,16 @@ class TcpProxy:
             self._held.clear()
         self._passing.set()
 
+    def forget(self) -> None:
+        """What is open now leads nowhere from now on, as when a router forgot it. New connections pass."""
+        self._forgotten |= {end for pair in self._pairs for end in pair}
+        self._pairs.clear()
+
     def close(self) -> None:
         """End it."""
         self.become("refusing")
+        for end in self._forgotten:
+            _break(end)
         self._listener.close()
 
     def _accept(self) -> None:
@@ -76,7 +84,10 @@ class TcpProxy:
         with suppress(OSError):
             while data := source.recv(65_536):
                 self._passing.wait()
-                sink.sendall(data)
+                if source not in self._forgotten:
+                    sink.sendall(data)
+            if source in self._forgotten:
+                return
             sink.shutdown(socket.SHUT_WR)
 
 

@@ -24,6 +24,7 @@ from tests.unit.compose_file import (
 )
 from workers.broker.celery_app import configuration
 from workers.diagnostics.liveness import NAMES
+from workers.processes.feeder import FEEDER
 from workers.settings.process_environment import NEEDS
 from workers.settings.process_environment import needed as needed_by
 from workers.settings.secret_settings import CAPTIONS, MODELS, PROXIES, REDIS, SECRETS, STORE
@@ -81,7 +82,7 @@ def test_health_is_progress() -> None:
         test = SERVICES[name]["healthcheck"]["test"]
         if test[:3] == ["CMD", "sh", "-c"]:
             asked[name] = test[5]
-            assert test[5] in NAMES
+            assert test[5] in {*NAMES, FEEDER}
             assert environment(name, filled())["WILDTAG_LIVENESS_FOLDER"] in test[3]
     assert {name: SERVICES[name]["command"][1] for name in WORKERS}.items() <= asked.items()
     assert LASTING & OURS - set(asked) == {"gateway", "flower"}, "these answer by HTTP"
@@ -125,7 +126,7 @@ def test_who_needs_no_way_out_has_none() -> None:
     assert FILE["networks"]["backend"]["internal"] is True
     outside = {name for name, service in SERVICES.items() if "outside" in service["networks"]}
     reached = {name for name, service in SERVICES.items() if "ports" in service}
-    assert outside == reached | {"setup-captions", "notifier"}
+    assert outside == reached | {"setup-captions", "next-feeder", "notifier"}
 
 
 PROCESSES = {"setup-captions": "prepare"}  # services whose process has another name

@@ -161,7 +161,7 @@ def test_every_secret_is_told_only_to_those_who_use_it(service: str) -> None:
     process = {"setup-captions": "prepare"}.get(service, service)
     told = {one["name"] for one in container(service)["env"] if "secretKeyRef" in one.get("valueFrom", {})}
     assert told - {"HF_TOKEN"} == {variable(name) for name in needed(process)}
-    assert ("HF_TOKEN" in told) == (service == "setup-captions")
+    assert ("HF_TOKEN" in told) == (service in {"setup-captions", "next-feeder"})
     assert not {variable(name) for name in SECRETS} & (names(service) - told)
     own = {one["valueFrom"]["secretKeyRef"]["name"] for one in container(service)["env"] if one["name"] in told}
     assert ("wildtag-store-admin" in own) == (service == "setup-bucket")

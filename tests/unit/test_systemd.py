@@ -34,10 +34,12 @@ KNOWN = {
         "ProtectKernelModules", "ProtectKernelTunables", "ProtectProc", "RemoveIPC", "NoNewPrivileges",
         "CapabilityBoundingSet", "AmbientCapabilities", "LockPersonality", "RestrictAddressFamilies",
         "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID", "SystemCallArchitectures", "SystemCallFilter",
-        "SystemCallErrorNumber", "ReadWritePaths",
+        "SystemCallErrorNumber", "ReadWritePaths", "CPUWeight",
     },
     "Install": {"WantedBy"},
 }  # fmt: skip
+
+NEXT = FOLDER / "wildtag-next@.service"
 
 both = pytest.mark.parametrize("kind", sorted(UNITS))
 
@@ -64,6 +66,22 @@ def value(kind: str, name: str) -> str:
 def test_systemd_knows_every_directive(kind: str) -> None:
     found = directives(UNITS[kind].read_text())
     assert not [(section, name) for section, name, _ in found if name not in KNOWN.get(section, ())]
+
+
+def test_the_processes_that_prepare_an_encoder_are_confined_as_the_stack_is() -> None:
+    ours, theirs = directives(NEXT.read_text()), directives(UNITS["system"].read_text())
+    assert not [(section, name) for section, name, _ in ours if name not in KNOWN.get(section, ())]
+    given = dict(name.split("=", 1) for _, key, name in ours if key == "Environment" for name in name.split())
+    assert set(given) - {"REMAP_SIGTERM", "OPENBLAS_NUM_THREADS"} <= {
+        variable(name) for name in Settings.model_fields
+    }
+    own = {"Description", "Documentation", "ExecStart", "Environment", "TimeoutStopSec", "Restart", "CPUWeight",
+           "StartLimitIntervalSec", "StartLimitBurst"}  # fmt: skip
+    assert [one for one in ours if one[1] not in own] == [one for one in theirs if one[1] not in own]
+    (run,) = (line for _, key, line in ours if key == "ExecStart")
+    group = typer.main.get_command(app).commands["encoder"]  # type: ignore[attr-defined]  # it is a group
+    assert run.endswith("/wildtag encoder run %i")
+    assert "run" in group.commands
 
 
 @both
@@ -115,7 +133,7 @@ def test_system_calls_are_allowed_that_decoders_confine_themselves_with(kind: st
 def test_the_guide_installs_what_there_is() -> None:
     guide = (ROOT / "docs" / "how-to" / "systemd.md").read_text()
     assert set(re.findall(r"ops/systemd/\S+\.service", guide)) == {
-        str(unit.relative_to(ROOT)) for unit in UNITS.values()
+        str(unit.relative_to(ROOT)) for unit in (*UNITS.values(), NEXT)
     }
 
 

@@ -22,11 +22,11 @@ from workers.redis.migration_steps import pages
 OBJECTS, ENTRIES = 200, 200  # of one call
 FIRST = ("encoder", "batches", "batches:unfinished", "batches:finished", "holds", "follows", "loss")
 EVENTS = ("inbox:low-priority", "inbox", "retag-marks")
-QUEUED = ("segmentation-queue", "segmentation-queue:forced")
+QUEUED = ("segmentation-queue", "segmentation-queue:forced", "segmentation-queue:origins")
 FEED = ("catching-up", "images:position")
 LAST = (
-    "notify:receivers", "notify:paused", "events:counts", "events:rejected", "artifacts", "statements-revision",
-    "object-number",
+    "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "statements-time",
+    "statements-unwritten", "statements-taken-back", "statements-unfollowed", "object-number", "feed:replay",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")
 _WITH_OTHERS = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "feed", "feed:positions"}

@@ -19,6 +19,7 @@ from workers.lifecycle.migrations import MIGRATIONS
 from workers.lifecycle.record import DamagedRecord
 from workers.lifecycle.record_migrations import RemakeTagIndex
 from workers.lifecycle.stored_record import HEAD_BYTES, head_of
+from workers.notifying.outbox import OUTCOMES
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.layout import RESTORING, VERSION
@@ -119,6 +120,7 @@ class RestoredKeys:
             with translated():
                 dropped += _settle_ledger(part)
                 _settle_deliveries(part, self._clock())
+                _begin_counters(part)
         return dropped
 
     def finish(self, partitions: int) -> None:
@@ -206,3 +208,11 @@ def _settle_deliveries(part: Part, now: float) -> None:
             redis.zadd(f"{part.keys.prefix}notify:due".encode() + receiver, {name: now for name, _ in page}, nx=True)
             size += sum(len(value) for _, value in page)
         redis.hset(f"{part.keys.prefix}notify:counts".encode() + receiver, "bytes", size)
+
+
+def _begin_counters(part: Part) -> None:
+    """Have counters begin at 0: a counter that goes back to another value than 0 counts as that much in rates."""
+    redis: Any = part.client
+    redis.delete(part.keys.event_counts)
+    for key in {key for page in pages(redis, f"{part.keys.prefix}notify:counts") for key in page}:
+        redis.hdel(key, *OUTCOMES)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -83,6 +83,16 @@ class Publisher:
         """Number of messages in the queue of a stage that no worker has received. Raises ``BrokerUnavailable``."""
         with self._connected() as connection:
             return _declared(self._app, stage, connection.default_channel)
+
+    def ready(self, stages: Iterable[str]) -> int:
+        """Messages in the queues of these stages that no worker has received, over a connection of its own.
+
+        Does not wait long for a broker that does not answer. Raises ``BrokerUnavailable``.
+        """
+        with self._connected(patience=PATIENCE_S) as connection:
+            if self._delayed is not None:
+                return sum(self._depth(connection, stage).ready for stage in stages)
+            return sum(_declared(self._app, stage, connection.default_channel) for stage in stages)
 
     def depths(self) -> Depths:
         """How many messages are on the queues. Raises ``BrokerUnavailable``."""

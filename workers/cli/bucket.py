@@ -127,6 +127,8 @@ def retag(
         bucket or wiring.settings.bucket, prefix or "", tag, as_state(state) if state else None, captions,
         wiring.chosen() if outdated else None,
     )  # fmt: skip
+    if everything or outdated:  # what has no record yet is not selected, and may end with what was before
+        wiring.ledger.tag_again(wiring.current())
     total = sum(map(len, selected(wiring.records, selection)))
     with _progress() as progress:
         bar = progress.add_task("queueing", total=total)

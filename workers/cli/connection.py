@@ -35,10 +35,10 @@ def stack_settings() -> Settings:
 
     Raises ``typer.Exit``, after a message, if no stack is ready.
     """
-    from workers.embedded.stack import running  # noqa: PLC0415 -- keeps the command line quick
+    from workers.embedded.stack import reached, running  # noqa: PLC0415 -- keeps the command line quick
 
     settings = Settings()
-    up = settings if "redis_url" in settings.model_fields_set else running(settings)
+    up = reached(settings) if "redis_url" in settings.model_fields_set else running(settings)
     if up is None:
         raise no_stack(settings, "set WILDTAG_HOME or WILDTAG_REDIS_URL to connect to another stack")
     return up

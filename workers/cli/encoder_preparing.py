@@ -50,7 +50,7 @@ def prepare(
             progress.watch = supervisor.watch
             found = by.complete(gently=gently, keep_refused=keep_refused)
             by.settle(lambda: not encoder_change.follows_captions(next_))
-            by.settle(_indexed(next_))
+            by.settle(encoder_change.indexed(next_))
     except KeyboardInterrupt:
         messages.print("Paused. `wildtag encoder resume` goes on; the encoder in use serves.")
         raise typer.Exit(130) from None
@@ -67,19 +67,6 @@ def prepare(
                 " switch, and only their tags find them until they are tagged again.", soft_wrap=True,
             )  # fmt: skip
     return found
-
-
-def _indexed(next_: Wiring) -> Any:
-    """Returns whether the index of images has followed the records."""
-    from workers.redis.connection import text  # noqa: PLC0415 -- keeps the command line quick
-
-    redis: Any = next_.redis
-
-    def indexed() -> bool:
-        position = text(redis.get(next_.keys.images_position) or b"0-0")
-        return position == next_.records.feed_end() and not next_.publisher.queued("retrieval")
-
-    return indexed
 
 
 def refusal_of(found: Compared) -> str:

@@ -41,12 +41,15 @@ class WorkerLiveness:
         checks: Mapping[str, Callable[[], LivenessCheck]],
         files: LivenessFiles,
         reach: Sequence[Callable[[], object]],
+        deaf: Callable[[], bool] = lambda: False,
     ) -> None:
         """``checks``: by queue, creates a check of its consumers. ``files``: the files to touch.
 
         ``reach``: functions that raise ``Transient`` if Redis or the broker does not answer. No adapter is shared
-        with the pool.
+        with the pool. ``deaf``: whether this worker seems to take no messages although there are some; then the
+        heartbeats of its queues are those of other workers.
         """
+        self._deaf = deaf
         self._files = files
         self._reach = reach
         self._checks = checks
@@ -61,7 +64,7 @@ class WorkerLiveness:
                 state = current.state()
             except Transient:
                 state = State.ALIVE  # cannot be determined
-            if state is State.ALIVE:
+            if state is State.ALIVE and not self._deaf():
                 self._files.touch(queue)
             elif state is State.SILENT:
                 self._current[queue] = self._checks[queue]()  # probe again: it may have recovered
@@ -92,14 +95,27 @@ class WorkerLiveness:
 
 def keep(app: Celery, liveness: WorkerLiveness) -> None:
     """Make the worker of this app maintain its liveness files."""
+    in_thread(app, liveness.watching, "liveness")
+    in_loop(app, liveness.check, "liveness")
 
-    class WatchStep(bootsteps.StartStopStep):
+
+def in_thread(app: Celery, body: Callable[[], object], name: str) -> None:
+    """Make the worker of this app run ``body`` in a daemon thread, which starts after the pool was forked."""
+
+    class ThreadStep(bootsteps.StartStopStep):
         requires = ("celery.worker.components:Pool",)
 
         def start(self, _: Any) -> None:
-            threading.Thread(target=liveness.watching, daemon=True, name="liveness").start()
+            threading.Thread(target=body, daemon=True, name=name).start()
 
-    class CheckStep(bootsteps.StartStopStep):
+    ThreadStep.name = f"wildtag.{name}"
+    app.steps["worker"].add(ThreadStep)
+
+
+def in_loop(app: Celery, call: Callable[[], object], name: str) -> None:
+    """Make the event loop of the worker of this app call this at intervals (``CHECK_EVERY_S``)."""
+
+    class LoopStep(bootsteps.StartStopStep):
         requires = ("celery.worker.consumer.tasks:Tasks",)
 
         def __init__(self, consumer: Any, **options: Any) -> None:
@@ -108,11 +124,11 @@ def keep(app: Celery, liveness: WorkerLiveness) -> None:
 
         def start(self, consumer: Any) -> None:
             # called for every new connection, which starts without timers
-            self._timer = consumer.timer.call_repeatedly(CHECK_EVERY_S, liveness.check)
+            self._timer = consumer.timer.call_repeatedly(CHECK_EVERY_S, call)
 
         def stop(self, _: Any) -> None:
             if self._timer is not None:
                 self._timer.cancel()
 
-    app.steps["worker"].add(WatchStep)
-    app.steps["consumer"].add(CheckStep)
+    LoopStep.name = f"wildtag.{name}"  # of two steps with one name Celery keeps one
+    app.steps["consumer"].add(LoopStep)

@@ -16,6 +16,8 @@ from workers.telemetry.tracing import enabled, spans
 
 log = structlog.get_logger()
 
+WAITING = "waiting"  # the answer of the ledger for an object on the segmentation queue
+
 Accepting = Mapping[str, Callable[[], None]]
 """By object id, what ends the span in which it is accepted."""
 
@@ -52,7 +54,10 @@ def with_traces(arrivals: Sequence[Arrival]) -> tuple[Sequence[Arrival], Accepti
 def report(
     arrivals: Sequence[Arrival], answers: Sequence[str], wanted: Collection[str], accepting: Accepting, began: float
 ) -> None:
-    """Log the objects of requests, and end their spans. ``began``: Unix seconds, of this host."""
+    """Log the objects of requests, and end their spans. ``began``: Unix seconds, of this host.
+
+    An object that waits for segmentation is accepted, and keeps its trace until it is sent.
+    """
     ended = time.time()
     for arrival, answer in zip(arrivals, answers, strict=True):
         ref = arrival.ref
@@ -60,8 +65,9 @@ def report(
         if ref.request:
             log.info("object dispatched" if sent else "object not dispatched", object=ref.id, request=ref.request,
                      because=answer)  # fmt: skip
-        if sent and ref.origin is not None:
+        if sent or answer == WAITING:
             accepting.get(ref.id, _nothing)()
+        if sent and ref.origin is not None:
             spans().span("dispatch", ref.origin.trace, began, ended, {"wildtag.object": ref.id})
 
 

@@ -19,6 +19,7 @@ UNFINISHED = 1000  # batches
 PREFIXES = 50  # of these, batches over a prefix whose objects are not all listed
 OPEN = 100_000  # objects of all batches that are not known to be finished
 LEAST = 500  # objects that each owner may have if they are free
+AHEAD_S = 60.0  # by which the clock of another process may be ahead
 LOOK_S = 1.0  # between two looks whether a batch is finished
 
 
@@ -90,6 +91,8 @@ class BatchRoom:
         now = self._clock()
         with translated():
             found = self._redis.zrangebyscore(self._keys.batches_unfinished, "-inf", now - LOOK_S, 0, limit)
+            if not found:  # the clock was set back
+                found = self._redis.zrangebyscore(self._keys.batches_unfinished, now + AHEAD_S, "+inf", 0, limit)
             if found:
                 self._redis.zadd(self._keys.batches_unfinished, dict.fromkeys(found, now), xx=True)
         return [text(batch) for batch in found]

@@ -199,7 +199,7 @@ class Dispatcher:
             handled = {arrival.ref.id for arrival in arrivals} | {*removals} | left
             self._segments.drop([event.id for event in events if event.id not in handled])
             self._segments.put_off(sorted(left))
-            self._send(arrivals, removals, events, RESENT)
+            self._send(self._segments.with_origins(arrivals), removals, events, RESENT)
         return None if events is None else len(events)
 
     def _process(self, inbox: EventInbox, events: Sequence[tuple[str, ObjectEvent]], *, recovered: bool) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from vectordb.decoders import from_json
 from vectordb.errors import Permanent, Transient
 from workers.lifecycle.record import STATES
 from workers.lifecycle.record_reader import Records
@@ -48,19 +49,26 @@ class EncoderSwitch:
         with translated():
             return self._records.feed_end(), text(self._redis.get(self._keys.statements_revision) or b"")
 
-    def switch(self, change: ChosenEncoder, replaced: tuple[str, ...], state: tuple[str, str], now: float) -> int:
+    def switch(
+        self, change: ChosenEncoder, replaced: tuple[str, ...], state: tuple[str, str], now: float,
+        feed_rate: float = 0.0,
+    ) -> int:  # fmt: skip
         """Switch. Returns the number of records that were replaced. Raises ``NotQuiet``; then nothing has changed.
 
-        ``replaced``: all encoders before. ``now``: Unix seconds.
+        ``replaced``: all encoders before. ``now``: Unix seconds. ``feed_rate``: so many of the replaced records are
+        added to the feed each second afterwards (see ``workers.dispatch.feed_replay``); none if it is 0.
         """
         k, next_ = self._keys, Keys(self._keys.next)
         chosen = msgspec.structs.replace(change, since=now, replaced=replaced)
         keys = [k.ledger, k.objects, k.tags, k.statements_revision, k.encoder, k.encoder_change, k.drain, k.follows,
-                k.images_position, k.images_standing, k.images_verify, k.feed, k.searches, next_.ledger,
-                next_.tags]  # fmt: skip
+                k.images_position, k.images_standing, k.images_verify, k.feed, k.feed_replay, k.searches,
+                next_.ledger, next_.tags]  # fmt: skip
         with translated():
-            before = self._redis.get(k.encoder) or b""
-            args = [k.prefix, k.next, msgspec.json.encode(chosen), *state, msgspec.json.encode(change), before]
+            before, noted = self._redis.get(k.encoder) or b"", self._redis.get(k.encoder_change) or b""
+            if not noted or from_json(noted, ChosenEncoder) != change:
+                noted = msgspec.json.encode(change)  # as it was; another release may have written it otherwise
+            replay = (change.space, repr(now), f"{feed_rate:g}" if feed_rate else "")
+            args = [k.prefix, k.next, msgspec.json.encode(chosen), *state, noted, before, *replay]
             answer, moved = self._script(keys=keys, args=args)
             if text(answer) != "switched" and self._redis.get(k.encoder) == args[2]:
                 return self._records.counts()["done"]  # the answer was lost, and the call was repeated
@@ -73,7 +81,7 @@ class EncoderSwitch:
         with translated():
             if self._redis.exists(self._keys.encoder_change):
                 raise Permanent("an encoder prepares: abort that first")
-            count = 0
+            count: int = self._redis.unlink(self._keys.encoder_feeder)
             for page in _pages(self._redis, self._keys.next):
                 count += self._redis.unlink(*page)
             return count

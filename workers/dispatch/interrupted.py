@@ -39,7 +39,7 @@ class Interrupted:
             return
         k = self._keys
         lists = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
-        lists += [k.interrupted(bucket)]
+        lists += [k.segmentation_queue_origins, k.interrupted(bucket)]
         calls = [((*lists, k.entry(oid)), (raw(oid), int(oid in again))) for oid in oids]
         with translated():
             put = call_together(self._redis, self._interrupt, calls).count(b"interrupted")

@@ -132,7 +132,8 @@ class Batches:
 
     def _look(self, batch: str) -> None:
         now = self._clock()
-        if now < self._look_again.get(batch, 0.0):
+        # what is planned for later than it can be was planned before the clock was set back
+        if now < self._look_again.get(batch, 0.0) <= now + LONGEST_REST_S:
             return
         about = self._about(batch)
         if not about:
@@ -146,11 +147,11 @@ class Batches:
             about["complete"] = b"1"
         soon = self.room.number() > UNFINISHED / 10
         due = self._count_again.setdefault(batch, now + (SETTLE_SOON_S if soon else SETTLE_S))
-        if now >= due and age < KEPT_S:
+        if not now < due <= now + SETTLE_S and age < KEPT_S:
             with translated():
                 self._redis.expire(self._keys.batch(batch), LIFETIME_S)
             self._objects.keep(batch)
-        if now >= due or (about["complete"] == b"1" and not self._last_are_open(batch)):
+        if not now < due <= now + SETTLE_S or (about["complete"] == b"1" and not self._last_are_open(batch)):
             self._count_again.pop(batch, None)
             self.status(batch)
 
@@ -234,7 +235,8 @@ class Batches:
                 self._redis.srem(self._keys.batches, batch)
             return True
         if self._objects.number_open([batch])[0] > OPEN_BY_PREFIX:  # most of them are waiting to be tagged
-            if self._clock() >= self._settle_again.get(batch, 0.0):
+            now = self._clock()
+            if not now < self._settle_again.get(batch, 0.0) <= now + SETTLE_AGAIN_S:
                 self._settle(batch)
                 self._settle_again[batch] = self._clock() + SETTLE_AGAIN_S
             return False

@@ -77,11 +77,12 @@ class Preparation:
     ) -> None:  # fmt: skip
         """``now``, ``next_``: the pipeline in use and the other one. ``space_id``: of the latter.
 
-        ``rate``: images submitted each second at most. ``tick``: called again and again, also while this waits.
+        ``rate``: images submitted each second at most; it may be changed at any time. ``tick``: called again and
+        again, also while this waits.
         """
         self._now, self._next = now, next_
         self._space = f"{space_id}/"
-        self._rate = rate
+        self.rate = rate
         self._tick = tick
         self._redis: Any = now.client  # redis-py types every answer as "awaitable or value"
         self._said = ""
@@ -189,8 +190,8 @@ class Preparation:
                 self._redis.hset(self._next.keys.reserved_numbers, mapping=numbers)
             # forced, because the record in use may have changed and its version may not
             self._next.inbox.append([ObjectEvent("created", *place_of(oid), force=True) for oid, _ in part])
-            if self._rate:
-                self._due = time.monotonic() + len(part) / self._rate
+            if self.rate:
+                self._due = time.monotonic() + len(part) / self.rate
 
     def _rest(self) -> None:
         self._tick(Compared(images=self._total))

@@ -23,6 +23,8 @@ log = structlog.get_logger()
 
 LOOK_S = 1.0
 REST_S = 10.0
+MERGE_S = 10.0
+MOST = 1000  # prefixes that wait for the end of a pass; more of them are one request for the whole bucket
 PARTS = 8  # prefixes that are compared one by one; more of them are compared with the whole bucket
 
 
@@ -38,6 +40,15 @@ class SweepRequests:
         """Prefix → number of events that asked for it."""
         with translated():
             return {text(prefix): int(count) for prefix, count in self._redis.hgetall(self._key).items()}
+
+    def merge(self, most: int = MOST) -> None:
+        """Make one request for the whole bucket of them if there are more than ``most``."""
+        with translated():
+            if self._redis.hlen(self._key) <= most:
+                return
+            waiting = self.waiting()
+            self._redis.hincrby(self._key, "", 1)
+        self.settle({prefix: count for prefix, count in waiting.items() if prefix})
 
     def settle(self, met: Mapping[str, int]) -> None:
         """Remove requests that were read by ``waiting`` and are met. Later ones of the same prefix stay."""
@@ -68,7 +79,7 @@ class RequestedSweeps:
         self._clock = clock
         self._met: dict[str, int] = {}
         self._sweepers: list[Sweeper] = []
-        self._began = self._look = self._due = 0.0
+        self._began = self._look = self._due = self._merge = 0.0
 
     def due(self, *, idle: bool = True) -> bool:
         """Whether a pass over the whole bucket is wanted now. ``idle``: no such pass is running.
@@ -76,6 +87,9 @@ class RequestedSweeps:
         Call ``ended`` after that pass. Parts of the bucket are begun here, and compared by ``step``.
         """
         now = self._clock()
+        if now >= self._merge:
+            self._merge = now + MERGE_S
+            self._requests.merge()
         if self._met or now < max(self._look, self._due):
             return False
         self._look = now + LOOK_S

@@ -17,6 +17,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from workers.embedded.aof_repair import repair
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import ServerProgram, choose_server, note
 from workers.supervision.supervisor import Service
@@ -83,6 +84,7 @@ class PrivateRedis:
             healthy=self._healthy,
             stop_timeout=4.0,
             lines=self._lines,
+            prepare=lambda: repair(self.folder),
         )
 
     def client(self) -> redis.Redis:

@@ -100,8 +100,11 @@ def published(settings: Settings) -> dict[str, Any]:
 
 
 def reached(settings: Settings) -> Settings:
-    """The settings of the stack that runs in this home; these settings if none runs or if they name a Redis."""
-    return settings if "redis_url" in settings.model_fields_set else running(settings) or settings
+    """The settings of the stack that runs in this home; these settings if none runs or if they name a Redis.
+
+    The encoder is the one that a switch has put into use there.
+    """
+    return in_use(settings) if "redis_url" in settings.model_fields_set else running(settings) or settings
 
 
 def running(settings: Settings) -> Settings | None:

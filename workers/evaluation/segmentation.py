@@ -58,7 +58,7 @@ def label_maps(
     with ExitStack() as stack:
         folder = source.keep
         if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wildtag-")))
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wildtag-evaluation-")))
         try:
             maps = labelmaps.write(folder, counted(compositions(items, source.count, seed=source.seed)))
         except OSError as exc:

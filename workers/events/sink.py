@@ -110,21 +110,27 @@ class StoredRejection(msgspec.Struct, frozen=True):
 class EventSink:
     """Stores received events, and reads rejected notifications and counters. Raises ``StoreUnavailable``.
 
-    ``append``: stores events in the inboxes of their partitions, if there are several.
+    ``append``: stores events in the inboxes of their partitions, if there are several. ``room``: raises if no more
+    events are accepted.
     """
 
     def __init__(
-        self, client: Client, keys: Keys, append: Callable[[Sequence[ObjectEvent]], object] | None = None
-    ) -> None:
+        self, client: Client, keys: Keys, append: Callable[[Sequence[ObjectEvent]], object] | None = None,
+        room: Callable[[], object] = lambda: None,
+    ) -> None:  # fmt: skip
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._append = append
+        self._room = room
 
     def store(self, received: Sequence[ReceivedEvents], also: Iterable[Command] = ()) -> None:
         """Store all in one transaction: on error, all or nothing was stored. ``also``: further commands in it.
 
-        With several partitions the events are stored before it, and on error perhaps a part of them.
+        With several partitions the events are stored before it, and on error perhaps a part of them. Raises
+        ``InboxFull`` and stores nothing if there are events and no room for them.
         """
+        if any(one.events for one in received):
+            self._room()
         if self._append is not None:
             self._append([event for one in received for event in one.events])
         with translated():

@@ -12,9 +12,9 @@ import hashlib
 import hmac
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import Annotated, TypeVar
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import anyio.to_thread
@@ -27,9 +27,10 @@ from workers.gateway.addresses import loopback
 from workers.gateway.api_keys import ApiKey, ApiKeys, Scope
 from workers.gateway.behind_proxy import public_path, through_proxy
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind, RateLimits, client_of
+from workers.gateway.requirements import needs
 from workers.gateway.sessions import Sessions
 
-_NEEDS = "__wildtag_scope__"
 BELIEVED_S = 2.0  # how long a removed key, or a session of it, may still work
 KNOWN_MAX = 1000
 WITHOUT_KEY = Scope.WRITE  # the scope of requests that need no key: every user of this machine can send them
@@ -55,8 +56,7 @@ class Access:
     """Checks API keys, sessions, scopes, origins and rates.
 
     ``admin_keys``: keys with every scope besides those in Redis. ``open_``: requests to the loopback address need no
-    key. ``rate``: requests per second and caller. ``origins``: other sites whose pages may send requests that change
-    data.
+    key. ``limits``: of rates. ``origins``: other sites whose pages may send requests that change data.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class Access:
         *,
         admin_keys: Collection[str] = (),
         open_: bool,
-        rate: float | None,
+        limits: RateLimits,
         origins: Collection[str] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -74,18 +74,16 @@ class Access:
         self._sessions = sessions
         self._admins = [hashlib.sha256(key.encode()).digest() for key in admin_keys]
         self._open = open_
-        self._rate = rate
+        self.limits = limits
         self._origins = origins
         self._clock = clock
-        self._known: OrderedDict[bytes, tuple[Caller | None, float]] = OrderedDict()
-        self._buckets: OrderedDict[str, tuple[float, float]] = (
-            OrderedDict()
-        )  # tokens left, and when that was computed
+        self._known: OrderedDict[bytes, tuple[Caller, float]] = OrderedDict()
+        self._unknown: OrderedDict[bytes, float] = OrderedDict()  # apart, so that guesses push out no valid key
 
-    async def caller(self, request: Request, needed: Scope) -> Caller:
+    async def caller(self, request: Request, needed: Scope, kind: Kind = Kind.REQUEST) -> Caller:
         """The caller, if it has the scope. Raises ``Problem``, and ``Transient`` if keys cannot be looked up."""
         found = await self.checked(request, needed)
-        self._count(found)
+        self.limits.count(found.name, kind)
         return found
 
     async def checked(self, request: Request, needed: Scope) -> Caller:
@@ -103,9 +101,10 @@ class Access:
     async def _found(self, request: Request) -> tuple[Caller | None, bool]:
         """The caller, and whether its key was in the Authorization header. Raises ``Problem`` if a key is missing."""
         shown, cookie = _bearer(request.headers), request.cookies.get(cookie_name(request))
+        address = client_of(request.scope)
         if shown is not None:
-            return await self.known(shown), True
-        found = None if cookie is None else await self._signed_in(cookie)
+            return await self.known(shown, address), True
+        found = None if cookie is None else await self._signed_in(cookie, address)
         # an open gateway serves requests without a cookie, so also those whose session has ended
         if found is not None or (cookie is not None and not self._open):
             return found, False
@@ -116,14 +115,17 @@ class Access:
         _only_here(request)
         return Caller("", WITHOUT_KEY), False
 
-    def needing(self, scope: Scope) -> Callable[..., object]:
-        """A FastAPI dependency that documents the scope of a route. ``Entry`` enforces it before it reads a body."""
+    def needing(self, scope: Scope, kind: Kind = Kind.REQUEST) -> Callable[..., object]:
+        """A FastAPI dependency that documents the scope of a route, and what its requests count as.
+
+        ``Entry`` enforces both before it reads a body.
+        """
 
         async def dependency(request: Request, _: Annotated[object, Depends(bearer)]) -> None:
             if not isinstance(getattr(request.state, "caller", None), Caller):  # never, while ``Entry`` is installed
-                request.state.caller = await self.caller(request, scope)
+                request.state.caller = await self.caller(request, scope, kind)
 
-        return needs(scope)(dependency)
+        return needs(scope, kind)(dependency)
 
     def same_origin(self, request: Request) -> None:
         """Raises ``Problem`` for a request from a page of another site."""
@@ -140,16 +142,22 @@ class Access:
             " WILDTAG_TRUSTED_PROXIES",
         )
 
-    async def known(self, shown: str) -> Caller | None:
-        """The caller with this key; ``None`` for an unknown key."""
-        digest = hashlib.sha256(shown.encode()).digest()
-        if sum(hmac.compare_digest(digest, admin) for admin in self._admins):  # compares with all
-            return BY_SETTINGS
-        return await self._believed(digest, lambda: self._keys.look_up(shown))
+    async def known(self, shown: str, address: str) -> Caller | None:
+        """The caller with this key; ``None`` for an unknown key, which is a guess of the address.
 
-    async def begin(self, shown: str) -> str:
+        Raises ``Problem`` if the address has no guesses left.
+        """
+        digest = hashlib.sha256(shown.encode()).digest()
+        if digest not in self._known:
+            self.limits.check_guess(address, digest)
+        if sum(hmac.compare_digest(digest, admin) for admin in self._admins):  # compares with all
+            self._keep(digest, BY_SETTINGS)
+            return BY_SETTINGS
+        return await self._believed(digest, lambda: self._keys.look_up(shown), address)
+
+    async def begin(self, shown: str, address: str) -> str:
         """Begin a session of the page with this key; gives its cookie. Raises ``Problem`` for an unknown key."""
-        caller = await self.known(shown) if shown.isascii() else None
+        caller = await self.known(shown, address) if shown.isascii() else None
         if caller is None:
             raise _no_key("unknown API key")
         owner, binding = caller.name, b""
@@ -165,7 +173,7 @@ class Access:
                 await anyio.to_thread.run_sync(self._sessions.end, shown, binding)
             self._known.pop(_digest_of_session(shown), None)
 
-    async def _signed_in(self, shown: str) -> Caller | None:
+    async def _signed_in(self, shown: str, address: str) -> Caller | None:
         """The caller of a session; ``None`` if it has ended."""
 
         def key() -> ApiKey | None:
@@ -178,68 +186,47 @@ class Access:
                 else self._keys.get(owner)
             )
 
-        return await self._believed(_digest_of_session(shown), key)
+        digest = _digest_of_session(shown)
+        if digest not in self._known and not self._open:
+            self.limits.check_guess(address, digest)
+        return await self._believed(digest, key, None if self._open else address)
 
     def _bindings(self, shown: str) -> list[bytes]:
         return self._admins if self._sessions.owner(shown) == sessions.ADMIN else [b""]
 
-    async def _believed(self, digest: bytes, look_up: Callable[[], ApiKey | None]) -> Caller | None:
-        """The caller that ``look_up`` finds, which is asked again after ``BELIEVED_S``."""
+    async def _believed(
+        self, digest: bytes, look_up: Callable[[], ApiKey | None], address: str | None
+    ) -> Caller | None:
+        """The caller that ``look_up`` finds, which is asked again after ``BELIEVED_S``.
+
+        ``address``: whose guess it is if there is no caller; ``None`` if it is not one.
+        """
         caller, until = self._known.get(digest, (None, -1.0))
-        if self._clock() >= until:
-            key = await anyio.to_thread.run_sync(look_up)
-            caller = None if key is None else Caller(key.id, key.scope)
-            self._known[digest] = caller, self._clock() + BELIEVED_S
-            self._known.move_to_end(digest)
-            if len(self._known) > KNOWN_MAX:
-                self._known.popitem(last=False)
+        if self._clock() < max(until, self._unknown.get(digest, -1.0)):
+            return caller
+        key = await anyio.to_thread.run_sync(look_up)
+        if key is not None:
+            self._unknown.pop(digest, None)
+            return self._keep(digest, Caller(key.id, key.scope))
+        self._known.pop(digest, None)
+        self._unknown[digest] = self._clock() + BELIEVED_S
+        self._unknown.move_to_end(digest)
+        if len(self._unknown) > KNOWN_MAX:
+            self._unknown.popitem(last=False)
+        if address is not None:
+            self.limits.guessed(address, digest)
+        return None
+
+    def _keep(self, digest: bytes, caller: Caller) -> Caller:
+        self._known[digest] = caller, self._clock() + BELIEVED_S
+        self._known.move_to_end(digest)
+        if len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
         return caller
 
     def charge(self, caller: Caller, count: int) -> None:
-        """Count ``count`` more requests of a caller that has been admitted: they delay its next requests."""
-        if self._rate is not None:
-            left, now = self._left(caller, self._rate)
-            self._keep(caller, left - count, now)
-
-    def _count(self, caller: Caller) -> None:
-        """Apply the rate limit: a token bucket per caller that holds two seconds' worth. Raises ``Problem``."""
-        if self._rate is None:
-            return
-        left, now = self._left(caller, self._rate)
-        if left < 1:
-            wait = max(1, round((1 - left) / self._rate + 0.5))
-            raise Problem.later("too-many", f"more than {self._rate:g} requests per second", wait)
-        self._keep(caller, left - 1, now)
-
-    def _left(self, caller: Caller, rate: float) -> tuple[float, float]:
-        """The tokens of a caller, and the time."""
-        now, full = self._clock(), max(1.0, 2 * rate)
-        left, then = self._buckets.get(caller.name, (full, now))
-        return min(full, left + (now - then) * rate), now
-
-    def _keep(self, caller: Caller, left: float, now: float) -> None:
-        self._buckets[caller.name] = left, now
-        self._buckets.move_to_end(caller.name)
-        if len(self._buckets) > KNOWN_MAX:
-            self._buckets.popitem(last=False)
-
-
-Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
-
-
-def needs(scope: Scope) -> Callable[[Endpoint], Endpoint]:
-    """Declares the scope that a route needs, on its endpoint or on one of its dependencies."""
-
-    def declared(endpoint: Endpoint) -> Endpoint:
-        setattr(endpoint, _NEEDS, scope)
-        return endpoint
-
-    return declared
-
-
-def needed_by(functions: Iterable[object]) -> Scope | None:
-    """The highest scope that these functions declare; ``None`` if they declare none."""
-    return max((scope for f in functions if (scope := getattr(f, _NEEDS, None)) is not None), default=None)
+        """Count ``count`` more uploads of a caller that has been admitted: they delay its next requests."""
+        self.limits.charge(caller.name, Kind.UPLOAD, count)
 
 
 def _bearer(headers: Headers) -> str | None:

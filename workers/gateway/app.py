@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 import anyio.to_thread
 from fastapi import FastAPI
@@ -29,6 +30,7 @@ from workers.gateway import (
     page,
     paging,
     problems,
+    rate_limits,
     request_metrics,
     route_rules,
     search,
@@ -49,12 +51,21 @@ from workers.gateway.entry import Entry
 from workers.gateway.event_streams import Streams
 from workers.gateway.guards import Guards
 from workers.gateway.head import Head
+from workers.gateway.security_headers import secured
 from workers.gateway.services import Options, Services
 
 DESCRIPTION = """Tag images without a list of tags. Upload images and poll the results, or tag the images in a bucket.
 
 Errors are problem documents (RFC 9457) with a stable `type`. API keys are sent as `Authorization: Bearer KEY`. Times
-are RFC 3339 in UTC. HEAD is answered wherever GET is."""
+are RFC 3339 in UTC. HEAD is answered wherever GET is. Rates are limited by API key, and by address for unknown keys:
+responses have `RateLimit` and `RateLimit-Policy`, and a refusal is `429` with `Retry-After`."""
+
+
+class _Application(FastAPI):
+    """FastAPI, with security headers also for what is made outside of all middleware: the response to a fault."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(scope, receive, secured(send))
 
 
 def create_app(services: Services, options: Options) -> FastAPI:
@@ -62,7 +73,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
     broadcaster = Broadcaster(services.records, services.progress, services.outages.own)
     streams = Streams(options.streams_max, options.ping_s)
     doors = access.Access(services.keys, services.sessions, admin_keys=options.admin_keys, open_=options.open,
-                          rate=options.rate, origins=options.cors_origins)  # fmt: skip
+                          limits=rate_limits.RateLimits(options.rates), origins=options.cors_origins)  # fmt: skip
     admission = Admission(services.progress, options)
     where = images.Images(services, options, broadcaster, admission)
     drawing = segments.Segments(services, options)
@@ -83,14 +94,19 @@ def create_app(services: Services, options: Options) -> FastAPI:
         await asyncio.gather(listing, looking, removing, return_exceptions=True)
         await services.batching_writer.close()
 
-    app = FastAPI(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
+    app = _Application(title="wildtag", version=version("wildtag"), description=DESCRIPTION, lifespan=lifespan,
                   docs_url=None, redoc_url=None)  # fmt: skip
     app.state.closing = streams.close  # see ``workers.gateway.serving``
     app.state.root_path = options.root_path
+    app.state.metrics = measured.registry  # see ``workers.processes.measuring``
     problems.install(app)
     # a Starlette route: at thousands of requests per second FastAPI's parameter handling would cost too much
     notified = webhook.webhook_route(
-        services.batching_writer, bucket=options.bucket, tokens=options.tokens, open_=options.open
+        services.batching_writer,
+        bucket=options.bucket,
+        tokens=options.tokens,
+        open_=options.open,
+        limits=doors.limits,
     )
     app.add_route(openapi.WEBHOOK, notified, methods=["POST"])
     routers = (
@@ -134,7 +150,7 @@ def create_app(services: Services, options: Options) -> FastAPI:
             CORSMiddleware, allow_origins=options.cors_origins, allow_methods=["GET", "HEAD", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-None-Match", "Last-Event-ID",
                            HEADER, "traceparent"],
-            expose_headers=["ETag", "Location", "Retry-After", HEADER],
+            expose_headers=["ETag", "Location", "Retry-After", "RateLimit", "RateLimit-Policy", HEADER],
         )  # fmt: skip
     app.add_middleware(AccessLog, files=page.paths() | {app.openapi_url or ""}, lines=options.access_log)
     app.add_middleware(BehindProxy, root_path=options.root_path, proxies=options.trusted_proxies)

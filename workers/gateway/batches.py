@@ -22,6 +22,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.patience import outlast
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
 from workers.gateway.segments import SegmentationMethod, Segments
 from workers.gateway.services import Options
 from workers.lifecycle.times import rfc3339
@@ -87,7 +88,8 @@ def router(
 ) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["batches"])
-    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    reading = [Depends(access.needing(Scope.READ))]
+    writing = [Depends(access.needing(Scope.WRITE, Kind.EXPENSIVE))]
     usual = responses.problems(400, 404, 422, 429, 501, 503)
 
     def full(exc: BatchesFull) -> Problem:

@@ -8,6 +8,7 @@ from typing import Any
 
 from workers.events.sink import ReceivedEvents, commands
 from workers.lifecycle.event import ObjectEvent
+from workers.lifecycle.inbox_room import InboxRoom
 from workers.redis.connection import AsyncClient, StoreUnavailable, translated
 from workers.redis.keys import Keys
 
@@ -27,8 +28,14 @@ class BatchingWriter:
         client: AsyncClient,
         keys: Keys,
         append: Callable[[Sequence[ObjectEvent]], object] | None = None,
+        room: InboxRoom | None = None,
     ) -> None:
-        """``append``: stores events in the inboxes of their partitions, if there are several. It blocks."""
+        """``append``: stores events in the inboxes of their partitions, if there are several. It blocks.
+
+        ``room``: whether more events are accepted; there is no limit without.
+        """
+        self._room = room
+        self._looking: asyncio.Task[None] | None = None
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._keys = keys
         self._append = append
@@ -39,8 +46,10 @@ class BatchingWriter:
     async def put(self, deposit: ReceivedEvents, size: int) -> None:
         """Write events and return when they are in Redis. ``size``: bytes of the notification.
 
-        Raises ``StoreUnavailable`` if they may not be stored, or if too many bytes are waiting.
+        Raises ``StoreUnavailable`` if they may not be stored, if too many bytes are waiting, or if the inbox is full.
         """
+        if deposit.events and self._room is not None:
+            await self._require(self._room)
         if self._bytes + size > MOST_WAITING:
             raise StoreUnavailable("Redis is slow and too many events are waiting for it")
         stored = asyncio.get_running_loop().create_future()
@@ -63,6 +72,15 @@ class BatchingWriter:
         if self._sending is not None:
             await self._sending
         await self._redis.aclose()
+
+    async def _require(self, room: InboxRoom) -> None:
+        """Look whether the inbox is full, once for all requests that want to know."""
+        if not room.stale:
+            room.require()
+            return
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(asyncio.to_thread(room.require))
+        await asyncio.shield(self._looking)
 
     async def _send(self) -> None:
         try:

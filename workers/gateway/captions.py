@@ -16,6 +16,7 @@ from workers.gateway import models, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
 from workers.gateway.services import CaptionStore, NoSuchCaption
 
 AT_ONCE = 8  # concurrent calls to the workers; each holds a thread
@@ -33,7 +34,8 @@ class CaptionsRequest(BaseModel, extra="forbid"):
 def router(store: CaptionStore, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["captions"])
-    reading, writing = [Depends(access.needing(Scope.READ))], [Depends(access.needing(Scope.WRITE))]
+    reading = [Depends(access.needing(Scope.READ, Kind.EXPENSIVE))]
+    writing = [Depends(access.needing(Scope.WRITE, Kind.EXPENSIVE))]
     threads = anyio.CapacityLimiter(AT_ONCE)  # separate, so that other routes work if no worker answers
 
     @routes.post(

@@ -6,6 +6,7 @@ goes to the gateway.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Annotated, Any
 
 import anyio.to_thread
@@ -17,6 +18,7 @@ from workers.gateway.access import Access, Caller
 from workers.gateway.api_keys import Scope
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind, RateLimits, client_of
 from workers.gateway.segments import SegmentationMethod
 from workers.gateway.services import Options, Services
 from workers.gateway.upload_slots import Slot
@@ -37,8 +39,11 @@ class UploadRequest(BaseModel, extra="forbid"):
 class Forms:
     """Creates presigned forms, and takes those that go to the gateway."""
 
-    def __init__(self, uploads: Uploads, images: Images, services: Services, options: Options) -> None:
+    def __init__(
+        self, uploads: Uploads, images: Images, services: Services, options: Options, limits: RateLimits
+    ) -> None:
         self._uploads = uploads
+        self._limits = limits
         self._images = images
         self._slots = services.upload_slots
         self._store: Any = services.store
@@ -81,8 +86,11 @@ class Forms:
 
     async def upload(self, request: Request, token: str) -> Slot:
         """Store the image of a form. Raises ``Problem``."""
+        address, shown = client_of(request.scope), hashlib.sha256(token.encode()).digest()
+        self._limits.check_guess(address, shown)
         slot = await anyio.to_thread.run_sync(self._slots.look_up, token)
         if slot is None:
+            self._limits.guessed(address, shown)
             raise Problem("not-found", "no form has this address, or it has been used or has expired")
         used = False
 
@@ -103,8 +111,8 @@ class Forms:
 def router(uploads: Uploads, images: Images, services: Services, options: Options, access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["images"])
-    writing = [Depends(access.needing(Scope.WRITE))]
-    forms = Forms(uploads, images, services, options)
+    writing = [Depends(access.needing(Scope.WRITE, Kind.UPLOAD))]
+    forms = Forms(uploads, images, services, options, access.limits)
 
     @routes.post(
         "/v1/uploads", status_code=201, response_model=models.DirectUpload,

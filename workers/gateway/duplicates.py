@@ -18,6 +18,7 @@ from vectordb.decoders import from_msgpack
 from workers.gateway import paging, responses
 from workers.gateway.access import Access
 from workers.gateway.api_keys import Scope
+from workers.gateway.rate_limits import Kind
 from workers.lifecycle.record_reader import Records
 
 AT_ONCE = 4  # concurrent requests; each holds a thread while images are compared
@@ -80,7 +81,8 @@ def router(finder: Finder, records: Records, access: Access, walks: paging.Walks
 
     @routes.get(
         "/v1/duplicates", response_model=Duplicates, responses=responses.problems(400, 410, 422, 429, 503),
-        dependencies=[Depends(access.needing(Scope.READ))], operation_id="listDuplicates", summary="List duplicates",
+        dependencies=[Depends(access.needing(Scope.READ, Kind.EXPENSIVE))],
+        operation_id="listDuplicates", summary="List duplicates",
     )  # fmt: skip
     async def duplicates(
         limit: paging.Limit = 50,

@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from fastapi import Request, Response
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
 from vectordb.errors import Transient
@@ -22,6 +23,7 @@ from workers.gateway.access import Access, Caller
 from workers.gateway.body_memory import BodyMemory
 from workers.gateway.openapi import WEBHOOK
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import client_of
 from workers.gateway.route_rules import SMALL, Rule
 
 Receive = Callable[[], Awaitable[Any]]
@@ -73,7 +75,7 @@ class Entry:
         except (Problem, Transient) as exc:
             await _stranger(exc).response()(scope, receive, send)
             return
-        name = caller.name if caller is not None and caller.name else f"address {(scope.get('client') or ['-'])[0]}"
+        name = caller.name if caller is not None and caller.name else f"address {client_of(scope)}"
         with self._memory.lease(name) as lease:
             scope.setdefault("state", {}).update(caller=caller, lease=lease)
             try:
@@ -85,7 +87,18 @@ class Entry:
             if caller is None or rule is None or rule.scope is None:
                 await self._app(scope, receive, send)
             else:
-                await _Watched(self._access, request, rule, self._recheck_s, send).run(self._app, scope, receive)
+                watched = _Watched(self._access, request, rule, self._recheck_s, self._limited(caller, rule, send))
+                await watched.run(self._app, scope, receive)
+
+    def _limited(self, caller: Caller, rule: Rule, send: Send) -> Send:
+        """Adds what the caller has left of its limits to the response."""
+
+        async def sending(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(self._access.limits.headers(caller.name, rule.kind))
+            await send(message)
+
+        return sending
 
     def _no_rule(self, method: str, path: str) -> Response | None:
         """The response for a path or a method that no route has; ``None`` for a file of the page."""
@@ -109,7 +122,7 @@ class Entry:
     async def _admitted(self, request: Request, rule: Rule | None) -> Caller | None:
         if rule is None:  # the webhook, which checks its token itself. Its URL may have any query: a server whose
             return None  # target was set with one sends every event there until it is accepted
-        caller = None if rule.scope is None else await self._access.caller(request, rule.scope)
+        caller = None if rule.scope is None else await self._access.caller(request, rule.scope, rule.kind)
         rule.check_query(request.scope["query_string"])
         return caller
 

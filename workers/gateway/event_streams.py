@@ -59,7 +59,7 @@ class _Stream(StreamingResponse):
     """Occupies a stream from before the first byte until the client is gone."""
 
     def __init__(self, streams: Streams, events: AsyncIterator[bytes]) -> None:
-        headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
+        headers = {"Cache-Control": "private, no-cache", "X-Accel-Buffering": "no"}
         super().__init__(events, media_type="text/event-stream", headers=headers)
         self._streams = streams
 

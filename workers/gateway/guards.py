@@ -16,6 +16,7 @@ import structlog
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 
+from workers.gateway import security_headers
 from workers.gateway.access_log import shown
 from workers.gateway.problems import Problem
 
@@ -27,18 +28,6 @@ PIECE = 2**16  # bytes of a response that are sent at a time
 SLOW_AFTER_S = 60.0  # seconds after which it applies, so that slow senders cannot block all uploads
 Receive = Callable[[], Awaitable[Any]]
 Send = Callable[[Any], Awaitable[None]]
-
-# for everything but pages: load nothing, and do not allow frames
-STRICT = "default-src 'none'; frame-ancestors 'none'"
-PAGE = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'; require-trusted-types-for 'script'"
-)
-# Swagger UI uses inline styles, data URLs in its style sheet, and innerHTML
-DOCS = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
-    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
 
 
 class ClientStuck(OSError):
@@ -77,11 +66,7 @@ class Guards:
 
         async def sending(message: Any) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Content-Security-Policy", self._pages(path) or STRICT)
-                headers.setdefault("X-Content-Type-Options", "nosniff")
-                headers.setdefault("Referrer-Policy", "no-referrer")
-                headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+                security_headers.add(MutableHeaders(scope=message), self._pages(path))
             for piece in _pieces(message):
                 await in_time(piece)
 

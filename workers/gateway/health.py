@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 import anyio.to_thread
@@ -18,6 +19,7 @@ from workers.gateway.api_keys import Scope
 from workers.gateway.metrics import Metrics
 from workers.gateway.openapi import OPTIONAL_KEY
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
 from workers.gateway.services import Options, Services
 from workers.lifecycle.times import public, rfc3339, rfc3339_or_none
 from workers.outages.board import Outage
@@ -104,11 +106,27 @@ async def readiness(services: Services, *, known: bool) -> Response:
     return responses.json(body, 503 if missing else 200, headers)
 
 
+class Together:
+    """Makes one response for all requests that wait for it, so that many of them cost no more than one."""
+
+    def __init__(self, make: Callable[[], Coroutine[Any, Any, Response]]) -> None:
+        self._make = make
+        self._making: asyncio.Task[Response] | None = None
+
+    async def __call__(self) -> Response:
+        if self._making is None or self._making.done():
+            self._making = asyncio.create_task(self._make())
+        made = await asyncio.shield(self._making)
+        return Response(made.body, made.status_code, dict(made.headers))
+
+
 def router(services: Services, options: Options, access: Access, metrics: Metrics) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["health"])
 
     reading = [Depends(access.needing(Scope.READ))]
+    strangers = Together(lambda: readiness(services, known=False))
+    scraping = [Depends(access.needing(Scope.READ, Kind.MONITORING))]
 
     @routes.get("/healthz", response_class=Response,
                 responses=responses.public() | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
@@ -129,7 +147,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         Other outages are listed in `outages` and do not change the status: images are still accepted. Reasons and
         numbers are shown only to callers that may read `/v1/status`.
         """
-        return await readiness(services, known=await may_read(access, request))
+        return await (readiness(services, known=True) if await may_read(access, request) else strangers())
 
     @routes.get("/v1/status", response_model=models.Status, responses=responses.problems(429, 503),
                 dependencies=reading, operation_id="getStatus", summary="Get the state of the system")  # fmt: skip
@@ -161,7 +179,7 @@ def router(services: Services, options: Options, access: Access, metrics: Metric
         })  # fmt: skip
 
     @routes.get(
-        "/metrics", response_class=Response, dependencies=reading, operation_id="getMetrics", summary="Get metrics",
+        "/metrics", response_class=Response, dependencies=scraping, operation_id="getMetrics", summary="Get metrics",
         responses=responses.problems(429) | {200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     )  # fmt: skip
     def scraped() -> Response:

@@ -132,9 +132,26 @@ def specification(app: FastAPI) -> dict[str, Any]:
     return spec
 
 
+_LIMITS: dict[str, Any] = {
+    "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds after which to try again."},
+    "RateLimit": {
+        "schema": {"type": "string"},
+        "description": "Where the rate is limited: what is left of each limit, and seconds until all of it is.",
+    },
+    "RateLimit-Policy": {
+        "schema": {"type": "string"}, "description": "The limits: requests (`q`) in a window of seconds (`w`).",
+    },
+}  # fmt: skip
+
+
 def _complete(operation: dict[str, Any], *, encoded: bool) -> None:
-    """Say that an operation needs no key, if so. ``encoded``: it has a body, which might be compressed."""
+    """Say that an operation needs no key, if so, and what responses have in common.
+
+    ``encoded``: it has a body, which might be compressed.
+    """
     operation.setdefault("security", [])
+    if "429" in operation["responses"]:
+        operation["responses"]["429"]["headers"] = _LIMITS
     if encoded:
         refused = problem("The body has a Content-Encoding.")
         operation["responses"] = dict(sorted({"415": refused, **operation["responses"]}.items()))

@@ -5,15 +5,16 @@ Both load nothing from other hosts; their content security policies forbid it.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI, Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from workers.gateway import guards
+from workers.gateway import security_headers
 from workers.gateway.sign_in import OLD_COOKIE
 
 FILES = resources.files("workers.gateway") / "page_files"
@@ -22,6 +23,9 @@ FRESH = {"Cache-Control": "no-cache"}  # always revalidate: modules of two versi
 
 
 class _Files(StaticFiles):
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await super().__call__(_whole(scope), receive, send)
+
     def file_response(self, full_path: Any, stat_result: Any, scope: Any, status_code: int = 200) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
         response.headers.update(FRESH)
@@ -30,18 +34,24 @@ class _Files(StaticFiles):
         return response
 
 
+def _whole(scope: Any) -> Any:
+    """A scope without Range: the files are small, and Starlette answers an invalid one with a text of its own."""
+    return {**scope, "headers": [pair for pair in scope["headers"] if pair[0] != b"range"]}
+
+
 def install(app: FastAPI) -> None:
     """Serve the pages. Call this last, as the page's mount matches all remaining paths."""
 
     def docs() -> Response:
-        return FileResponse(str(FILES / "docs.html"), headers=FRESH)
+        return HTMLResponse((FILES / "docs.html").read_bytes(), headers=FRESH)
 
     app.add_api_route(DOCS, docs, include_in_schema=False)
     # only Swagger UI's files of that package are used
-    app.mount(f"{DOCS}/files", StaticFiles(packages=[("fastapi_offline", "static")]), name="docs")
+    app.mount(f"{DOCS}/files", _Files(packages=[("fastapi_offline", "static")]), name="docs")
     app.mount("/", _Files(packages=[("workers.gateway", "page_files")], html=True), name="page")
 
 
+@cache
 def paths() -> frozenset[str]:
     """The paths of the pages and of their files."""
     swagger = Path(str(resources.files("fastapi_offline") / "static"))
@@ -56,7 +66,7 @@ def paths() -> frozenset[str]:
 
 
 def policy(path: str) -> str | None:
-    """The content security policy of a path; ``None`` for the API, which gets the strict one."""
-    if path.startswith("/v1/"):
+    """The content security policy of a path; ``None`` for all else, which gets the strict one."""
+    if path not in paths():
         return None
-    return guards.DOCS if path == DOCS else guards.PAGE
+    return security_headers.DOCS if path == DOCS else security_headers.PAGE

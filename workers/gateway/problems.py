@@ -47,6 +47,8 @@ from vectordb.errors import Permanent, Transient, WildtagError
 from workers.errors import consequences
 from workers.errors.consequences import Consequence
 from workers.gateway.access_log import HEADER, shown
+from workers.monitoring.catalogue import HTTP_REFUSED
+from workers.monitoring.meter import METER
 from workers.stores.store import ObjectForbidden, ObjectGone, ObjectTooLarge
 from workers.telemetry.origin import current
 
@@ -63,6 +65,7 @@ _STATUS = {
     "too-many": 429, "headers-too-large": 431, "internal": 500, "unsupported": 501, "unavailable": 503, "busy": 503,
     "no-space": 507,
 }  # fmt: skip
+REFUSED = frozenset({401, 403, 408, 413, 414, 429, 431, 503, 507})
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (ObjectGone, "not-found"), (ObjectTooLarge, "too-large"), (ObjectForbidden, "forbidden"),
 )  # fmt: skip
@@ -71,10 +74,22 @@ _NAMES = {404: "not-found", 405: "method-not-allowed", 408: "timeout", 413: "too
 
 
 class Problem(Exception):
-    """Ends a request with a problem document. ``name``: a type of the table above."""
+    """Ends a request with a problem document.
 
-    def __init__(self, name: str, detail: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> None:
+    ``name``: a type of the table above. ``reason``: what metrics call it; by default as the type.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        detail: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        reason: str | None = None,
+        **more: Any,
+    ) -> None:
         super().__init__(detail)
+        self.reason = reason or name
         self.name = name
         self.status = _STATUS[name]
         self.detail = detail
@@ -87,7 +102,9 @@ class Problem(Exception):
         return cls(name, detail, headers={"Retry-After": str(seconds)})
 
     def response(self) -> Response:
-        """The response with the document."""
+        """The response with the document. Counts it if the request was refused for want of access or room."""
+        if self.status in REFUSED:
+            METER.count(HTTP_REFUSED, 1.0, self.reason)
         body = {
             "type": f"{PREFIX}{self.name}", "title": HTTPStatus(self.status).phrase, "status": self.status,
             "detail": self.detail, **self.more,

@@ -54,14 +54,14 @@ def matches(condition: str, tag: str) -> bool:
 
 def answered(progress: Progress, name: str | None, *, status: int = 200, view: View = FULL) -> Response:
     """A response with the progress and its ETag."""
-    headers = {"ETag": etag(progress), "Cache-Control": "no-cache"}
+    headers = {"ETag": etag(progress), "Cache-Control": "private, no-cache"}
     return Response(document(progress, name, view), status, headers, "application/json")
 
 
 def answered_together(progress: Sequence[Progress], names: Sequence[str], *, status: int) -> Response:
     """A response with the progress of several images, as the ``Images`` schema."""
     found = [msgspec.Raw(document(one, name)) for one, name in zip(progress, names, strict=True)]
-    return responses.json({"images": found}, status, {"Cache-Control": "no-cache"})
+    return responses.json({"images": found}, status, {"Cache-Control": "private, no-cache"})
 
 
 def answered_again(again: Again, name: str | None, address: str) -> Response:

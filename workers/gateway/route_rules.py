@@ -14,9 +14,10 @@ from urllib.parse import parse_qsl
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
-from workers.gateway.access import needed_by
 from workers.gateway.api_keys import Scope
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
+from workers.gateway.requirements import counted_as, needed_by
 
 SMALL = 2**14  # bytes of a body, for most routes
 LARGER: Mapping[str, int] = {
@@ -30,12 +31,14 @@ PARAMETERS = 200  # in one query
 class Rule:
     """The rules of one route.
 
-    ``scope``: ``None`` if the route needs no key. ``limit``: maximum bytes of a JSON body, which is read at once;
-    ``None`` if the route reads its body itself, or none.
+    ``scope``: ``None`` if the route needs no key. ``kind``: what its requests count as. ``limit``: maximum bytes of a
+    JSON body, which is read at once; ``None`` if the route reads its body itself, or none.
     """
 
     def __init__(self, route: APIRoute) -> None:
-        self.scope: Scope | None = needed_by([route.endpoint, *_calls(route.dependant)])
+        functions = [route.endpoint, *_calls(route.dependant)]
+        self.scope: Scope | None = needed_by(functions)
+        self.kind: Kind = counted_as(functions)
         self.limit = LARGER.get(route.path, SMALL) if route.body_field is not None else None
         self._path = route.path_regex
         self._methods = frozenset(route.methods or ())

@@ -16,6 +16,7 @@ from workers.gateway.bodies import received
 from workers.gateway.body_memory import lease_of
 from workers.gateway.images import Images
 from workers.gateway.problems import Problem
+from workers.gateway.rate_limits import Kind
 from workers.gateway.services import Options, Services
 from workers.gateway.views import Brief, Fields, view_of
 from workers.images.finding import Asked, FoundPage, NothingAsked, NoVector
@@ -137,7 +138,7 @@ def _problem(exc: Exception) -> Problem:
 
 def router(services: Services, options: Options, images: Images, access: Access) -> APIRouter:
     """The routes."""
-    routes = APIRouter(tags=["search"], dependencies=[Depends(access.needing(Scope.READ))])
+    routes = APIRouter(tags=["search"], dependencies=[Depends(access.needing(Scope.READ, Kind.EXPENSIVE))])
     searches = Searches(services, options, images)
 
     @routes.get("/v1/search", response_model=search_models.FoundImages, operation_id="searchImages",

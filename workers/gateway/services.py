@@ -18,6 +18,7 @@ from workers.gateway.api_keys import ApiKeys
 from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.free_space import FreeSpace
 from workers.gateway.idempotency import Idempotency
+from workers.gateway.rate_limits import UNLIMITED, Rates
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
 from workers.images.coverage import CoverageReader
@@ -147,8 +148,8 @@ class Options:
     """The options. Sizes are in bytes.
 
     ``tokens``: the bearer tokens of the webhook. ``open``: requests to the loopback address need no key.
-    ``admin_keys``: API keys with every scope, besides those in Redis. ``rate``: requests per second and caller;
-    ``None``: no limit. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
+    ``admin_keys``: API keys with every scope, besides those in Redis. ``rates``: of requests,
+    see ``RateLimits``. ``body_patience_s``: maximum seconds between two chunks of a body. ``recheck_s``: seconds
     after which the access of a response in progress is checked again. ``ping_s``: seconds between two signs of life
     of an event stream. ``segmentation_methods``: the available ones. ``root_path``: such as ``/tags``, below which a
     proxy publishes the gateway. ``trusted_proxies``: addresses and networks of proxies whose headers are believed.
@@ -169,7 +170,7 @@ class Options:
     body_patience_s: float = 30.0
     recheck_s: float = 4.0
     ping_s: float = 4.0
-    rate: float | None = None
+    rates: Rates = UNLIMITED
     cors_origins: Sequence[str] = ()
     flower: str | None = None
     root_path: str = ""

@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI, Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from workers.gateway import security_headers
 from workers.gateway.problems import Problem
 from workers.gateway.start_gate import StartGate
 
@@ -107,6 +108,10 @@ class Protocol(HttpToolsProtocol):
         if not self._whole and self._drain_timer is None:
             self._drain_timer = self.loop.call_later(self.drain_s, self._give_up_draining)
 
+    def send_400_response(self, msg: str) -> None:
+        """Answer what is no HTTP, which Uvicorn would answer without a problem document and without headers."""
+        self._refuse(Problem("bad-request", msg))
+
     def close_after_response(self) -> None:
         """Close the connection, but after an early response only once the rest of the body has come.
 
@@ -174,6 +179,7 @@ _HEADERS_TOO_LARGE = Problem("headers-too-large", f"the headers have more than {
 def _bytes_of(response: Response) -> bytes:
     """A response as it is sent, which closes the connection."""
     status = HTTPStatus(response.status_code)
+    security_headers.add(response.headers)
     head = [f"HTTP/1.1 {status.value} {status.phrase}".encode(), b"connection: close"]
     head += [name + b": " + value for name, value in response.raw_headers]
     return b"\r\n".join(head) + b"\r\n\r\n" + bytes(response.body)

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from workers.gateway import responses
 from workers.gateway.access import Access, cookie_name, cookie_path
+from workers.gateway.rate_limits import client_of
 from workers.gateway.sessions import LONGEST_S
 
 OLD_COOKIE = "wildtag_key"  # of earlier versions; it held the API key
@@ -22,13 +23,13 @@ def router(access: Access) -> APIRouter:
     """The routes."""
     routes = APIRouter(tags=["access"])
 
-    refused = responses.problems(400, 408, 413, 422, 503)
+    refused = responses.problems(400, 408, 413, 422, 429, 503)
 
     @routes.post("/v1/session", status_code=204, responses=refused, operation_id="signIn", summary="Sign in")
     async def sign_in(request: Request, session: Session) -> Response:
         """Exchange an API key for the cookie of a session. Only the web page needs this."""
         access.same_origin(request)
-        shown = await access.begin(session.key)
+        shown = await access.begin(session.key, client_of(request.scope))
         await access.end(request)  # the one before
         answer = Response(status_code=204)
         # a proxy may have taken TLS off, but the browser names the page's origin

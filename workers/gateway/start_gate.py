@@ -14,6 +14,7 @@ from starlette.responses import Response
 from vectordb.errors import Transient
 from workers.gateway import problems, responses
 from workers.gateway.behind_proxy import below
+from workers.gateway.security_headers import secured
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -46,7 +47,7 @@ class StartGate:
         elif self._open or not (path := self._path(scope)).startswith((READY, API)):
             await self._app(scope, receive, send)
         else:
-            await self._refusal(path)(scope, receive, send)
+            await self._refusal(path)(scope, receive, secured(send))
 
     def _path(self, scope: Message) -> str:
         path = str(scope.get("path", ""))

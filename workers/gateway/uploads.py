@@ -25,7 +25,7 @@ from fastapi import APIRouter, Query, Request, Response
 from tasks.message_parts import UserMetadata, place_of
 from vectordb.errors import Transient
 from workers.gateway import models, openapi, record_models, responses
-from workers.gateway.access import Caller, needs
+from workers.gateway.access import Caller
 from workers.gateway.admission import Admission, Places
 from workers.gateway.api_keys import Scope
 from workers.gateway.bodies import Body, received
@@ -36,6 +36,8 @@ from workers.gateway.idempotency import AT_WORK_S, Stored
 from workers.gateway.images import LONGEST_WAIT, Images
 from workers.gateway.problems import Problem
 from workers.gateway.progress_answers import answered, answered_together
+from workers.gateway.rate_limits import Kind
+from workers.gateway.requirements import needs
 from workers.gateway.segments import SegmentationMethod, Segments, Wanted
 from workers.gateway.services import Options, Services
 from workers.gateway.storing import StoredImage, Storing
@@ -71,7 +73,7 @@ class Uploads:
         admission: Admission,
         charge: Callable[[Caller, int], None],
     ) -> None:
-        """``charge``: counts the further images of a request for the limit on requests per second."""
+        """``charge``: counts the further images of a request for the limits on rates."""
         self._services = services
         self._options = options
         self._images = images
@@ -226,7 +228,7 @@ def router(uploads: Uploads, images: Images) -> APIRouter:
         responses=responses.problems(400, 408, 409, 413, 415, 422, 429, 501, 503, 507)
         | {200: {"model": record_models.Progress | models.Images, "description": "All finished within `wait`."}},
     )  # fmt: skip
-    @needs(Scope.WRITE)  # not a dependency, which would double the cost of this route
+    @needs(Scope.WRITE, Kind.UPLOAD)  # not a dependency, which would double the cost of this route
     async def upload(
         request: Request,
         wait: Annotated[float, Query(ge=0, le=LONGEST_WAIT, description="Seconds to wait for the record.")] = 0.0,

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 import hmac
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -27,6 +28,7 @@ from workers.gateway.body_memory import lease_of
 from workers.gateway.origins import of_this_request
 from workers.gateway.problems import Problem
 from workers.gateway.problems import of as problem_of
+from workers.gateway.rate_limits import RateLimits, client_of
 
 log = structlog.get_logger()
 
@@ -36,14 +38,17 @@ SOURCE = "webhook"
 Route = Callable[[Request], Awaitable[Response]]
 
 
-def webhook_route(batching_writer: BatchingWriter, *, bucket: str, tokens: Sequence[str], open_: bool) -> Route:
+def webhook_route(
+    batching_writer: BatchingWriter, *, bucket: str, tokens: Sequence[str], open_: bool, limits: RateLimits
+) -> Route:
     """The route, which stores the events of ``bucket`` through ``batching_writer``.
 
-    ``tokens``: each is accepted. Without any, requests are accepted if the gateway is ``open_``.
+    ``tokens``: each is accepted; others are guesses for the ``limits``. Without any, requests are
+    accepted if the gateway is ``open_``.
     """
 
     async def minio(request: Request) -> Response:
-        refused = _refused(request, tokens, open_=open_)
+        refused = _refused(request, tokens, limits, open_=open_)
         if refused is not None:
             return refused
         try:
@@ -68,7 +73,7 @@ def webhook_route(batching_writer: BatchingWriter, *, bucket: str, tokens: Seque
     return minio
 
 
-def _refused(request: Request, tokens: Sequence[str], *, open_: bool) -> Response | None:
+def _refused(request: Request, tokens: Sequence[str], limits: RateLimits, *, open_: bool) -> Response | None:
     """The error response for a request without access; ``None`` if it has access."""
     if not tokens and open_:
         # pages in a user's browser can reach the loopback address; browsers send Origin with such requests
@@ -79,6 +84,13 @@ def _refused(request: Request, tokens: Sequence[str], *, open_: bool) -> Respons
     shown = _shown(request.headers.get("authorization", ""))
     if any(hmac.compare_digest(shown, token.encode()) for token in tokens):
         return None
+    if shown:  # a right token is always accepted, whatever else comes from its address
+        address, digest = client_of(request.scope), hashlib.sha256(shown).digest()
+        try:
+            limits.check_guess(address, digest)
+        except Problem as exc:
+            return exc.response()
+        limits.guessed(address, digest)
     schemes = 'Bearer, Basic realm="wildtag"'
     refused = Problem("unauthorized", "the webhook token is required", headers={"WWW-Authenticate": schemes})
     return refused.response()

@@ -20,7 +20,7 @@ from tasks.message_parts import Floats, Vectors
 from vectordb.errors import Permanent, Transient
 from vectordb.images import ImageEntry, ImageIndex
 from workers.images import image_requests
-from workers.images.follow_jobs import GOES_ON_S, FollowJob, FollowJobs, JobGone
+from workers.images.follow_jobs import BEGINNING, GOES_ON_S, FollowJob, FollowJobs, JobGone
 from workers.images.open_images import OpenImages
 from workers.images.remote_images import OWNER
 from workers.redis.rpc import RpcClient, RpcTransient, Sender
@@ -53,7 +53,10 @@ class Archive:
         jobs: FollowJobs,
         sender: Callable[[], Sender],
         reference_vectors: Callable[[], ReferenceVectors | None],
+        tag_again: Callable[[], object] = lambda: None,
     ) -> None:
+        """``tag_again``: has all objects in progress tagged once more. They are not in the index yet."""
+        self._tag_again = tag_again
         self._images = images
         self._jobs = jobs
         self._sender = sender
@@ -66,6 +69,8 @@ class Archive:
             job = self._jobs.read(name)
             if job.done:
                 return
+            if not job.dry and job.after == int(BEGINNING):
+                self._tag_again()
             ended = self._images().use(lambda index: self._compare(index, job))
         except JobGone as exc:
             log.warning("job gone", job=name, reason=str(exc))

@@ -3,10 +3,13 @@
 A caption that is near to everything concerns the whole archive. Its objects wait here, as compressed pages, and go
 to the low-priority inbox a page at a time, when there is room. A page stays until all of it is in the inbox, and the
 inbox takes an object once, so a repeated step changes nothing.
+
+An object that waits in a page whose turn has not come is not added again: it is tagged after this, too.
 """
 
 from __future__ import annotations
 
+import secrets
 import zlib
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +23,16 @@ from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
 PAGE = 500  # objects of a page
+LOOKED_AT = 20  # pages in which an object is looked for before it is added
+LOCK_MS = 30_000  # after which whoever moves a page is considered dead
 AHEAD = 1000  # objects in the low-priority inbox at which the others wait
+
+
+TAKE = (
+    "if redis.call('LINDEX', KEYS[1], 0) ~= ARGV[1] then return 0 end "
+    "redis.call('LPOP', KEYS[1]) redis.call('DECRBY', KEYS[2], ARGV[2]) return 1"
+)
+UNLOCK = "return redis.call('GET', KEYS[1]) == ARGV[1] and redis.call('DEL', KEYS[1]) or 0"
 
 
 def packed(oids: Sequence[str]) -> list[bytes]:
@@ -47,9 +59,15 @@ class Backlog:
         if not oids:
             return
         with translated():
+            # the first one may be on its way to the inbox, and its objects may be begun before this
+            pages = self._redis.lrange(self._keys.backlog, 1, LOOKED_AT)
+            waiting = {oid for page in pages for oid in unpacked(page)}
+            new = [oid for oid in dict.fromkeys(oids) if oid not in waiting]
+            if not new:
+                return
             pipe = self._redis.pipeline()
-            pipe.rpush(self._keys.backlog, *packed(oids))
-            pipe.incrby(self._keys.backlog_objects, len(oids))
+            pipe.rpush(self._keys.backlog, *packed(new))
+            pipe.incrby(self._keys.backlog_objects, len(new))
             pipe.execute()
 
     def waiting(self) -> int:
@@ -60,10 +78,23 @@ class Backlog:
     def step(self) -> int:
         """Move one page to the low-priority inbox if there is room. Returns the number of its objects.
 
-        For one process: the dispatcher.
+        Of several dispatchers one does it at a time, and a page that another one has moved meanwhile stays moved.
         """
-        if self._inbox.length() >= AHEAD:
+        with translated():
+            page = self._redis.lindex(self._keys.backlog, 0)
+        if page is None or self._inbox.length() >= AHEAD:
             return 0
+        lock, token = self._keys.lock("backlog"), secrets.token_hex(8)
+        with translated():
+            if not self._redis.set(lock, token, nx=True, px=LOCK_MS):
+                return 0
+        try:
+            return self._move()
+        finally:
+            with translated():
+                self._redis.eval(UNLOCK, 1, lock, token)
+
+    def _move(self) -> int:
         with translated():
             page = self._redis.lindex(self._keys.backlog, 0)
         if page is None:
@@ -72,8 +103,5 @@ class Backlog:
         # without an ETag, the dispatcher checks whether the object exists and which version it is
         self._inbox.append([ObjectEvent("created", bucket, key, force=True) for bucket, _, key in places])
         with translated():
-            pipe = self._redis.pipeline()
-            pipe.lpop(self._keys.backlog)
-            pipe.decrby(self._keys.backlog_objects, len(places))
-            pipe.execute()
+            self._redis.eval(TAKE, 2, self._keys.backlog, self._keys.backlog_objects, page, len(places))
         return len(places)

@@ -17,7 +17,7 @@ from tasks.message_parts import Floats, ObjectRef
 from vectordb.errors import Permanent, Transient
 from vectordb.images import ImageHits, ImageIndex
 from workers.images.backlog import Backlog
-from workers.images.statement_journal import Entry, StatementJournal
+from workers.images.statement_journal import StatementJournal
 from workers.lifecycle.statements import Statement, Statements, read
 from workers.stores.store import ObjectStore
 
@@ -61,20 +61,19 @@ class StatementMover:
         for one in said:
             if index_form(one.label) not in forms:
                 moved = Statement(one.label, one.accepted, etag, one.said_at, one.hash)
-                self._statements.change(new, one.label, moved)
-                self._write(new, one.label, moved)
+                self._say(new, one.label, moved)
         for one in said:
-            self._statements.change(old, one.label, None)
-            self._write(old, one.label, None)
+            self._say(old, one.label, None)
         if said:
             log.info("statements moved with the object", object=old, to=new, statements=len(said))
             self._backlog.add([new])
         return bool(said)
 
-    def _write(self, oid: str, label: str, statement: Statement | None) -> None:
+    def _say(self, oid: str, label: str, statement: Statement | None) -> None:
+        _, word = self._statements.say(oid, label, statement, self._clock())
         try:
-            self._journal().append(Entry(oid.partition("/")[2], label, self._clock(), statement))
-        except (Transient, Permanent) as exc:  # it is in Redis
+            self._journal().write(self._statements, word)
+        except (Transient, Permanent) as exc:  # it is in Redis, and is written later
             log.warning("statement not written to the journal", object=oid, reason=str(exc))
 
 

@@ -15,13 +15,14 @@ import structlog
 
 from tasks.exemplars.judging import Examples, Exemplar
 from tasks.exemplars.nearness import MOST, Calibration, calibrate
-from tasks.message_parts import Floats, Judgement, place_of
+from tasks.message_parts import Floats, Judgement, ObjectRef, place_of
 from tasks.messages import Embedded
 from vectordb.images import ImageIndex, image_id
 from workers.images.departures import NEAR_MOST, Departures, Homeless
 from workers.images.open_images import PAUSE_S, OpenImages
+from workers.lifecycle.composing import holding
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statement, Statements, holding
+from workers.lifecycle.statements import Statement, Statements
 
 log = structlog.get_logger()
 
@@ -79,6 +80,21 @@ class ExampleBook:
             min_confidence=self._min_confidence,
         )  # fmt: skip
         return tuple(judged)
+
+    def renew(self) -> None:
+        """Read the exemplars again before the next image: one may have its vector only now."""
+        self._due = 0.0
+
+    def late(self, batch: Embedded, judged: Sequence[Judgement]) -> list[ObjectRef]:
+        """Objects of a batch of which exemplars say something else than when it was judged.
+
+        Somebody may have spoken in between, when these images were not in the index. Raises ``StoreUnavailable``.
+        """
+        if self._clock() < self._rests_until or self._statements.revision() == self._revision:
+            return []
+        nothing = (Judgement(),) * len(batch.objects)
+        pairs = zip(batch.objects, judged or nothing, self.judge(batch) or nothing, strict=True)
+        return [ref for ref, then, now in pairs if _labels(then) != _labels(now)]
 
     def changed(self, objects: Iterable[tuple[str, str | None]]) -> None:
         """Objects (``bucket/key``) have another version now, or none (``None``): read exemplars again if it matters.
@@ -203,6 +219,10 @@ class ExampleBook:
 
 def _same(one: _Content, other: _Content) -> bool:
     return one[1] is other[1] and sorted(map(_identity, one[0])) == sorted(map(_identity, other[0]))
+
+
+def _labels(judgement: Judgement) -> tuple[set[str], set[str]]:
+    return {one.label for one in judgement.gained}, {one.label for one in judgement.withheld}
 
 
 def _identity(exemplar: Exemplar) -> tuple[str, str, bool, bytes]:

@@ -131,7 +131,10 @@ class FollowJobs:
     def stalled(self) -> str | None:
         """A job that is to be sent (again); it is due again later."""
         with translated():
-            due = self._redis.zrangebyscore(self._keys.follows, "-inf", self._clock(), start=0, num=1)
+            now = self._clock()
+            due = self._redis.zrangebyscore(self._keys.follows, "-inf", now, start=0, num=1)
+            if not due:  # planned before the clock was set back
+                due = self._redis.zrangebyscore(self._keys.follows, now + 2 * PREPARED_S, "+inf", start=0, num=1)
         if not due:
             return None
         self.postpone(text(due[0]))

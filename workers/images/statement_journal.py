@@ -15,11 +15,12 @@ import msgspec
 import structlog
 
 from tasks.labels.index_form import index_form
+from tasks.message_parts import place_of
 from vectordb.decoders import from_json
 from vectordb.errors import Permanent
 from workers.images.backlog import Backlog
 from workers.images.label_check import BadLabel, checked
-from workers.lifecycle.statements import Statement, Statements, read
+from workers.lifecycle.statements import Statement, Statements, Word
 from workers.stores.store import ObjectError, ObjectStore
 
 log = structlog.get_logger()
@@ -29,6 +30,8 @@ LONGEST = 64 * 1024  # bytes of an entry
 ENTRIES_MAX = 1_000_000  # of a journal; more are a fault of whoever writes to the bucket
 LABELS_MAX = 200  # of one object, at a time
 _KEY_MAX, _ETAG_MAX, _HASH = 1024, 200, 32  # bytes, characters, bytes
+OVERLAP_S = 600.0  # by which an entry may have an earlier name than one that was written before it
+LOOK_S = 5.0  # between two looks at what is to be written, and whether Redis was replaced
 _AHEAD_S = 86_400.0  # by which the clock of another machine may be ahead
 
 
@@ -56,21 +59,36 @@ class StatementJournal:
         self._bucket = bucket
         self._prefix = f"{output_prefix}{FOLDER}"
 
-    def append(self, entry: Entry) -> None:
-        """Store an entry."""
-        name = f"{self._prefix}{int(entry.said_at * 1000):015d}-{secrets.token_hex(4)}.json"
-        self._store.put(self._bucket, name, io.BytesIO(msgspec.json.encode(entry)), "application/json")
+    def append(self, entry: Entry) -> str:
+        """Store an entry. Returns its name."""
+        name = f"{_name(entry.said_at)}-{secrets.token_hex(4)}.json"
+        content = io.BytesIO(msgspec.json.encode(entry))
+        self._store.put(self._bucket, f"{self._prefix}{name}", content, "application/json")
+        return name
 
-    def entries(self, now: float | None = None) -> list[Entry]:
+    def write(self, statements: Statements, word: Word) -> None:
+        """Store a word, and that it is stored. Also raises ``Permanent``, for example if the bucket is read-only."""
+        name = self.append(Entry(place_of(word.oid)[1], word.label, word.said_at, word.statement))
+        statements.written(word)
+        statements.journal_has(name)
+
+    def write_rest(self, statements: Statements) -> int:
+        """Store what was not stored when it was said. Returns the number of words."""
+        words = [word for word in statements.unwritten() if place_of(word.oid)[0] == self._bucket]
+        for word in words:
+            self.write(statements, word)
+        return len(words)
+
+    def entries(self, now: float | None = None, after: str = "") -> list[Entry]:
         """All entries, oldest first. Those that nobody can have said are named in the log and passed over.
 
         Whoever may write to the bucket may write an entry, so each is checked like a request. ``now``: Unix
-        seconds, by default of this machine's clock.
+        seconds, by default of this machine's clock. ``after``: only those whose names come after this.
         """
         found: list[Entry] = []
         latest = (time.time() if now is None else now) + _AHEAD_S
         labels: dict[str, set[str]] = {}
-        for info in self._store.list(self._bucket, self._prefix):
+        for info in self._store.list(self._bucket, self._prefix, f"{self._prefix}{after}" if after else ""):
             if len(found) >= ENTRIES_MAX:
                 log.warning("rest of the journal not read", after=ENTRIES_MAX)
                 break
@@ -92,21 +110,38 @@ class StatementJournal:
             found.append(entry)
         return found
 
-    def replay(self, statements: Statements, now: float | None = None) -> list[str]:
-        """Store what the journal says and Redis does not. Newer statements in Redis stay as they are.
+    def replay(self, statements: Statements, now: float | None = None, *, gap: bool = False) -> list[str]:
+        """Store what the journal says and Redis does not. What Redis knows to be newer stays as it is.
 
-        Returns the objects (``bucket/key``) whose statements have changed. May be repeated.
+        The greatest word of each label counts, in whatever order the journal has them. Returns the objects
+        (``bucket/key``) whose statements have changed. May be repeated. ``gap``: only what Redis may have lost last.
         """
-        latest = {(entry.key, index_form(entry.label)): entry for entry in self.entries(now)}
-        changed = []
-        for (key, form), entry in latest.items():
-            oid = f"{self._bucket}/{key}"
-            (stored,) = statements.stored([oid])
-            known = next((one for one in read(stored) if index_form(one.label) == form), None)
-            if known != entry.statement and (known is None or known.said_at <= entry.said_at):
-                statements.change(oid, entry.label, entry.statement)
-                changed.append(oid)
+        latest: dict[tuple[str, str], Word] = {}
+        position = statements.journal_position() if gap else ""
+        words = [
+            Word(f"{self._bucket}/{entry.key}", entry.label, entry.said_at, entry.statement)
+            for entry in self.entries(now, _before(position) if position else "")
+        ]
+        newest = _name(max((word.said_at for word in words), default=0.0))
+        for word in [*words, *statements.unwritten()]:
+            place = word.oid, index_form(word.label)
+            if place not in latest or latest[place].order < word.order:
+                latest[place] = word
+        follow_at = time.time() if now is None else now
+        changed = [word.oid for word in latest.values() if statements.restore(word, follow_at)]
+        if words:
+            statements.journal_has(newest)
         return list(dict.fromkeys(changed))
+
+
+def _name(said_at: float) -> str:
+    """What the name of an entry begins with: names are in the order of time."""
+    return f"{int(said_at * 1000):015d}"
+
+
+def _before(name: str) -> str:
+    """What the names of all entries that may have been written at the same time or later come after."""
+    return _name(max(0.0, int(name[:15]) / 1000 - OVERLAP_S))
 
 
 def checked_entry(entry: Entry, latest: float) -> None:
@@ -128,7 +163,12 @@ def checked_entry(entry: Entry, latest: float) -> None:
 
 
 class Restoration:
-    """Replays the journal into a Redis that has lost what people said: one that is new, or was emptied."""
+    """Brings what people said and its journal in step.
+
+    The journal is replayed into a Redis that has lost what people said: one that is new, or was emptied. Its end is
+    replayed into one that may have lost the last moments, after a failover or a restart. What could not be written
+    when it was said is written now.
+    """
 
     def __init__(
         self,
@@ -136,21 +176,59 @@ class Restoration:
         statements: Statements,
         backlog: Backlog,
         clock: Callable[[], float],
+        server_run: Callable[[], str] = lambda: "",
+        *,
+        gaps: bool = True,
+        elapsed: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``server_run``: changes with the server of Redis. ``gaps``: look for them, and write what is to be written.
+
+        ``elapsed``: seconds.
+        """
         self._journal = journal
         self._statements = statements
         self._backlog = backlog
         self._clock = clock
+        self._server_run = server_run
+        self._gaps = gaps
+        self._elapsed = elapsed
+        self._run: str | None = None  # the server whose gaps were looked for
+        self._due = float("-inf")
+        self._refused = False
 
     def step(self) -> None:
-        """Replay the journal unless that was done. Call it before objects are dispatched. Raises ``Transient``.
+        """Replay what Redis lacks. Call it before objects are dispatched. Raises ``Transient``.
 
         Objects whose statements have come back are tagged again, since their records may be without them.
         """
         if self._statements.restored():
+            self._look()
             return
-        changed = self._journal.replay(self._statements, self._clock())
-        self._backlog.add(changed)
+        run = self._server_run()
+        self._replay(gap=False)
         self._statements.mark_restored(self._clock())
+        self._run = run
+
+    def _look(self) -> None:
+        if not self._gaps or self._elapsed() < self._due:
+            return
+        self._due = self._elapsed() + LOOK_S
+        run = self._server_run()
+        if run != self._run:
+            self._replay(gap=True)
+            self._run = run
+        try:
+            if written := self._journal.write_rest(self._statements):
+                log.info("statements written to the journal", statements=written)
+            self._refused = False
+        except Permanent as exc:
+            if not self._refused:
+                log.warning("statements not written to the journal", reason=str(exc), then="it is tried again")
+            self._refused = True
+
+    def _replay(self, *, gap: bool) -> None:
+        changed = self._journal.replay(self._statements, self._clock(), gap=gap)
+        self._backlog.add(changed)
         if changed:
-            log.info("statements restored from the journal", objects=len(changed))
+            lost = "the last ones" if gap else "all"
+            log.info("statements restored from the journal", objects=len(changed), lost=lost)

@@ -1,8 +1,12 @@
 """Teaching by example: a person accepts or rejects a label of an image, or takes that back.
 
 The statement is stored and written to the journal, then the record is revised, and then the images that look like
-this one are tagged again. A fault after the first step loses nothing that was said. If the index of images is away,
-the statement is stored all the same.
+this one are tagged again. A fault after the first step loses nothing that was said: the dispatcher does the rest
+(``Unfollowed``). If the index of images is away, the statement is stored all the same.
+
+An image that has no vector in the index yet is in progress, has just finished, or was not put there. The first are
+tagged once more (``Ledger.tag_again``), the second are in the feed, and the third are compared with what is said then
+when their vectors come (``workers.stages.indexing``).
 """
 
 from __future__ import annotations
@@ -21,19 +25,24 @@ from workers.images.backlog import Backlog
 from workers.images.examples import ExampleBook, Near
 from workers.images.label_check import BadLabel, checked
 from workers.images.remote_images import OWNER
-from workers.images.statement_journal import LABELS_MAX, Entry, StatementJournal
+from workers.images.statement_journal import LABELS_MAX, StatementJournal
+from workers.lifecycle.composing import composed, holding
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statement, Statements, composed, holding, read
+from workers.lifecycle.statements import Statement, Statements, read
 from workers.lifecycle.stored_record import read_record
-from workers.redis.rpc import RpcClient
+from workers.redis.rpc import RpcClient, Sender
 
 log = structlog.get_logger()
 
 TASK = "wildtag.near"
+FOLLOW_S = 10.0  # after which what was said is followed by the dispatcher, if nobody else has done so; and again
+PAUSE_MAX_S = 600.0  # between two attempts
+AT_ONCE = 20  # objects whose neighbours are asked for at once
+FINISHED_MOST = 500  # images that finished while the neighbours of one were asked for
 
 
 class NotTaggable(Permanent):
@@ -41,10 +50,14 @@ class NotTaggable(Permanent):
 
 
 class ObjectKey(msgspec.Struct, frozen=True):
-    """The object whose neighbours are asked for."""
+    """The object whose neighbours are asked for.
+
+    ``plan``: nobody waits for them; they are tagged again, as was planned for that time (``Statements.unfollowed``).
+    """
 
     bucket: str
     key: str
+    plan: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -63,6 +76,63 @@ def near(book: ExampleBook, data: bytes) -> bytes:
     """Handle a request for the neighbours of an object, in the process that owns the index of images."""
     asked = from_msgpack(data, ObjectKey)
     return msgspec.msgpack.encode(book.near(asked.bucket, asked.key))
+
+
+class NearFollower:
+    """In the process that owns the index of images: has images that look like one tagged again."""
+
+    def __init__(self, book: ExampleBook, records: Records, statements: Statements, backlog: Backlog) -> None:
+        self._book = book
+        self._records = records
+        self._statements = statements
+        self._backlog = backlog
+
+    def follow(self, data: bytes) -> None:
+        """Handle a request. What fails is asked for again."""
+        asked = from_msgpack(data, ObjectKey)
+        oid = f"{asked.bucket}/{asked.key}"
+        try:
+            ((etag, _),) = self._records.known([oid])
+            found = self._book.near(asked.bucket, asked.key) if etag else None
+            if found is not None and found.etag != etag:
+                return  # it is not in the index yet
+            if found is not None:
+                self._book.renew()
+                self._backlog.add([f"{bucket}/{key}" for bucket, key, _ in found.images])
+            self._statements.followed(oid, asked.plan)
+        except (Transient, Permanent) as exc:
+            log.warning("images that look like this one are not known", object=oid, reason=str(exc))
+            return
+        count = len(found.images) if found is not None else 0
+        log.info("images that look like this one are tagged again", object=oid, images=count)
+
+
+class Unfollowed:
+    """In the dispatcher: asks for the images to be tagged again because of what was said and not followed."""
+
+    def __init__(self, statements: Statements, ledger: Ledger, sender: Sender, clock: Callable[[], float]) -> None:
+        self._statements = statements
+        self._ledger = ledger
+        self._sender = sender
+        self._clock = clock
+        self._plans: dict[str, tuple[float, float]] = {}  # what this process has planned, and the pause before it
+
+    def step(self) -> None:
+        """Ask for some, and again later for those that do not succeed. Raises ``Transient``."""
+        now = self._clock()
+        plans = dict(self._statements.unfollowed())
+        self._plans = {oid: mine for oid, mine in self._plans.items() if plans.get(oid) == mine[0]}
+        # planned far ahead: the clock was set back
+        due = [oid for oid, at in plans.items() if at <= now or at > now + 2 * PAUSE_MAX_S][:AT_ONCE]
+        if any(oid not in self._plans for oid in due):
+            self._ledger.tag_again()
+        for oid in due:
+            _, pause = self._plans.get(oid, (0.0, FOLLOW_S / 2))
+            pause = min(PAUSE_MAX_S, 2 * pause)  # its vector may not be made for long
+            self._plans[oid] = now + pause, pause
+            self._statements.follow_later(oid, now + pause)
+            request = msgspec.msgpack.encode(ObjectKey(*place_of(oid), plan=now + pause))
+            self._sender.ask(OWNER, TASK, "", request, f"(near {oid})", FOLLOW_S)
 
 
 class Teacher:
@@ -97,17 +167,26 @@ class Teacher:
         record = self._tagged(oid)
         if accepted is not None:
             self._check_room(oid, label)
+        begin = self._records.feed_end()
         there, problem = self._near(record)
         now = self._clock()
         statement = None
         if accepted is not None:
             statement = Statement(label, accepted, record.etag, now, there.hash if there else None)
-        said, missing = self._stored(oid, label, now, statement)
+        plan = now + FOLLOW_S
+        said, missing = self._stored(oid, label, now, statement, plan)
         problem = "; ".join(filter(None, (problem, missing))) or None
         record = self._revise(record, said, there)
         found = there.images if there is not None else ()
         self._inbox.append([ObjectEvent("created", bucket, key, force=True)])
-        self._backlog.add([f"{other_bucket}/{other}" for other_bucket, other, _ in found])
+        self._ledger.tag_again()
+        # what has finished since the neighbours were asked for may have been judged before and put there after
+        late = self._records.feed_page(begin, FINISHED_MOST)
+        others = [item.oid for item in late if item.record is not None and item.record.state == "done"]
+        near_ones = [f"{other_bucket}/{other}" for other_bucket, other, _ in found]
+        self._backlog.add([one for one in dict.fromkeys([*near_ones, *others]) if one != oid])
+        if there is not None and len(late) < FINISHED_MOST:
+            self._statements.followed(oid, plan)
         return Taught(record, found, problem)
 
     def forget(self, bucket: str, key: str, label: str) -> Taught | None:
@@ -115,7 +194,7 @@ class Teacher:
         try:
             return self.say(bucket, key, label, None)
         except NotTaggable:
-            self._stored(f"{bucket}/{key}", checked(label), self._clock(), None)
+            self._stored(f"{bucket}/{key}", checked(label), self._clock(), None, None)
             return None
 
     def _check_room(self, oid: str, label: str) -> None:
@@ -125,15 +204,15 @@ class Teacher:
             raise BadLabel(f"people have said something of {LABELS_MAX} labels of {oid}; take one back first")
 
     def _stored(
-        self, oid: str, label: str, now: float, statement: Statement | None
+        self, oid: str, label: str, now: float, statement: Statement | None, plan: float | None
     ) -> tuple[list[Statement], str | None]:
         """Store a statement. Returns all of the object, and why it is not in the journal."""
-        said = self._statements.change(oid, label, statement)
+        said, word = self._statements.say(oid, label, statement, now, plan)
         try:
-            self._journal.append(Entry(place_of(oid)[1], label, now, statement))
-        except (Transient, Permanent) as exc:  # it is in Redis
+            self._journal.write(self._statements, word)
+        except (Transient, Permanent) as exc:  # it is in Redis, and is written later
             log.warning("statement not written to the journal", object=oid, reason=str(exc))
-            return said, f"what was said is not in the journal, which restores it if Redis is lost: {exc}"
+            return said, f"what was said is not in the journal yet, which restores it if Redis is lost: {exc}"
         return said, None
 
     def _near(self, record: Record) -> tuple[Near | None, str | None]:

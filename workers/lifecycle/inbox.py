@@ -191,6 +191,7 @@ class LowPriorityInbox(Inbox):
         self._marked = keys.retag_marks
         self._once = keys.low_priority_once
         self._enqueue_once = self._redis.register_script(scripts.source("enqueue_once"))
+        self._clear = self._redis.register_script(scripts.source("clear_marks"))
 
     def append(self, events: Sequence[ObjectEvent], *, mark: bool = False) -> None:
         """Store events in order, unless they wait already; they are in Redis then. ``mark``: as above."""
@@ -207,6 +208,8 @@ class LowPriorityInbox(Inbox):
     def _decoded(self, entries: list[Any]) -> Read:
         events = super()._decoded(entries)
         if events:  # before they are processed: from now on the same object may be added again
+            # ``1``: an older release has added it
+            args = [part for entry, event in events for one in (entry, "1") for part in (raw(event.id), one)]
             with translated():
-                self._redis.hdel(self._once, *(raw(event.id) for _, event in events))
+                self._clear(keys=[self._once], args=args)
         return events

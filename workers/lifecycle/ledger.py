@@ -21,7 +21,9 @@ from redis.exceptions import NoPermissionError
 
 from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
+from workers.lifecycle.deadlines import LONGEST_S, whole
 from workers.lifecycle.outcomes import Acceptance
+from workers.lifecycle.queued_origin import packed_origin
 from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, token
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
@@ -29,7 +31,6 @@ from workers.redis.script_calls import Command, call_together
 from workers.settings.settings import SEGMENTATION, STAGES
 
 ALL_STAGES = (*STAGES, SEGMENTATION)
-FAR_S = 10.0  # from this on, a deadline may be later by less than a second
 
 
 @dataclass(frozen=True)
@@ -95,24 +96,26 @@ class Ledger(RecordWriter):
         self._postpone = self._script("counting", "postpone")
         self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
+        self._tag_again = self._script("counting", "tag_again")
         self._crashed = self._script("crashed")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
 
         ``known``: entered; this version has been tagged before, so that its vector may be in the index of images.
-
+        ``afterwards``: forced while a worker may have begun with it, so it is tagged once more when it is finished.
         ``waiting``: the object waits in ``Keys.segmentation_queue`` to be segmented.
         """
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
-            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
-            args: list[Any] = [token(revision), now, _whole(deadline, now)]
+            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced,
+                    k.segmentation_queue_origins, k.low_priority_inbox, k.low_priority_once, k.retag_marks]  # fmt: skip
+            args: list[Any] = [token(revision), now, whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id
                 keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]
                 args += [raw(oid), a.ref.etag, a.sequence, msgspec.msgpack.encode(a.ref), int(a.verified),
-                         int(a.force), a.rule, int(a.from_queue)]  # fmt: skip
+                         int(a.force), a.rule, int(a.from_queue), packed_origin(a.ref.origin)]  # fmt: skip
             calls.append((keys, args))
         with translated():
             return [text(answer) for page in call_together(self._redis, self._enter, calls) for answer in page]
@@ -139,7 +142,7 @@ class Ledger(RecordWriter):
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
             keys = [*k.counting, k.ledger, k.segmenting, *(k.entry(ref.id) for ref in part)]
-            args: list[Any] = [token(revision), stage, _whole(deadline, now), int(begin), now, int(handed),
+            args: list[Any] = [token(revision), stage, whole(deadline, now), int(begin), now, int(handed),
                                msgspec.msgpack.encode(ALL_STAGES)]  # fmt: skip
             calls.append((keys, [*args, *(one for ref in part for one in (raw(ref.id), ref.etag))]))
         reads = self._asking([ref.id for ref in refs]) if read_before else []
@@ -171,7 +174,7 @@ class Ledger(RecordWriter):
         with translated():
             taken = self._overdue(
                 keys=[self._keys.ledger, self._keys.segmenting, self._keys.ledger_accepted],
-                args=[self._keys.entry(""), at, deadline, limit, int(untroubled)],
+                args=[self._keys.entry(""), at, deadline, limit, int(untroubled), max(at, deadline) + LONGEST_S],
             )
         return [
             Overdue(
@@ -218,6 +221,15 @@ class Ledger(RecordWriter):
         with translated():
             call_together(self._redis, self._postpone, calls)
 
+    def tag_again(self, revision: Revision | None = None) -> int:
+        """Have objects in progress tagged once more afterwards: something has changed for all. Returns their number.
+
+        Those with which no worker has begun are not among them, unless they wait for another revision than this one.
+        """
+        k, args = self._keys, [self._keys.entry(""), "" if revision is None else token(revision)]
+        with translated():
+            return int(self._tag_again(keys=[*k.counting, k.ledger], args=args))
+
     def crashed(
         self, refs: Sequence[ObjectRef], revision: Revision, how: str, deadline: float, *, blamed: bool
     ) -> list[str]:
@@ -228,13 +240,8 @@ class Ledger(RecordWriter):
         if not refs:
             return []
         keys = [self._keys.ledger, *(self._keys.entry(ref.id) for ref in refs)]
-        args = [
-            token(revision),
-            how,
-            deadline,
-            int(blamed),
-            *(one for ref in refs for one in (raw(ref.id), ref.etag)),
-        ]
+        args = [token(revision), how, deadline, int(blamed)]
+        args += [one for ref in refs for one in (raw(ref.id), ref.etag)]
         with translated():
             return [text(oid) for oid in self._crashed(keys=keys, args=args)]
 
@@ -290,11 +297,3 @@ class Ledger(RecordWriter):
 def _entered(times: Sequence[bytes]) -> dict[str, float]:
     """When each stage was entered, of those that were."""
     return {stage: float(at) for stage, at in zip(ALL_STAGES, times, strict=True) if at}
-
-
-def _whole(deadline: float, now: float) -> float:
-    """A deadline that is not near, in whole seconds: later by less than one.
-
-    Redis keeps a list of some hundred objects as text, and numbers with a fraction take it ten times as long to read.
-    """
-    return math.ceil(deadline) if deadline - now >= FAR_S else deadline

@@ -173,6 +173,10 @@ class PartitionedLedger(Ledger):
 
         self._answered([ref.id for ref in refs], postponed, None)
 
+    def tag_again(self, revision: Revision | None = None) -> int:
+        """See ``Ledger``. Raises ``StoreUnavailable`` if a partition is away: its objects would be missed."""
+        return sum(self._parts.each(lambda part: part.tag_again(revision)))
+
     def crashed(
         self, refs: Sequence[ObjectRef], revision: Revision, how: str, deadline: float, *, blamed: bool
     ) -> list[str]:

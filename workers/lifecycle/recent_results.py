@@ -2,6 +2,9 @@
 
 The feed has a bounded length and is read backwards up to a bound, so that it costs the same whatever is in Redis.
 What the numbers cover is said with them.
+
+Entries have the time of Redis, which stands still if that clock was set back, until it has caught up. Then an entry
+counts as finished when it was first seen here.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ KEPT_S = 3600.0  # how far back it looks
 MOST = 5000  # entries of the feed
 PAGE = 500
 TIMED = 300  # newest objects whose duration is read
+AHEAD_S = 5.0  # by which an entry may be ahead of a clock that was read before
 LATE_S = 300.0  # … unless they finished before
 
 
@@ -101,6 +105,10 @@ class RecentResults:
 
     def update(self, now: float) -> None:
         """Read what finished since the last call. ``now``: Unix seconds, by the clock of Redis."""
+        if now < self._now:  # the clock was set back: what finished then is as long ago as before
+            passed = now - self._now
+            self._found = deque(one._replace(at=one.at + passed) for one in self._found)
+            self._since += passed
         self._now, begin = now, now - KEPT_S
         new: list[FeedEntry] = []
         complete = False
@@ -110,11 +118,13 @@ class RecentResults:
             complete = len(page) < PAGE or page[-1].at < begin
         if not complete or len(new) >= self._feed_length:  # there were too many, or the feed was trimmed
             self._found.clear()
-            self._since = new[-1].at
+            self._since = min(now, new[-1].at)
+        if self._seen == "0-0" and new and new[0].at > now + AHEAD_S:  # when these finished is not known
+            self._since, self._seen, new = now, new[0].id, []
         if new:
             self._seen = new[0].id
         read = [_finished(entry, timed=place < TIMED and entry.at >= now - LATE_S) for place, entry in enumerate(new)]
-        self._found.extend(one for one in reversed(read) if one.state != "removed")
+        self._found.extend(one._replace(at=min(one.at, now)) for one in reversed(read) if one.state != "removed")
         while self._found and (self._found[0].at < begin or len(self._found) > self._most):
             self._since = max(self._since, self._found.popleft().at)
 

@@ -83,7 +83,8 @@ class RecordWriter:
 
     def _finishing(self, part: Sequence[tuple[Record, Before]], revision: str, now: float) -> Call:
         k = self._keys
-        keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags, k.last_number]
+        keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags, k.last_number,
+                k.low_priority_inbox, k.low_priority_once, k.retag_marks]  # fmt: skip
         args: list[Any] = [k.prefix, revision, self._feed_length, now]
         for record, before in part:
             oid, entries = record.id, tag_entries(record)
@@ -138,7 +139,7 @@ class RecordWriter:
     def _removed(self, oids: Sequence[str]) -> list[str]:
         k = self._keys
         keys = [*k.counting, k.ledger, k.segmenting, k.records, k.objects, k.damaged, k.feed, k.tags,
-                k.segmentation_queue, k.segmentation_queue_forced]  # fmt: skip
+                k.segmentation_queue, k.segmentation_queue_forced, k.segmentation_queue_origins]  # fmt: skip
         args: list[Any] = [k.prefix, self._feed_length]
         for oid, before in zip(oids, self.before(oids), strict=True):
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid)]

@@ -1,5 +1,9 @@
 """What people say of images: labels that they accept and reject. It holds for an object until it is taken back.
 
+What was said last of a label counts. Times only grow, whatever clocks say: each word gets a later one than all before
+it. A statement that is taken back leaves a word, too, so that a replay of the journal in the bucket
+(``workers.images.statement_journal``) does not bring it back.
+
 A statement is about what the image shows. If an object is overwritten by another picture, statements about the old
 one stay stored and do not hold. They do hold for the same picture that was edited, turned or compressed.
 """
@@ -11,19 +15,22 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import msgspec
-import numpy as np
 from msgspec.structs import replace
 
-from tasks.copies import COARSE, DETAILS, SMALL_PARTS
-from tasks.images.perceptual_hash import has_small_parts, variants, words_of
 from tasks.labels.index_form import index_form
-from tasks.message_parts import Judgement, Tag, Unknown
 from vectordb.decoders import from_json
-from workers.lifecycle.record import Record
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 
 PAGE = 500
+TAKEN_BACK_MAX = 10_000  # words that are remembered, newest last; the journal has them, too
+TICK_S = 0.001  # between two words: names in the journal have milliseconds
+
+FORGET_WORD = "return redis.call('HGET', KEYS[1], ARGV[1]) == ARGV[2] and redis.call('HDEL', KEYS[1], ARGV[1]) or 0"
+FORGET_PLAN = (
+    "local at = redis.call('ZSCORE', KEYS[1], ARGV[1]) "
+    "return at and tonumber(at) == tonumber(ARGV[2]) and redis.call('ZREM', KEYS[1], ARGV[1]) or 0"
+)
 
 
 class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -38,6 +45,23 @@ class Statement(msgspec.Struct, frozen=True, omit_defaults=True):
     etag: str
     said_at: float
     hash: bytes | None = None
+
+
+class Word(msgspec.Struct, frozen=True):
+    """What was said last of a label of an object. ``statement``: ``None`` if it was taken back.
+
+    ``said_at``: Unix seconds, later than all that was said before.
+    """
+
+    oid: str
+    label: str
+    said_at: float
+    statement: Statement | None = None
+
+    @property
+    def order(self) -> tuple[float, bool, bytes]:
+        """The greatest word of a label counts."""
+        return self.said_at, self.statement is None, msgspec.json.encode(self.statement)
 
 
 class Statements:
@@ -104,24 +128,133 @@ class Statements:
 
     def change(self, oid: str, label: str, statement: Statement | None) -> list[Statement]:
         """Store what is said of a label in place of what was, or forget it. Returns all statements of the object."""
-        key, form = self._keys.statements(oid), index_form(label)
+        key = self._keys.statements(oid)
         result: list[Statement] = []
 
         def work(pipe: Any) -> None:
-            kept = [one for one in read(bytes(pipe.get(key) or b"")) if index_form(one.label) != form]
-            result[:] = kept if statement is None else [*kept, statement]
+            result[:] = _changed(read(bytes(pipe.get(key) or b"")), label, statement)
             pipe.multi()
-            if result:
-                pipe.set(key, msgspec.json.encode(result))
-                pipe.sadd(self._keys.stated, raw(oid))
-            else:
-                pipe.delete(key)
-                pipe.srem(self._keys.stated, raw(oid))
-            pipe.incr(self._keys.statements_revision)
+            self._put(pipe, oid, result)
 
         with translated():
             self._redis.transaction(work, key)
         return result
+
+    def say(
+        self, oid: str, label: str, statement: Statement | None, now: float, follow_at: float | None = None
+    ) -> tuple[list[Statement], Word]:
+        """Store what is said now (Unix seconds), or that it is taken back, and that the journal does not have it.
+
+        Returns all statements of the object, and the word that the journal is to have: see ``written``.
+        ``follow_at``: when the images that look like this one are tagged again, unless that was ``followed`` before.
+        """
+        keys = self._keys
+        key, result, words = keys.statements(oid), list[Statement](), list[Word]()
+
+        def work(pipe: Any) -> None:
+            known = read(bytes(pipe.get(key) or b""))
+            latest = max([float(pipe.get(keys.statements_time) or 0.0), *(one.said_at for one in known)])
+            at = max(now, latest + TICK_S)
+            # a statement that was moved from another object keeps its time
+            stamped = statement if statement is None or statement.said_at < now else replace(statement, said_at=at)
+            words[:] = [Word(oid, label, at, stamped)]
+            result[:] = _changed(known, label, stamped)
+            pipe.multi()
+            self._put(pipe, oid, result)
+            pipe.set(keys.statements_time, repr(at))
+            self._note(pipe, words[0])
+            pipe.hset(keys.statements_unwritten, _field(oid, label), msgspec.json.encode(words[0]))
+            if follow_at is not None:
+                pipe.zadd(keys.statements_unfollowed, {raw(oid): follow_at})
+
+        with translated():
+            self._redis.transaction(work, key, keys.statements_time)
+        return result, words[0]
+
+    def restore(self, word: Word, follow_at: float) -> bool:
+        """Store a word of the journal, unless something later was said. Returns whether this changed anything."""
+        keys, form = self._keys, index_form(word.label)
+        key, changed = keys.statements(word.oid), [False]
+
+        def work(pipe: Any) -> None:
+            known = read(bytes(pipe.get(key) or b""))
+            there = next((one for one in known if index_form(one.label) == form), None)
+            latest = float(pipe.get(keys.statements_time) or 0.0)
+            taken_back = pipe.zscore(keys.statements_taken_back, _field(word.oid, word.label))
+            later = taken_back is not None and taken_back >= word.said_at
+            if there is not None:
+                later = later or Word(word.oid, word.label, there.said_at, there).order > word.order
+            changed[0] = not later and not _same(there, word.statement)
+            pipe.multi()
+            if changed[0]:
+                self._put(pipe, word.oid, _changed(known, word.label, word.statement))
+                pipe.zadd(keys.statements_unfollowed, {raw(word.oid): follow_at})
+            if not later:
+                self._note(pipe, word)
+            if word.said_at > latest:
+                pipe.set(keys.statements_time, repr(word.said_at))
+
+        with translated():
+            self._redis.transaction(work, key, keys.statements_time, keys.statements_taken_back)
+        return changed[0]
+
+    def unwritten(self) -> list[Word]:
+        """What the journal does not have yet, oldest first."""
+        with translated():
+            words = [from_json(value, Word) for value in self._redis.hvals(self._keys.statements_unwritten)]
+        return sorted(words, key=lambda word: word.order)
+
+    def written(self, word: Word) -> None:
+        """The journal has this word."""
+        args = [_field(word.oid, word.label), msgspec.json.encode(word)]
+        with translated():
+            self._redis.eval(FORGET_WORD, 1, self._keys.statements_unwritten, *args)
+
+    def journal_position(self) -> str:
+        """The newest entry of the journal that is known to be here; empty if none is."""
+        with translated():
+            return text(self._redis.get(self._keys.statements_journal) or b"")
+
+    def journal_has(self, name: str) -> None:
+        """An entry of the journal is here. Of two callers at once the older one may count: more is replayed then."""
+        if name > self.journal_position():
+            with translated():
+                self._redis.set(self._keys.statements_journal, name)
+
+    def unfollowed(self) -> list[tuple[str, float]]:
+        """Objects of which something was said, and whose like are to be tagged again: at this time (Unix seconds)."""
+        with translated():
+            found = self._redis.zrange(self._keys.statements_unfollowed, 0, -1, withscores=True)
+        return [(text(oid), float(at)) for oid, at in found]
+
+    def follow_later(self, oid: str, at: float) -> None:
+        """Try again then, unless this was done meanwhile."""
+        with translated():
+            self._redis.zadd(self._keys.statements_unfollowed, {raw(oid): at}, xx=True)
+
+    def followed(self, oid: str, at: float) -> None:
+        """What looks like this object waits to be tagged again. ``at``: as it was planned; it may be again since."""
+        with translated():
+            self._redis.eval(FORGET_PLAN, 1, self._keys.statements_unfollowed, raw(oid), repr(at))
+
+    def _note(self, pipe: Any, word: Word) -> None:
+        """Remember that a statement was taken back, or that it is not any more."""
+        key, field = self._keys.statements_taken_back, _field(word.oid, word.label)
+        if word.statement is not None:
+            pipe.zrem(key, field)
+            return
+        pipe.zadd(key, {field: word.said_at})
+        pipe.zremrangebyrank(key, 0, -TAKEN_BACK_MAX - 1)
+
+    def _put(self, pipe: Any, oid: str, statements: Sequence[Statement]) -> None:
+        key = self._keys.statements(oid)
+        if statements:
+            pipe.set(key, msgspec.json.encode(statements))
+            pipe.sadd(self._keys.stated, raw(oid))
+        else:
+            pipe.delete(key)
+            pipe.srem(self._keys.stated, raw(oid))
+        pipe.incr(self._keys.statements_revision)
 
     def adopt(self, oid: str, etag: str, new: str) -> None:
         """Let what was said of a version of an object hold for another ETag, which is of the same content."""
@@ -138,62 +271,23 @@ class Statements:
             self._redis.transaction(work, key)
 
 
+def _field(oid: str, label: str) -> bytes:
+    return raw(f"{oid}\n{index_form(label)}")
+
+
+def _same(one: Statement | None, other: Statement | None) -> bool:
+    """Whether both say the same at the same time. The ETag of one may be newer, see ``Statements.adopt``."""
+    if one is None or other is None:
+        return one is other
+    return (one.said_at, one.accepted, one.label) == (other.said_at, other.accepted, other.label)
+
+
+def _changed(known: Sequence[Statement], label: str, statement: Statement | None) -> list[Statement]:
+    """The statements of an object with this one in place of what was said of the label."""
+    kept = [one for one in known if index_form(one.label) != index_form(label)]
+    return kept if statement is None else [*kept, statement]
+
+
 def read(stored: bytes) -> list[Statement]:
     """The statements in what is stored."""
     return from_json(stored, list[Statement]) if stored else []
-
-
-def holding(statements: Sequence[Statement], etag: str, number: bytes | None) -> list[Statement]:
-    """Those that hold for a version of the object: ``number`` is its perceptual hash, if it has one."""
-    return [one for one in statements if one.etag == etag or same_picture(one.hash, number)]
-
-
-def same_picture(one: bytes | None, other: bytes | None) -> bool:
-    """Whether two perceptual hashes are of one picture, in any orientation.
-
-    As for duplicates, pictures of small parts must agree in nearly all details: forms of one layout look the same to
-    coarse hashes.
-    """
-    if one is None or other is None:
-        return False
-    pair = words_of([one, other])
-    most = SMALL_PARTS if has_small_parts(pair).any() else DETAILS
-    differing = np.bitwise_count(variants(pair[:1]) ^ pair[1]).astype(int)[:, 0]
-    return bool(((differing[:, 0] <= COARSE) & (differing[:, 1:].sum(axis=1) <= most)).any())
-
-
-def composed(record: Record, statements: Sequence[Statement], judgement: Judgement) -> Record:
-    """The record with what people said of the object, and what exemplars say of it.
-
-    Accepted labels come first, then by strength. Rejected and withheld labels are left out; a person's word about the
-    object itself counts more than any exemplar. What was said before, and is not any more, is taken back.
-    """
-    unsaid = record.rejected is msgspec.UNSET and all(tag.source != "person" for tag in record.tags)
-    if record.state != "done" or (unsaid and not (statements or judgement.gained or judgement.withheld)):
-        return record
-    said = {index_form(one.label): one for one in statements}
-    tags = {index_form(tag.label): tag for tag in record.tags}
-    tags = {
-        form: tag for form, tag in tags.items()
-        if form not in said and tag.source != "person" and not judgement.withholds(tag.label)
-    }  # fmt: skip
-    for likeness in judgement.gained:
-        form = index_form(likeness.label)
-        if form not in said and (form not in tags or tags[form].strength < likeness.confidence):
-            known = tags.get(form) or Tag(likeness.label, likeness.confidence, 0.0, 0.0)
-            tags[form] = replace(known, confidence=likeness.confidence, source="example", example=likeness)
-    accepted = [_accepted(one, record.tags) for one in statements if one.accepted]
-    order = (*accepted, *sorted(tags.values(), key=lambda tag: -tag.strength))
-    rejected = tuple(one.label for one in statements if not one.accepted)
-    because = record.unknown_because or (Unknown("rejected") if rejected or judgement.withheld else None)
-    return replace(
-        record, tags=order, unknown=not order, unknown_because=None if order else because,
-        rejected=rejected or msgspec.UNSET,
-    )  # fmt: skip
-
-
-def _accepted(statement: Statement, tags: Sequence[Tag]) -> Tag:
-    """The tag that a person accepted, with the scores of the method if it found the label, too."""
-    form = index_form(statement.label)
-    known = next((tag for tag in tags if index_form(tag.label) == form), Tag(statement.label, 1.0, 0.0, 0.0))
-    return replace(known, label=statement.label, confidence=1.0, source="person", example=msgspec.UNSET)

@@ -195,6 +195,11 @@ WEBHOOK_LOST = counter(
 
 # the gateway
 HTTP_REQUESTS = counter("process", "wildtag_http_requests", "HTTP requests", "method", "route", "status")
+HTTP_REFUSED = counter(
+    "process", "wildtag_http_refused",
+    "Requests that were refused for want of access or room; reason is the type of the problem, or the limit on rates",
+    "reason", occasional=True,
+)  # fmt: skip
 HTTP_DURATION = histogram(
     "process", "wildtag_http_request_duration_seconds", "Seconds until the headers of a response were sent", "route",
     buckets=REQUEST_S,

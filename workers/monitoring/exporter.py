@@ -65,6 +65,11 @@ def serve(folder: Path | None, host: str, port: int) -> _Server:
     """Serve what is counted in a folder until this process ends. Raises ``Permanent`` if it cannot listen there."""
     registry = CollectorRegistry()
     registry.register(ProcessMetrics(folder))
+    return serve_registry(registry, host, port, "WILDTAG_METRICS_PORT")
+
+
+def serve_registry(registry: CollectorRegistry, host: str, port: int, setting: str) -> _Server:
+    """The same with any metrics. ``setting``: which one has the port, for errors."""
     metrics: Any = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
@@ -79,11 +84,9 @@ def serve(folder: Path | None, host: str, port: int) -> _Server:
     except OSError as exc:
         if exc.errno == errno.EADDRINUSE:
             raise Permanent(
-                f"WILDTAG_METRICS_PORT: port {port} of {host} is in use: give each process on a machine another port"
+                f"{setting}: port {port} of {host} is in use: give each process on a machine another port"
             ) from exc
-        raise Permanent(
-            f"WILDTAG_METRICS_PORT: cannot listen on port {port} of {host}: {exc.strerror or exc}"
-        ) from exc
+        raise Permanent(f"{setting}: cannot listen on port {port} of {host}: {exc.strerror or exc}") from exc
     os.register_at_fork(after_in_child=server.socket.close)  # else the port stays in use when only a child is left
     threading.Thread(target=server.serve_forever, daemon=True, name="metrics").start()
     return server

@@ -14,6 +14,7 @@ import msgspec
 from vectordb.decoders import from_msgpack
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
+from workers.redis.stale_fields import StaleFields
 
 REFRESH_S = 5.0
 FRESH_S = 20.0
@@ -45,6 +46,7 @@ class OutageBoard:
         self._process = process
         self._clock = clock
         self._written: set[bytes] = set()
+        self._stale = StaleFields(client, keys.outages, _written_at, FRESH_S)
 
     def write(self, standing: list[Outage]) -> None:
         """Replace the outages of this process."""
@@ -63,6 +65,7 @@ class OutageBoard:
                 pipe.expire(self._key, int(FRESH_S * 3))
             pipe.execute()
         self._written -= gone
+        self._stale.remove(now)
 
     def read(self) -> list[Outage]:
         """The outages of all processes, one per service: the earliest start with the latest reason."""
@@ -72,7 +75,7 @@ class OutageBoard:
         notes = sorted(filter(None, map(_read, packed)), key=lambda note: note.at)
         found: dict[str, Outage] = {}
         for note in notes:
-            if now - note.at <= FRESH_S:
+            if abs(now - note.at) <= FRESH_S:  # of the future: the clock was set back since, and it was not renewed
                 one = note.outage
                 found[one.name] = merged(found.get(one.name), one)
         return sorted(found.values(), key=lambda one: one.name)
@@ -84,6 +87,11 @@ def _read(packed: bytes) -> _Note | None:
         return from_msgpack(packed, _Note)
     except msgspec.DecodeError:
         return None
+
+
+def _written_at(packed: bytes) -> float | None:
+    note = _read(packed)
+    return None if note is None else note.at
 
 
 def merged(before: Outage | None, after: Outage) -> Outage:

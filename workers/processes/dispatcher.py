@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import structlog
 
+from vectordb.errors import Transient
 from workers.dispatch.drained import Drained
 from workers.images.follower import GATHER_S
 from workers.processes.logs import configure
@@ -18,14 +21,17 @@ from workers.processes.loops import (
     running,
 )
 from workers.processes.partition_watch import watching
+from workers.processes.reloading import reloading
 from workers.redis.persistence import risks
+from workers.redis.persistence_watch import PersistenceWatch
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import dispatcher as dispatcher_of
+from workers.wiring.dispatch import feed_replay
 from workers.wiring.dispatch import follower as follower_of
 from workers.wiring.dispatch import keeper as keeper_of
-from workers.wiring.encoder_in_use import in_use, require_in_use
+from workers.wiring.encoder_in_use import require_in_use
 from workers.wiring.images import periodic_verification
-from workers.wiring.operations import losses, restoration, stalled_jobs, verification_wanted
+from workers.wiring.operations import losses, restoration, stalled_jobs, unfollowed, verification_wanted
 from workers.wiring.wiring import Wiring
 
 log = structlog.get_logger()
@@ -35,13 +41,18 @@ FOLLOW_EVERY_S = 0.2
 VERIFY_STEP_EVERY_S = 0.1
 BACKLOG_EVERY_S = 0.1
 PASS_ON_EVERY_S = 0.5  # between two looks whether a partition is back
+REPLAY_EVERY_S = 0.1
+PERSISTENCE_EVERY_S = 2.0  # between two looks whether Redis can write its files
 LOSSES_EVERY_S = 5.0  # between two counts of what a loss of Redis would cost
 
 
 def run_dispatcher(settings: Settings) -> None:
     """Run the dispatcher, which turns events into batches, the keeper, and what keeps the index of images."""
     configure(settings, "dispatcher")
-    wiring = Wiring(in_use(settings))
+    reloading(settings, _run)
+
+
+def _run(wiring: Wiring) -> None:
     dispatcher, keeper = dispatcher_of(wiring, wiring.process_name), keeper_of(wiring)
     restored = Step(restoration(wiring).step, wiring.outage_tracker)
 
@@ -73,12 +84,18 @@ def run_dispatcher(settings: Settings) -> None:
     hastening = Periodic(1.0, verify_when_wanted)
     queueing = Periodic(BACKLOG_EVERY_S, wiring.backlog.step)
     sending = Periodic(1.0, stalled_jobs(wiring).step)
+    replaying = Periodic(REPLAY_EVERY_S, feed_replay(wiring).step)
+    following_words = Periodic(1.0, unfollowed(wiring).step)
     lost = losses(wiring)
     wiring.data_loss.on_loss(lost.report)
     looking = Periodic(LOSSES_EVERY_S, lost.note)
     refilling = Periodic(1.0, wiring.refill.step)
+    watch = PersistenceWatch([wiring.redis, *wiring.partition_clients])
+    persisting = Periodic(PERSISTENCE_EVERY_S, watch.step)
     passing_on = [Periodic(PASS_ON_EVERY_S, held.step) for held in wiring.held_events]
     with running(wiring, "dispatcher") as stop, watching(wiring, stop):
+        with suppress(Transient):
+            watch.step()  # a full disk keeps the next lines waiting
         for prepare in (wiring.inbox.prepare, wiring.low_priority_inbox.prepare):
             retrying(stop, prepare, wiring.outage_tracker)
         # entries that a predecessor left: each home has only one dispatcher
@@ -96,9 +113,12 @@ def run_dispatcher(settings: Settings) -> None:
             hastening,
             queueing,
             sending,
+            following_words,
             refilling,
+            replaying,
             looking,
             beating,
+            persisting,
             *passing_on,
         )
 

@@ -46,6 +46,8 @@ WORKERS = 500  # that are kept
 GATHER_S = 0.5  # between two updates of what Flower shows
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 READING_POST = "/tasks/datatable"  # the page of tasks asks for its rows by POST; all others change something
+# Flower's pages have scripts and styles of their own in them, so this does not name what they may load
+POLICY = "frame-ancestors 'none'; object-src 'none'; base-uri 'self'; form-action 'self'"
 OPEN = "/healthcheck"  # answers OK and nothing else; health checks have no password
 
 
@@ -219,6 +221,10 @@ class _Hiding(OutputTransform):
         headers["X-Frame-Options"] = "DENY"
         headers["Referrer-Policy"] = "no-referrer"
         headers["X-Content-Type-Options"] = "nosniff"
+        headers["Content-Security-Policy"] = POLICY
+        headers.pop("Server", None)
+        if (kind := headers.get("Content-Type", "")).startswith("text/") and "charset" not in kind:
+            headers["Content-Type"] = f"{kind}; charset=UTF-8"  # of a static file
         if finishing:
             for secret, mask in self._hidden.items():
                 chunk = chunk.replace(secret, mask)

@@ -8,7 +8,7 @@ from vectordb.errors import Transient
 from workers.gateway.app import create_app
 from workers.gateway.serving import serve, serve_when
 from workers.processes.logs import configure
-from workers.processes.measuring import measure_gateway
+from workers.processes.measuring import measure_gateway, serve_gateway_metrics
 from workers.settings.settings import Settings
 from workers.wiring.encoder_in_use import in_use
 from workers.wiring.gateway import options, services
@@ -27,6 +27,7 @@ def run_gateway(settings: Settings) -> None:
     host, port = settings.gateway_host, settings.gateway_port
     log.info("gateway", host=host, port=port, bucket=settings.bucket, open=chosen.open)
     app = create_app(services(wiring), chosen)
+    serve_gateway_metrics(settings, app.state.metrics, open_=chosen.open)
     layout = impatient_layout(wiring)
     try:
         layout.require()

@@ -53,7 +53,7 @@ def run_listener(settings: Settings, connect: Connect | None = None, catch_up: C
         return True
 
     with (
-        running(wiring, "listener") as stop,  # later the listening thread reports liveness
+        running(wiring, "listener", encodes=False) as stop,  # later the listening thread reports liveness
         let_go(sweeper),
         _following(wiring, connect, catch_up or sweep, stop) as listener,
     ):

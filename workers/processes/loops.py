@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from vectordb.errors import Transient
+from workers.monitoring.meter import METER
 from workers.outages.tracker import OutageTracker
 from workers.processes.measuring import measure_process
 from workers.supervision.liveness_files import LivenessFiles
@@ -100,23 +101,26 @@ def alive(files: LivenessFiles, name: str) -> Callable[[], object]:
 
 
 @contextmanager
-def running(wiring: Wiring, name: str) -> Iterator[Stop]:
+def running(wiring: Wiring, name: str, *, encodes: bool = True) -> Iterator[Stop]:
     """Run a process: enters the block once the layout of the Redis keys is known to be current.
 
     Yields the event that stops the process, see ``until_stopped``; it may be set already. Raises ``OtherLayout``, and
     ``Permanent`` if its metrics cannot be served, and ``EncoderChanged`` when another encoder than that of the
-    settings is put into use: the process is started again.
+    settings is put into use: the process is started again. ``encodes``: whether it has to do with an encoder;
+    otherwise a change of it is none of its business.
 
     With each ``sign`` it looks whether Redis has lost its data: ``wiring.data_loss`` calls what is to be done then.
     """
-    measure_process(wiring.settings)
+    if not METER.active:  # a process that changes its encoder in place begins again
+        measure_process(wiring.settings)
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, wiring.data_loss.step, wiring.outage_tracker)
 
         def look() -> None:
             wiring.data_loss.step()
-            require_in_use(wiring)
+            if encodes:
+                require_in_use(wiring)
 
         retrying(stop, look, wiring.outage_tracker)
         stop.look_for_loss(look, wiring.outage_tracker)

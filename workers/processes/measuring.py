@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -13,6 +14,9 @@ from workers.monitoring.temporary_folder import temporary_folder
 from workers.settings.settings import Settings
 from workers.supervision.home import read_stack
 from workers.supervision.os_processes import MARK
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 log = structlog.get_logger()
 
@@ -41,6 +45,22 @@ def measure_process(settings: Settings) -> None:
 def measure_gateway(settings: Settings) -> None:
     """Count in the gateway, which serves what is in the folder: of the whole embedded stack, or its own."""
     _begin(shared_folder(settings.home).path if _of_stack(settings) else _own_folder())
+
+
+def serve_gateway_metrics(settings: Settings, registry: CollectorRegistry, *, open_: bool) -> None:
+    """Serve the gateway's metrics on a port of their own, if there is one. ``open_``: requests need no key.
+
+    Raises ``Permanent`` if it cannot listen there.
+    """
+    host, port = settings.metrics_host, settings.gateway_metrics_port
+    if port is None:
+        if not open_ and (settings.root_path or settings.trusted_proxies) and settings.key_required is None:
+            log.info("scrapes of /metrics need a key", instead="WILDTAG_GATEWAY_METRICS_PORT serves them without one")
+        return
+    from workers.monitoring.exporter import serve_registry  # noqa: PLC0415 -- a web server, for some only
+
+    serve_registry(registry, host, port, "WILDTAG_GATEWAY_METRICS_PORT")
+    log.info("metrics", host=host, port=port)
 
 
 def _of_stack(settings: Settings) -> bool:

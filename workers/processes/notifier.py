@@ -48,7 +48,7 @@ def run_notifier(settings: Settings) -> None:
     with ExitStack() as unused:
         for one in receivers:  # a wrong setting is reported even while Redis is away
             unused.enter_context(poster_of(wiring, one))
-    with running(wiring, "notifier") as stop:
+    with running(wiring, "notifier", encodes=False) as stop:
         age_ms = _age_ms
         while not stop.is_set():
             try:

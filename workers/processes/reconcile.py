@@ -7,11 +7,11 @@ import threading
 from workers.processes.listener import listening
 from workers.processes.logs import configure
 from workers.processes.loops import Periodic, run_steps, running
+from workers.processes.reloading import reloading
 from workers.processes.sweeping import SWEEP_REST_S, SWEEP_STEP_S, let_go, restarting, sweep_step
 from workers.settings.settings import Settings
 from workers.wiring.dispatch import requested_sweeps
 from workers.wiring.dispatch import sweeper as sweeper_of
-from workers.wiring.encoder_in_use import in_use
 from workers.wiring.wiring import Wiring
 
 
@@ -23,10 +23,13 @@ def run_reconcile(settings: Settings) -> None:
     report a change without saying where bring the sweep forward.
     """
     configure(settings, "reconcile")
-    wiring = Wiring(in_use(settings))
+    reloading(settings, _run)
+
+
+def _run(wiring: Wiring) -> None:
     sweeper = sweeper_of(wiring)
     requested = requested_sweeps(wiring, parts=True)
-    sweeping = Periodic(settings.rescan_s, sweep_step(sweeper, wiring.sources, requested))
+    sweeping = Periodic(wiring.settings.rescan_s, sweep_step(sweeper, wiring.sources, requested))
     beating = Periodic(1.0, lambda: wiring.health.beat("reconcile"))
     behind = threading.Event()
 

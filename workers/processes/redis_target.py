@@ -19,7 +19,7 @@ def run_redis_target(settings: Settings) -> None:
     target = redis_target(wiring)
     rest = REST_S if settings.redis_target_format == "access" else HASH_EVERY_S
     beating = Periodic(1.0, lambda: wiring.health.beat("redis-target"))
-    with running(wiring, "redis-target") as stop:
+    with running(wiring, "redis-target", encodes=False) as stop:
 
         def take() -> None:
             if not target.step():

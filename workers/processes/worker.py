@@ -10,28 +10,34 @@ from collections.abc import Callable
 from functools import cache
 
 from workers.broker.celery_commands import import_commands
-from workers.diagnostics.worker_liveness import keep
+from workers.broker.consumer import turned
+from workers.diagnostics.deaf_worker import watching
+from workers.diagnostics.worker_liveness import in_loop, in_thread, keep
 from workers.outages.tracker import OutageTracker
 from workers.processes.crashes import Crashes, temporary_folder_of_crashes
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
+from workers.processes.worker_end import end_after
 from workers.settings.settings import Settings
 from workers.stages.current_worker import CurrentWorker
 from workers.stages.registration import register
 from workers.stages.worker import StageWorker
 from workers.telemetry.library_lines import OnceAMinute
 from workers.wiring.encoder_in_use import in_use
-from workers.wiring.liveness import worker_liveness
+from workers.wiring.liveness import deaf_worker_watch, worker_liveness
 from workers.wiring.stages import stage_worker
 from workers.wiring.wiring import Wiring
 from workers.wiring.worker_logging import connect_logging
 
 
-def run_worker(settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False) -> None:
+def run_worker(
+    settings: Settings, queues: list[str], concurrency: int, *, beside: bool = False, preparing: str | None = None
+) -> None:
     """Run a Celery worker for some queues, in prefork mode. Models are loaded after the fork.
 
-    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own.
+    ``beside``: others of the same queues may run on this machine, so that it needs a name of its own. ``preparing``:
+    the space of an encoder that prepares; it ends when that does not prepare any more.
     """
     configure(settings, f"worker-{queues[0]}" if len(queues) == 1 else "worker")
     measure_process(settings)
@@ -52,8 +58,11 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
     # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
+    watch = deaf_worker_watch(own, queues)
+    in_loop(app, turned, "turned")
+    in_thread(app, lambda: watching(watch), "deaf-worker")
     if settings.liveness_folder is not None:  # otherwise the supervisor probes
-        keep(app, worker_liveness(own, queues))
+        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))
 
     service = own.service  # of this process, not of its children
 
@@ -73,9 +82,18 @@ def run_worker(settings: Settings, queues: list[str], concurrency: int, *, besid
         return worker, close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
-    current = CurrentWorker(made, lambda: encoders().look())
+
+    def look() -> str:
+        found = encoders().look()
+        if preparing is not None:
+            encoders().require_preparing(preparing)
+        return found
+
+    current = CurrentWorker(made, look)
     register(app, current, own.clock, settings.time_limits)
     crashes.recover_with(current)
+    if preparing is not None:
+        end_after(app, own, preparing)
     # embedding workers of one machine differ in the number of their device
     number = [settings.device.replace(":", "-")] if ":" in settings.device else []
     number += [str(os.getpid())] if beside else []

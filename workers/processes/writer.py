@@ -19,6 +19,6 @@ def run_writer(settings: Settings) -> None:
     writer = writer_of(wiring, wiring.process_name)
     recovering = Periodic(RECOVER_EVERY_S, lambda: writer.recover(RECOVER_IDLE_MS))
     beating = Periodic(1.0, lambda: wiring.health.beat("writer"))
-    with running(wiring, "writer") as stop:
+    with running(wiring, "writer", encodes=False) as stop:
         retrying(stop, writer.prepare, wiring.outage_tracker)
         run_steps(stop, wiring.outage_tracker, lambda: writer.step(block_ms=500), recovering, beating)

@@ -12,6 +12,7 @@ from vectordb.decoders import from_msgpack
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command
+from workers.redis.stale_fields import StaleFields
 from workers.supervision.liveness_files import LivenessFiles
 
 NOTE_EVERY_S = 10.0  # between two notes of a process on itself
@@ -52,6 +53,7 @@ class Health:
         self._files = files or LivenessFiles(None)
         self._process, self._host, self._release = process, host, release
         self._noted: dict[str, float] = {}
+        self._stale = StaleFields(client, keys.processes, _written_at, FRESH_S)
 
     def beat(self, name: str) -> None:
         """Record progress of ``name`` in Redis and in its liveness file; the file also if Redis is unavailable."""
@@ -127,6 +129,7 @@ class Health:
             pipe.hset(self._notes, self._field(name), msgspec.msgpack.encode(note))
             pipe.expire(self._notes, int(FRESH_S))
             pipe.execute()
+        self._stale.remove(at)
 
 
 def mixed_releases(notes: Iterable[ProcessNote]) -> str | None:
@@ -146,3 +149,8 @@ def _decoded(packed: bytes) -> ProcessNote | None:
         return from_msgpack(packed, ProcessNote)
     except msgspec.DecodeError:
         return None
+
+
+def _written_at(packed: bytes) -> float | None:
+    note = _decoded(packed)
+    return None if note is None else note.at

@@ -30,6 +30,26 @@ class ImageKeys:
         return f"{self.prefix}statements-restored"
 
     @property
+    def statements_time(self) -> str:
+        return f"{self.prefix}statements-time"
+
+    @property
+    def statements_unwritten(self) -> str:
+        return f"{self.prefix}statements-unwritten"
+
+    @property
+    def statements_taken_back(self) -> str:
+        return f"{self.prefix}statements-taken-back"
+
+    @property
+    def statements_unfollowed(self) -> str:
+        return f"{self.prefix}statements-unfollowed"
+
+    @property
+    def statements_journal(self) -> str:
+        return f"{self.prefix}statements-journal"
+
+    @property
     def images_position(self) -> str:
         return f"{self.prefix}images:position"
 

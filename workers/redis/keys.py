@@ -6,10 +6,11 @@ given their keys, apart from those of labels and of numbers.
 
 With several partitions (``workers.redis.partitions``) the keys of objects are under the prefix of their partition:
 ``P`` with ``:0``, ``:1`` … before the closing brace. There are ``absent``, ``data-id``, ``inbox``,
-``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue`` and ``forced``,
-``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
+``inbox:low-priority`` and its ``once``, ``retag-marks``, ``forgotten``, ``segmentation-queue``, its ``forced`` and
+``origins``, ``interrupted``, ``ledger`` and what begins with it, ``entry``, ``segmenting``, ``segmentation-request``,
 ``artifacts``, ``record``, ``object-number``, ``numbered``, ``records``, ``objects``, ``damaged``, ``tag``, ``tags``,
-``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``; of a batch ``open``, ``counts``,
+``tag-spellings``, ``feed``, ``statements``, ``stated``, ``statements-revision``, ``statements-time``,
+``statements-unwritten``, ``statements-taken-back``, ``statements-unfollowed``; of a batch ``open``, ``counts``,
 ``failed``, ``gone``.
 All others are under ``P``, with a feed of all objects, and inboxes of what waits for a partition.
 
@@ -34,8 +35,8 @@ key                              type        holds
 ``P inbox``                      stream      object events that no dispatcher has handled yet; field ``event``:
                                              msgpack
 ``P inbox:low-priority``         stream      the same for objects that are tagged again when the inbox is empty
-``P inbox:low-priority:once``    hash        OID → 1 of the forced events in it that no dispatcher has read: no second
-                                             one is added
+``P inbox:low-priority:once``    hash        OID → id of its forced event in it that no dispatcher has read: no second
+                                             one is added, and a round that begins removes it
 ``P retag-marks``                hash        OID → its event in an inbox, of objects to be tagged again: ``n`` or
                                              ``l`` and the id of the entry (``workers.lifecycle.retag_marks``)
 ``P forgotten:OID``              string      present for a while once an object was deleted on request: if it seems
@@ -52,6 +53,8 @@ key                              type        holds
                                              seconds)
 ``P segmentation-queue:forced``  set         OIDs on that queue that are processed again even if their record is up
                                              to date
+``P segmentation-queue:origins`` hash        OID on that queue → ETag, NUL, what led to it (msgpack
+                                             ``tasks.message_parts.Origin``); none without a request or a trace
 ``P reconcile:BUCKET``           hash        progress of the comparison with a bucket: ``prefix``, ``after`` (last
                                              key compared)
 ``P sweep-requests``             hash        prefix of keys (empty: the whole bucket) → number of events that reported
@@ -100,9 +103,11 @@ key                              type        holds
                                              requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
                                              ``queued_at`` (when it was put on the queue of the last stage),
                                              ``queue`` and ``since`` (in which queue of the ledger it is, and when it
-                                             came there), ``resent_at`` (when it was last sent again),
-                                             ``fault_since`` (since when it has faults of its own), ``crash`` (how the
-                                             process ended that last worked on it and did not live on)
+                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (1:
+                                             it was ordered, so no earlier result counts), ``again`` (it is to
+                                             be tagged once more when it is finished), ``fault_since`` (since when it
+                                             has faults of its own), ``crash`` (how the process ended that last worked
+                                             on it and did not live on)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
@@ -129,6 +134,10 @@ key                              type        holds
                                              of a removed one also ``removed``: what its record said of it (JSON)
 ``P feed:positions``             hash        partition → id of the last entry of its own feed that is in ``P feed``;
                                              none with one partition (``workers.dispatch.feed_relay``)
+``P feed:replay``                hash        present while the records that a change of the encoder has replaced are
+                                             added to the feed (``workers.dispatch.feed_replay``): ``after`` (OID),
+                                             ``space``, ``until`` (time of the switch, Unix seconds), ``rate``
+                                             (records each second), ``added``
 ``P notify:waiting``             hash        id of a webhook delivery → the delivery (msgpack), until it is
                                              delivered or dead. Of a receiver with another name than ``default`` this
                                              key and the next three end in ``:NAME``
@@ -153,6 +162,7 @@ key                              type        holds
 ``P encoder``                    string      the encoder that a switch has put into use (``workers.redis.encoders``)
 ``P encoder-change``             string      the encoder that prepares to replace it (JSON). What it prepares is under
                                              ``P next:``, with the names of this layout
+``P encoder-feeder``             string      what the feeder of the encoder that prepares does (JSON), with a lifetime
 ``P reserved-numbers``           hash        OID → the number of its first record; only under ``P next:``
 ``P outages``                    hash        ``HOST-PID NAME`` → what that process cannot reach, since when, why,
                                              and when it last reported it (msgpack); see ``workers.outages.board``
@@ -161,6 +171,14 @@ key                              type        holds
 ``P stated``                     set         OIDs of the objects with statements
 ``P statements-revision``        string      a number that grows with every change of a statement
 ``P statements-restored``        string      present once the journal of statements was replayed into this Redis
+``P statements-time``            string      when something was said last (Unix seconds): what is said now is later
+``P statements-unwritten``       hash        OID, a line feed and the form of a label → what was said of it last, also
+                                             that it was taken back (JSON), until the journal has it
+``P statements-taken-back``      sorted set  the same of what was taken back → when (Unix seconds), trimmed
+``P statements-unfollowed``      sorted set  OID of which something was said → when what looks like it is tagged again
+                                             (Unix seconds), unless that was done before
+``P statements-journal``         string      the newest entry of the journal that this Redis has: later ones are
+                                             replayed after a failover
 ``P images:position``            string      id of the last feed entry that the index of images was told of
                                              (``workers.images.follower``)
 ``P images:standing``            string      the last comparison of the index of images with the records, as JSON
@@ -228,6 +246,10 @@ class Keys(EventKeys, ImageKeys, LedgerKeys, NotifyKeys, ProcessKeys, RecordKeys
     @property
     def segmentation_queue_forced(self) -> str:
         return f"{self.prefix}segmentation-queue:forced"
+
+    @property
+    def segmentation_queue_origins(self) -> str:
+        return f"{self.prefix}segmentation-queue:origins"
 
     def segmentation_request(self, oid: str) -> str:
         return f"{self.prefix}segmentation-request:{oid}"

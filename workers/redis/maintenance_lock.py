@@ -25,15 +25,17 @@ class MaintenanceRunning(Permanent):
 
 @contextmanager
 def alone(
-    client: Client, keys: Keys, command: str, say: Callable[[str], None], lifetime_ms: int = LIFETIME_MS
-) -> Iterator[Callable[[], None]]:
+    client: Client, keys: Keys, command: str, say: Callable[[str], None], lifetime_ms: int = LIFETIME_MS,
+    *, lock: str = LOCK,
+) -> Iterator[Callable[[], None]]:  # fmt: skip
     """Hold the lock. Gives a function that raises ``MaintenanceRunning`` if it was lost, as after a suspension.
 
     ``command``: what others are told that runs. Waits for the lock of a process that was killed; ``say`` is told so.
-    Raises ``MaintenanceRunning``, ``StoreUnavailable``.
+    ``lock``: its name, for commands that exclude each other for another reason. Raises ``MaintenanceRunning``,
+    ``StoreUnavailable``.
     """
     redis: Any = client
-    key, token = keys.lock(LOCK), f"{secrets.token_hex(8)} {command}".encode()
+    key, token = keys.lock(lock), f"{secrets.token_hex(8)} {command}".encode()
     _acquire(redis, key, token, say, lifetime_ms)
     lost, ended = threading.Event(), threading.Event()
 

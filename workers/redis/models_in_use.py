@@ -12,6 +12,7 @@ from tasks.model_description import Description
 from vectordb.decoders import from_msgpack
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
+from workers.redis.stale_fields import StaleFields
 
 FRESH_S = 600.0  # without a report, after which a process counts as gone; idle workers are probed every minute
 
@@ -49,6 +50,7 @@ class ModelBoard:
         self._key = keys.models
         self._process = process
         self._clock = clock
+        self._stale = StaleFields(client, keys.models, _written_at, FRESH_S)
 
     def write(self, queue: str, model: str, description: Description) -> None:
         """Add or renew a model of this process."""
@@ -60,6 +62,7 @@ class ModelBoard:
             pipe.hset(self._key, raw(f"{self._process} {queue} {model}"), msgspec.msgpack.encode(entry))
             pipe.expire(self._key, int(FRESH_S))
             pipe.execute()
+        self._stale.remove(entry.at)
 
     def read(self) -> list[ModelInUse]:
         """The models of all processes that are not gone, by queue."""
@@ -81,3 +84,8 @@ def _decoded(packed: bytes) -> ModelInUse | None:
         return from_msgpack(packed, ModelInUse)
     except msgspec.DecodeError:
         return None
+
+
+def _written_at(packed: bytes) -> float | None:
+    note = _decoded(packed)
+    return None if note is None else note.at

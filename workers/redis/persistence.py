@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from redis.exceptions import NoPermissionError, ResponseError
@@ -36,6 +36,16 @@ def _configured(server: Any) -> dict[str, str]:
     return {text(name): text(value) for name, value in given.items()}
 
 
+def failed_writes(info: Mapping[str, Any]) -> Iterable[str]:
+    """A sentence for each file that a server could not write when it last tried. ``info``: of its persistence."""
+    if str(info.get("aof_last_write_status", "ok")) != "ok":
+        yield "Redis cannot write its append-only file, and refuses writes until it can: is its disk full?"
+    if str(info.get("aof_last_bgrewrite_status", "ok")) != "ok":
+        yield "Redis could not rewrite its append-only file, which grows until it can: is its disk or memory full?"
+    if str(info.get("rdb_last_bgsave_status", "ok")) != "ok":
+        yield "Redis could not write its last snapshot, and may refuse writes: is its disk or memory full?"
+
+
 def _of(info: dict[str, Any], configured: dict[str, str]) -> Iterable[str]:
     policy = str(info.get("maxmemory_policy", "noeviction"))
     if policy != "noeviction":
@@ -43,8 +53,7 @@ def _of(info: dict[str, Any], configured: dict[str, str]) -> Iterable[str]:
             f"Redis may drop keys when its memory is full ({policy}), and records would disappear without a word:"
             " set maxmemory-policy noeviction"
         )
-    if str(info.get("aof_last_write_status", "ok")) != "ok":
-        yield "Redis cannot write its append-only file: is its disk full?"
+    yield from failed_writes(info)
     if info.get("aof_enabled") == 0:
         if configured.get("save") == "":
             yield f"Redis writes nothing to its disk, so a restart loses everything; {AGAIN}: set appendonly yes"

@@ -49,6 +49,14 @@ class ProcessKeys:
         return f"{self.prefix}encoder-change"
 
     @property
+    def encoder_feeder(self) -> str:
+        return f"{self.prefix}encoder-feeder"
+
+    @property
+    def feed_replay(self) -> str:
+        return f"{self.prefix}feed:replay"
+
+    @property
     def reserved_numbers(self) -> str:
         return f"{self.prefix}reserved-numbers"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from workers.lifecycle.event import ObjectEvent
-from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.ledger import Arrival, Ledger
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions
 from workers.segmentation.queue import REST_S, SegmentQueue
@@ -45,6 +45,16 @@ class PartitionedSegmentQueue(SegmentQueue):
                 break
             with self._faults.tolerated(partition):
                 found += self._queues[partition].next(count - len(found))
+        return found
+
+    def with_origins(self, arrivals: Sequence[Arrival]) -> list[Arrival]:
+        """See ``SegmentQueue``."""
+        found = list(arrivals)
+        for partition, places in self._partitions.divide([one.ref.id for one in arrivals]).items():
+            with self._faults.tolerated(partition):
+                known = self._queues[partition].with_origins([arrivals[place] for place in places])
+                for place, one in zip(places, known, strict=True):
+                    found[place] = one
         return found
 
     def put_off(self, oids: Sequence[str]) -> None:

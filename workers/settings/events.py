@@ -37,6 +37,11 @@ class EventSettings(Topic):
     ignore_prefixes: Words = Field((), description="Ignore keys that start with one of these prefixes.")
     ignore_suffixes: Words = Field((), description="Ignore keys that end with one of these suffixes.")
     ignore_types: Words = Field((), description="Ignore objects of these content types, for example image/svg+xml.")
+    inbox_max: PositiveInt = Field(
+        500_000,
+        description="Events that may wait in the inbox, about 200 bytes each in Redis. Above it their senders wait:"
+        " the gateway answers 503, and MinIO sends the event again; folders and buckets are compared later.",
+    )
     listen: bool = Field(
         default=True, description="Consume bucket notifications over MinIO's listen API, besides other sources."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from ipaddress import ip_network
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, NonNegativeFloat, PositiveInt, ValidationInfo, field_validator
 
 from workers.settings.topic import Topic, Words
 
@@ -61,8 +61,23 @@ class GatewaySettings(Topic):
     )  # fmt: skip
     uploads_max: PositiveInt = Field(32, description="Uploads received at the same time.")
     streams_max: PositiveInt = Field(500, description="Event streams open at the same time.")
-    request_rate: PositiveFloat | None = Field(
-        None, description="Requests per second allowed for each API key. Default: no limit."
+    request_rate: NonNegativeFloat = Field(
+        500.0, description="Requests per second allowed for each API key; for two seconds twice as many. 0: no limit."
+    )
+    upload_rate: NonNegativeFloat = Field(
+        0.0,
+        description="Images per second that each API key may upload. 0: no limit but that of the queue"
+        " (WILDTAG_BACKLOG_MAX).",
+    )
+    expensive_rate: NonNegativeFloat = Field(
+        20.0,
+        description="Requests per second allowed for each API key that ask a model or look at many objects: searches,"
+        " captions, duplicates and new batches. 0: no limit.",
+    )
+    guesses_per_minute: NonNegativeFloat = Field(
+        120.0,
+        description="Unknown API keys, sessions and tokens per minute that an address may present before it is"
+        " refused with status 429. 0: no limit.",
     )
     recheck_access_s: float = Field(
         10.0, ge=4, le=60,

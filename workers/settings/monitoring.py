@@ -104,6 +104,15 @@ class MonitoringSettings(Topic):
         " gateway has the metrics of all. Default: not served.",
     )
 
+    gateway_metrics_port: int | None = Field(
+        None,
+        ge=1,
+        le=65535,
+        description="Another port of the gateway, with nothing but its /metrics and without a key, on"
+        " WILDTAG_METRICS_HOST: for a Prometheus on this machine where requests must present a key, as behind a"
+        " reverse proxy. Default: not served.",
+    )
+
     liveness_folder: Path | None = Field(
         None,
         description="Folder in which each process records its progress in a file, for health checks. Default: no"

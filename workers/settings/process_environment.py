@@ -45,6 +45,9 @@ NEEDS: Mapping[str, tuple[Secrets, ...]] = {
     "worker-scoring": (REDIS, MODELS),
     "worker-segmentation": (REDIS, STORE, CAPTIONS, MODELS),
     "worker-ingestion": (REDIS, MODELS),
+    "next-worker": (REDIS, STORE, CAPTIONS, MODELS),
+    "next-dispatcher": (REDIS, STORE, CAPTIONS),
+    "next-feeder": (REDIS, CAPTIONS, MODELS),
     "flower": (REDIS, FLOWER),
     "redis-target": (REDIS, REDIS_TARGET),
 }

@@ -1,4 +1,7 @@
-"""The stages of one process, made anew when another encoder is in use, and ended when the layout is another one."""
+"""The stages of one process: made anew when another encoder is in use, and ended when the layout is another one.
+
+Those of an encoder that prepares end when it does so no more.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import structlog
 from celery.exceptions import Reject
 
 from vectordb.errors import Transient
+from workers.redis.encoders import EncoderChanged
 from workers.redis.layout import OtherLayout
 from workers.stages.worker import StageWorker
 
@@ -30,7 +34,10 @@ class CurrentWorker:
         look: Callable[[], str],
         end: Callable[[], object] = end_worker,
     ) -> None:
-        """``make``: makes the stages, and what closes their indexes. ``look``: see ``Encoders.look``."""
+        """``make``: makes the stages, and what closes their indexes. ``look``: see ``Encoders.look``.
+
+        It may raise ``EncoderChanged``, too.
+        """
         self._make = make
         self._look = look
         self._end = end
@@ -42,7 +49,7 @@ class CurrentWorker:
         space = self._space
         try:
             space = self._look()
-        except OtherLayout as exc:
+        except (OtherLayout, EncoderChanged) as exc:
             log.error("this worker ends", reason=str(exc))  # noqa: TRY400 -- the reason says all
             self._end()
             raise Reject(str(exc), requeue=True) from exc

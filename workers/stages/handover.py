@@ -11,6 +11,7 @@ import structlog
 from tasks.message_parts import Fault, Judgement, ObjectRef, Revision
 from tasks.messages import Batch, Scored, Submitted
 from workers.broker.publisher import Publisher
+from workers.lifecycle.composing import composed, holding
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger
@@ -18,7 +19,7 @@ from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
 from workers.lifecycle.record_reports import recorded
 from workers.lifecycle.record_writer import CHANGED
-from workers.lifecycle.statements import composed, holding, read
+from workers.lifecycle.statements import read
 from workers.redis.script_calls import Command
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages import tally
@@ -164,6 +165,10 @@ class Handover:
         now = self._clock()
         self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own)
         tally.current().add("postponed", len(objects))
+
+    def tag_again(self, refs: Sequence[ObjectRef]) -> None:
+        """Have these objects tagged again, once more if they are in progress."""
+        self.append_events([ObjectEvent("created", ref.bucket, ref.key, force=True) for ref in refs])
 
     def blame(self, objects: Sequence[ObjectRef], revision: Revision, how: str, *, blamed: bool) -> None:
         """A process ended while it worked on these objects, and perhaps on others: each is tried again alone.

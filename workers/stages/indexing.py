@@ -1,18 +1,22 @@
 """Adds images that have records to the index of images, in two tasks: see ``workers.images.index_task``.
 
-Nothing else is written: no record, no entry of the feed, no event. What has changed meanwhile is left to the flow of
-new work.
+Nothing else is written: no record, and no entry of the feed. What has changed meanwhile is left to the flow of new
+work.
+
+What people teach concerns the images in the index at that moment, and those in progress. So an image that comes into
+the index later is compared with what is taught by then, and tagged again if its tags are from before.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 import numpy as np
+import structlog
 
-from tasks.message_parts import Fault, Floor, ObjectRef, Vectors
-from tasks.messages import Embedded, Submitted
+from tasks.message_parts import Fault, Hit, Judgement, ObjectRef, Vectors
+from tasks.messages import Embedded, Retrieved, Submitted
 from vectordb.images import ImageEntry, ImageIndex
 from workers.broker.publisher import Publisher, describe
 from workers.images import index_task
@@ -21,12 +25,18 @@ from workers.images.keeping import entries
 from workers.images.labels import labels_of
 from workers.images.open_images import OpenImages
 from workers.images.remote_images import OWNER
+from workers.lifecycle.composing import holding, outdated
 from workers.lifecycle.record import Record
+from workers.lifecycle.statements import read
 from workers.redis.connection import Client
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 from workers.redis.rpc import answering
 from workers.stages.fetching import Fetched
+
+log = structlog.get_logger()
+
+CLEARLY = 0.002  # of similarities: a vector that is made again differs in its last digits
 
 NOT_THERE = "the store has another version of it, or none"
 
@@ -44,11 +54,20 @@ class Indexing:
         *,
         fetch: Callable[[Sequence[ObjectRef]], Fetched],
         embed: Callable[[Submitted, Sequence[bytes]], tuple[Embedded, tuple[Fault, ...]]],
-        floors: Callable[[Embedded], Sequence[Floor]],
+        retrieved: Callable[[Embedded], Retrieved | None],
+        judge: Callable[[Embedded], Sequence[Judgement]],
+        stored: Callable[[Sequence[str]], Sequence[bytes]],
+        tag_again: Callable[[Sequence[str]], object],
         records: Callable[[Sequence[str]], Sequence[Record | None]],
         in_progress: Callable[[Sequence[str]], Sequence[bool]],
     ) -> None:
-        """``floors``: of a batch, nothing if its captions are there no more. ``in_progress``: of the ledger."""
+        """``retrieved``: the captions near to a batch, ``None`` if they are there no more. ``judge``: by exemplars.
+
+        ``stored``: what people said of objects. ``tag_again``: at low priority. ``in_progress``: of the ledger.
+        """
+        self._judge = judge
+        self._stored = stored
+        self._tag_again = tag_again
         self._redis = client
         self._keys = keys
         self._publisher = publisher
@@ -56,7 +75,7 @@ class Indexing:
         self._images = images
         self._fetch = fetch
         self._embed = embed
-        self._floors = floors
+        self._retrieved = retrieved
         self._records = records
         self._in_progress = in_progress
 
@@ -101,7 +120,8 @@ class Indexing:
                 records[place] = record
         if not records:
             return msgspec.msgpack.encode(Indexed((), message.faults))
-        made: list[ImageEntry] = entries(self._floors(batch), batch)
+        retrieved = self._retrieved(batch)
+        made: list[ImageEntry] = entries(retrieved.floors if retrieved is not None else (), batch)
 
         def put(index: ImageIndex) -> None:
             index.put([made[place] for place in records], _rows(batch.vectors, list(records)))
@@ -109,7 +129,33 @@ class Indexing:
             index.maintain()
 
         self._images().use(put)
+        self._compare(batch, records, retrieved)
         return msgspec.msgpack.encode(Indexed(tuple(record.id for record in records.values()), message.faults))
+
+    def _compare(self, batch: Embedded, records: Mapping[int, Record], retrieved: Retrieved | None) -> None:
+        """Have images tagged again whose tags are from before something was taught."""
+        judgements = self._judge(batch) or (Judgement(),) * len(batch.objects)
+        hashes = batch.hashes or (None,) * len(batch.objects)
+        hits = retrieved.hits if retrieved is not None else ()
+        statements = self._stored([record.id for record in records.values()])
+        late = []
+        for (place, record), said in zip(records.items(), statements, strict=True):
+            holds = holding(read(said), record.etag, hashes[place])
+            if outdated(record, holds, judgements[place]) or (hits and _other_captions(record, hits[place])):
+                late.append(record.id)
+        if late:
+            log.info("images tagged again that were not in the index when something was taught", images=len(late))
+            self._tag_again(late)
+
+
+def _other_captions(record: Record, hits: Sequence[Hit]) -> bool:
+    """Whether captions were added or removed since that are clearly nearer than the farthest ones that count."""
+    then = {one.caption: one.similarity for one in record.evidence}
+    now = {hit.caption: hit.similarity for hit in hits}
+    if not then or not now:
+        return bool(then) != bool(now)
+    added = any(near > min(then.values()) + CLEARLY for caption, near in now.items() if caption not in then)
+    return added or any(near > min(now.values()) + CLEARLY for caption, near in then.items() if caption not in now)
 
 
 def _rows(vectors: Vectors, places: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

@@ -17,7 +17,7 @@ from workers.images.archive import Archive
 from workers.images.examples import ExampleBook
 from workers.images.open_images import OpenImages
 from workers.images.query_embedding import QueryEmbedding
-from workers.images.teacher import near
+from workers.images.teacher import NearFollower, near
 from workers.images.text_search import TextQuery, TextSearch
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -41,8 +41,10 @@ class RpcServer:
         query_embedding: QueryEmbedding,
         text_search: TextSearch,
         space_id: str,
+        near_follower: NearFollower,
     ) -> None:
         """``space_id``: of the images."""
+        self._near_follower = near_follower
         self._space_id = space_id
         self._redis = client
         self._keys = keys
@@ -87,7 +89,10 @@ class RpcServer:
         self._archive.step(data.decode())
 
     def near(self, request: str, data: bytes) -> None:
-        """Find the images that look like that of an object."""
+        """Find the images that look like that of an object. Without an id nobody waits: they are tagged again."""
+        if not request:
+            self._near_follower.follow(data)
+            return
         answering(self._redis, self._keys, request, lambda: near(self._book, data))
 
     def index(self, request: str, data: bytes) -> None:

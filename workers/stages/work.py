@@ -109,11 +109,14 @@ class Retrieval:
         embedded_at_once: int,
         with_background: bool = False,
         book: ExampleBook | None = None,
+        shared: bool = False,
     ) -> None:
         """``chosen``: returns the captions version in use. ``with_background``: scoring gives confidences.
 
-        ``embedded_at_once``: objects in a batch for embedding at most. ``book``: the exemplars.
+        ``embedded_at_once``: objects in a batch for embedding at most. ``book``: the exemplars. ``shared``: other
+        processes use the index of images, too, so that people may be answered while this one works on a batch.
         """
+        self._shared = shared
         self._embedded_at_once = embedded_at_once
         self._with_background = with_background
         self._indexes = indexes
@@ -156,6 +159,8 @@ class Retrieval:
         else:
             self._handover.hand_on("extraction", retrieved.timed("retrieval", _since(start)))
             keep(self._images, retrieved, batch, stored)
+            if self._shared and self._book is not None and (late := self._book.late(batch, retrieved.judgements)):
+                self._handover.tag_again(late)
 
 
 class Extraction:

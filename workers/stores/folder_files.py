@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import stat as modes
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from vectordb.leftovers import LEFT_AFTER_S, is_leftover
 from vectordb.resources import passes
 from workers.stores.store import ObjectError, ObjectForbidden, ObjectGone, ObjectTooLarge, StoreAway
 
 CHUNK = 2**16  # bytes per write
+UNFINISHED = ".put-"  # begins the name of a file that is not whole
+_UNFINISHED = re.compile(r"\.put-[0-9a-f]{16}")
 READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC  # O_NONBLOCK: opening a pipe must not wait for its writer
 
 
@@ -57,7 +62,7 @@ def replace_file(
     ``placed`` is called when it is whole, before it gets its name. Errors of ``data`` are raised unchanged. Raises
     ``StoreAway``. A link of this name is replaced, not followed.
     """
-    temporary = f".put-{secrets.token_hex(8)}"
+    temporary = f"{UNFINISHED}{secrets.token_hex(8)}"
     with writing():
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder)
     try:
@@ -76,6 +81,19 @@ def replace_file(
         with contextlib.suppress(OSError):
             os.unlink(temporary, dir_fd=folder)
         raise
+
+
+def unfinished(name: str) -> bool:
+    """Whether ``replace_file`` names a file so until it is whole."""
+    return name.startswith(UNFINISHED) and _UNFINISHED.fullmatch(name) is not None
+
+
+def remove_abandoned(folder: int, name: str) -> None:
+    """Remove an unfinished file in an open folder if nobody has written it for a day: its process was killed."""
+    with contextlib.suppress(OSError):  # it was removed meanwhile, or may not be
+        found = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        if modes.S_ISREG(found.st_mode) and is_leftover(found, time.time() - LEFT_AFTER_S):
+            os.unlink(name, dir_fd=folder)
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import structlog
 
 from vectordb.resources import passes
 from workers.stores.folder_descent import Descent
+from workers.stores.folder_files import remove_abandoned, unfinished
 from workers.stores.folder_names import hidden, key_text, name_of
 from workers.stores.store import ObjectForbidden, StoreAway
 
@@ -78,7 +79,11 @@ class Walk:
                     status = os.fstat(opened)
                     above = (*above, (status.st_dev, status.st_ino))
                 with os.scandir(opened) as entries:
-                    return [key for entry in entries if (key := self._key(folder, entry, above))], above
+                    found = list(entries)
+                for entry in found:
+                    if unfinished(entry.name):
+                        remove_abandoned(opened, entry.name)
+                return [key for entry in found if (key := self._key(folder, entry, above))], above
         except (OSError, ObjectForbidden) as exc:  # removed, made inaccessible or replaced by a link meanwhile
             if passes(exc):  # its files are not gone, so they must not seem to be
                 raise StoreAway(f"the folder {self.root / name} cannot be listed: {exc}") from exc

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from vectordb.leftovers import remove_leftovers
 from workers.supervision.os_processes import Identity, alive, boot_id, end_all, look_up
 from workers.supervision.service import StackRunning
 
@@ -180,6 +181,7 @@ def this_process() -> Identity:
 def write_json(file: Path, value: object) -> None:
     """Replace a file atomically; only its owner can read it."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
+    remove_leftovers(file.parent, f".{file.name}.*")
     with contextlib.suppress(FileNotFoundError):
         draft.unlink()
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

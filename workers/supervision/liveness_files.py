@@ -14,6 +14,8 @@ from pathlib import Path
 
 import structlog
 
+from vectordb.leftovers import remove_leftovers
+
 log = structlog.get_logger()
 
 UPTIME = Path("/proc/uptime")
@@ -36,6 +38,7 @@ class LivenessFiles:
             self._folder.mkdir(parents=True, exist_ok=True)
             for name in names:
                 (self._folder / name).unlink(missing_ok=True)
+                remove_leftovers(self._folder, f".{name}.*")
 
     def touch(self, name: str) -> None:
         """Report that ``name`` is alive. A write error is logged once: work continues, and the health check fails."""

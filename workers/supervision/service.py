@@ -40,7 +40,7 @@ class Service:
     are ready and stops before them. Times are in seconds.
     ``stop_signal`` is sent to the process only; when it has ended, or after ``stop_timeout``, its whole process group
     is killed. Startup does not wait for a service that is not ``critical``. ``lines`` turns each line that it writes
-    into that of its log; ``None`` drops it.
+    into that of its log; ``None`` drops it. ``prepare`` is called before each start, in the supervisor's loop.
     """
 
     name: str
@@ -56,6 +56,7 @@ class Service:
     critical: bool = True
     cwd: Path | None = None
     lines: Callable[[str], str | None] | None = None
+    prepare: Callable[[], object] = lambda: None
 
     def __post_init__(self) -> None:
         """Raises ``BadService`` for a name that is not a valid file name."""

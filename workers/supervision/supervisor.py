@@ -215,6 +215,7 @@ class Supervisor:
 
     def _spawn(self, service: Service) -> Child:
         rotate(self._log_of(service.name), self._log_limit, self._logs_kept)  # else it would begin with a long one
+        service.prepare()
         child = self._forked(service) or Child(service, self._log_of(service.name), self._home.token)
         running = {name: m.child.identity for name, m in self._members.items() if m.child and m.running}
         try:

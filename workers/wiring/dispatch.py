@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from workers.dispatch.dispatcher import Dispatcher
 from workers.dispatch.event_filter import EventFilter
+from workers.dispatch.feed_replay import FeedReplay
 from workers.dispatch.folder_mounts import FolderMounts
 from workers.dispatch.keeper import Keeper
 from workers.dispatch.pace import Pace
@@ -112,3 +113,9 @@ def keeper(wiring: Wiring) -> Keeper:
         stages=STAGES, deadline_s=s.deadline_s, max_attempts=s.max_attempts, give_up_s=s.give_up_s,
         clock=w.clock, away=w.outages.common, store=w.store,
     )  # fmt: skip
+
+
+def feed_replay(wiring: Wiring) -> FeedReplay:
+    """Adds to the feed what a change of the encoder has replaced."""
+    w = wiring
+    return FeedReplay(w.redis, w.keys, w.records, w.settings.feed_length)

@@ -6,7 +6,7 @@ from vectordb.errors import Transient
 from workers.redis.connection import connect
 from workers.redis.encoders import EncoderChanged, Encoders
 from workers.redis.keys import Keys
-from workers.settings.encoder_in_use import refused_in
+from workers.settings.encoder_in_use import NEXT, refused_in
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
@@ -26,8 +26,13 @@ def in_use(settings: Settings) -> Settings:
 
 
 def require_in_use(wiring: Wiring) -> None:
-    """Return if the encoder of the settings is in use. Raises ``EncoderChanged``, ``StoreUnavailable``."""
+    """Return if the encoder of the settings is in use, or still prepares if these are settings of one that does.
+
+    Raises ``EncoderChanged``, ``StoreUnavailable``.
+    """
     found = wiring.encoders.look()
+    if wiring.settings.key_prefix.endswith(NEXT):
+        wiring.encoders.require_preparing(wiring.space.id)
     if found and found != wiring.space.id:
         chosen = wiring.encoders.in_use()
         raise _changed(chosen.encoder if chosen else found, wiring.settings.encoder)

@@ -15,6 +15,7 @@ from workers.gateway.batching_writer import BatchingWriter
 from workers.gateway.free_space import FreeSpace
 from workers.gateway.home_key import read_home_key
 from workers.gateway.idempotency import Idempotency
+from workers.gateway.rate_limits import Rates
 from workers.gateway.services import Options, Services
 from workers.gateway.sessions import Sessions
 from workers.gateway.upload_slots import UploadSlots
@@ -54,7 +55,7 @@ def services(wiring: Wiring) -> Services:
     return Services(
         batching_writer=BatchingWriter(
             connect_async(s.redis_url, s.key_prefix), wiring.keys,
-            wiring.inbox.append if wiring.partitioned else None,
+            wiring.inbox.append if wiring.partitioned else None, wiring.inbox_room,
         ),
         records=wiring.records, progress=progress, forget=wiring.ledger.remove,
         kept_lists=KeptLists(wiring.redis, wiring.keys), inbox=wiring.inbox, store=wiring.store, health=wiring.health,
@@ -103,6 +104,11 @@ def free_space(s: Settings) -> FreeSpace:
         folders = {"uploads": s.output_folder or s.inbox_folder, **folders, "Redis": data_folder(s.home)}
         return FreeSpace(folders, frozenset(folders))
     return FreeSpace(folders)  # in a container most is read-only on purpose
+
+
+def rates(s: Settings) -> Rates:
+    """The limits of the settings on the rate of requests."""
+    return Rates(s.request_rate, s.upload_rate, s.expensive_rate, s.guesses_per_minute)
 
 
 def caption_service(wiring: Wiring, patience_s: float = PATIENCE_S) -> CaptionService:
@@ -160,7 +166,7 @@ def options(wiring: Wiring) -> Options:
         upload_prefix=s.upload_prefix,
         recheck_s=recheck_s, ping_s=min(PING_S, recheck_s),
         max_object_bytes=s.max_object_bytes, max_pixels=s.max_pixels, video=s.video, backlog_max=s.backlog_max,
-        uploads_max=s.uploads_max, streams_max=s.streams_max, rate=s.request_rate, cors_origins=s.cors_origins,
+        uploads_max=s.uploads_max, streams_max=s.streams_max, rates=rates(s), cors_origins=s.cors_origins,
         flower=s.flower_url, segmentation_methods=s.segmentation_methods, root_path=s.root_path or "",
         trusted_proxies=s.trusted_proxies, access_log=s.access_log,
     )  # fmt: skip

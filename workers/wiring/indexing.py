@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from tasks import pipeline
-from tasks.message_parts import Floor
-from tasks.messages import Embedded
+from tasks.messages import Embedded, Retrieved
 from vectordb.index import IndexMissing
+from workers.images.examples import ExampleBook
 from workers.stages.fetching import fetch
 from workers.stages.indexing import Indexing
 from workers.wiring.images import record_versions
 from workers.wiring.wiring import Wiring
 
 
-def indexing(wiring: Wiring) -> Indexing:
+def indexing(wiring: Wiring, book: ExampleBook) -> Indexing:
     """Adds images that have records to the index, in the embedding worker and in the owner of the index."""
     w = wiring
 
-    def floors(batch: Embedded) -> Sequence[Floor]:
+    def retrieved(batch: Embedded) -> Retrieved | None:
         version = batch.revision.captions_version
         try:
             index = w.indexes.open(version)
-            return pipeline.retrieval(batch, index, w.pipeline_options, w.reference_vectors).floors
+            return pipeline.retrieval(batch, index, w.pipeline_options, w.reference_vectors)
         except IndexMissing:  # dropped since: every caption may concern these images
             w.indexes.release(version)
-            return ()
+            return None
 
     return Indexing(
         w.redis, w.keys, w.publisher, w.health, lambda: w.images,
@@ -36,5 +34,6 @@ def indexing(wiring: Wiring) -> Indexing:
         embed=lambda batch, images: pipeline.embedding(
             batch, images, w.image_encoder, w.pipeline_options, w.decoders
         ),
-        records=w.records.get, floors=floors, in_progress=record_versions(w).in_progress,
+        retrieved=retrieved, judge=book.judge, stored=w.statements.stored, tag_again=w.backlog.add,
+        records=w.records.get, in_progress=record_versions(w).in_progress,
     )  # fmt: skip

@@ -16,6 +16,7 @@ from workers.images.backlog import Backlog
 from workers.images.follow_jobs import FollowJobs
 from workers.lifecycle.held_events import HeldEvents
 from workers.lifecycle.inbox import EventInbox, Inbox, LowPriorityInbox
+from workers.lifecycle.inbox_room import InboxRoom
 from workers.lifecycle.inbox_state import InboxReader
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.ledger_counts import LedgerReader, PartitionedLedgerReader
@@ -211,6 +212,11 @@ class LifecycleWiring:
             return alone
         inboxes = [Inbox(client, keys.inbox, RetagMarks(client, keys)) for client, keys in self._of_partitions]
         return PartitionedInbox(self.partitions, inboxes, alone, self.partition_faults)
+
+    @cached_property
+    def inbox_room(self) -> InboxRoom:
+        """Whether event sources may store more events."""
+        return InboxRoom(self.inbox.length, self.settings.inbox_max)
 
     @cached_property
     def held_events(self) -> tuple[HeldEvents, ...]:

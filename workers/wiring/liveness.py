@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
+from workers.diagnostics import deaf_worker
+from workers.diagnostics.deaf_worker import DeafWorkerWatch, Surroundings
 from workers.diagnostics.liveness import FRESH, PATIENCE, LivenessCheck
 from workers.diagnostics.worker_liveness import FRESH_S, PATIENCE_S, PING_S, WorkerLiveness
-from workers.redis.connection import connect
+from workers.redis.connection import connect, translated
 from workers.redis.drain import Drain, Draining
 from workers.redis.heartbeats import Health, ProcessNote
 from workers.redis.keys import Keys
@@ -23,15 +25,41 @@ def liveness_check(wiring: Wiring, name: str, fresh: float = FRESH, patience: fl
     return LivenessCheck(wiring.health, wiring.publisher, name, fresh, patience)
 
 
+def deaf_worker_watch(wiring: Wiring, queues: Iterable[str]) -> DeafWorkerWatch:
+    """Watches the worker of these queues in this process. ``wiring``: its own, not shared with the pool."""
+    from workers.broker import consumer  # noqa: PLC0415 -- Celery's worker, which health checks do without
+
+    names = tuple(queues)
+    consumer.activity.turned_at = time.monotonic()
+    around = Surroundings(
+        consumer.busy, consumer.stopping, _reach(wiring), lambda: wiring.publisher.ready(names)
+    )  # fmt: skip
+    return DeafWorkerWatch(consumer.activity, around, pace=deaf_worker.PACE)
+
+
 def worker_liveness(
-    wiring: Wiring, queues: Iterable[str], fresh: float = FRESH_S, patience: float = PATIENCE_S
-) -> WorkerLiveness:
-    """Reports the liveness of the worker of these queues. ``wiring``: its own, not shared with the pool."""
-    ping = connect(wiring.settings.redis_url, wiring.settings.key_prefix, patience_s=PING_S, tries=1).ping
+    wiring: Wiring, queues: Iterable[str], fresh: float = FRESH_S, patience: float = PATIENCE_S,
+    deaf: Callable[[], bool] = lambda: False,
+) -> WorkerLiveness:  # fmt: skip
+    """Reports the liveness of the worker of these queues. ``wiring``: its own, not shared with the pool.
+
+    ``deaf``: see ``WorkerLiveness``.
+    """
     return WorkerLiveness(
         {queue: partial(liveness_check, wiring, queue, fresh, patience) for queue in queues},
-        wiring.liveness, [ping, wiring.publisher.reach],
+        wiring.liveness, _reach(wiring), deaf,
     )  # fmt: skip
+
+
+def _reach(wiring: Wiring) -> list[Callable[[], object]]:
+    """Functions that raise ``Transient`` if Redis, or the broker, does not answer in a few seconds."""
+    ping = connect(wiring.settings.redis_url, wiring.settings.key_prefix, patience_s=PING_S, tries=1).ping
+
+    def redis() -> object:
+        with translated():
+            return ping()
+
+    return [redis, wiring.publisher.reach]
 
 
 def ages_at(settings: Settings, redis_url: str) -> Mapping[str, float]:

@@ -15,7 +15,7 @@ from workers.images.query_image import QueryImages
 from workers.images.ranked_lists import RankedLists
 from workers.images.remote_images import RemoteImages
 from workers.images.statement_journal import Restoration, StatementJournal
-from workers.images.teacher import Teacher
+from workers.images.teacher import Teacher, Unfollowed
 from workers.images.text_search import RemoteTextSearch
 from workers.lifecycle.losses import Losses
 from workers.lifecycle.migrations import MIGRATIONS
@@ -71,7 +71,15 @@ def journal(wiring: Wiring) -> StatementJournal:
 def restoration(wiring: Wiring) -> Restoration:
     """Replays that journal into an empty Redis."""
     w = wiring
-    return Restoration(journal(w), w.statements, w.backlog, w.clock)
+    return Restoration(
+        journal(w), w.statements, w.backlog, w.clock, w.ledger.server_run, gaps=not w.prepares
+    )  # an encoder that prepares has copies of the statements
+
+
+def unfollowed(wiring: Wiring) -> Unfollowed:
+    """What was said, while the images that look like that one are not tagged again yet."""
+    w = wiring
+    return Unfollowed(w.statements, w.ledger, w.publisher, w.clock)
 
 
 def teacher(wiring: Wiring, rpc: RpcClient | None = None) -> Teacher:

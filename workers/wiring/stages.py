@@ -20,6 +20,7 @@ from workers.images.archive import Archive
 from workers.images.departures import Departures, StatementMover
 from workers.images.examples import ExampleBook
 from workers.images.query_embedding import QueryEmbedding
+from workers.images.teacher import NearFollower
 from workers.images.text_search import TextSearch
 from workers.monitoring.measured import MeasuredCache
 from workers.redis.rpc import answer_crashed
@@ -150,6 +151,7 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
                     embedded_at_once=s.batch_max,
                     with_background=w.confidence_model is not None,
                     book=book,
+                    shared=not w.owned,
                 )
             ),
         ),
@@ -200,7 +202,9 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
         stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s, guard=guard,
         time_limits=s.time_limits,
     )  # fmt: skip
-    archive = Archive(lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors)
+    archive = Archive(
+        lambda: w.images, w.follow_jobs, lambda: w.publisher, lambda: w.reference_vectors, w.ledger.tag_again
+    )
     text_search = TextSearch(
         lambda: w.images,
         lambda: w.indexes.open(w.chosen()),
@@ -209,7 +213,7 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
     )
     query_embedding = QueryEmbedding(w.redis, w.keys, w.decoders, lambda: w.image_encoder, lambda: w.pipeline_options)
     rpc = RpcServer(
-        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w), text_encoder,
-        query_embedding, text_search, w.space.id,
+        w.redis, w.keys, lambda: w.indexes, lambda: w.images, archive, book, indexing(w, book), text_encoder,
+        query_embedding, text_search, w.space.id, NearFollower(book, w.records, w.statements, w.backlog),
     )  # fmt: skip
     return StageWorker(runner, rpc, w.health, loads, messages, guard)

@@ -101,7 +101,8 @@ class Wiring(LifecycleWiring):
 
     @cached_property
     def event_sink(self) -> EventSink:
-        return EventSink(self.redis, self.keys, self.inbox.append if self.partitioned else None)
+        append = self.inbox.append if self.partitioned else None
+        return EventSink(self.redis, self.keys, append, self.inbox_room.require)
 
     @cached_property
     def sources(self) -> Sources:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks.encoders.requirements import ModelNotLoaded, need
+from vectordb.leftovers import remove_leftovers
 
 if TYPE_CHECKING:
     import onnx
@@ -87,6 +88,7 @@ def quantised(graph: onnx.ModelProto) -> onnx.ModelProto:
 
     import onnx  # noqa: PLC0415 - as above
 
+    remove_leftovers(Path(tempfile.gettempdir()), "wildtag-int8-*")
     with tempfile.TemporaryDirectory(prefix="wildtag-int8-") as folder:
         small = Path(folder, "int8.onnx")
         quantize_dynamic(graph, small)

@@ -160,7 +160,8 @@ def test_each_delivery_to_a_webhook_has_a_time(redis_url: str, tmp_path: Path) -
         begin = f"{world.keys.prefix}notify"
         world.redis.hset(f"{begin}:waiting{receiver}", mapping={"a": b"12345", "b": b"123"})
         world.redis.zadd(f"{begin}:due{receiver}", {"a": 77.5})  # the other one was taken while it was read
-        world.redis.hset(f"{begin}:counts{receiver}", mapping={"bytes": 99, "delivered": 5})
+        world.redis.hset(f"{begin}:counts{receiver}", mapping={"bytes": 99, "delivered": 5, "held_until": "7.5"})
+    world.redis.hset(world.keys.event_counts, "upload:events", 7)
     made = save(world, tmp_path / "to")
     other = wiring(redis_url, tmp_path / "b", "{other}:")
     put_back(other, made, tmp_path / "to")
@@ -168,7 +169,8 @@ def test_each_delivery_to_a_webhook_has_a_time(redis_url: str, tmp_path: Path) -
         begin = f"{other.keys.prefix}notify"
         assert other.redis.zscore(f"{begin}:due{receiver}", "a") == 77.5
         assert other.redis.zscore(f"{begin}:due{receiver}", "b") == pytest.approx(other.clock(), abs=20)
-        assert other.redis.hgetall(f"{begin}:counts{receiver}") == {b"bytes": b"8", b"delivered": b"5"}
+        assert other.redis.hgetall(f"{begin}:counts{receiver}") == {b"bytes": b"8", b"held_until": b"7.5"}
+    assert not other.redis.exists(other.keys.event_counts)  # counters begin at 0: Prometheus knows a reset by that
 
 
 def test_a_damaged_record_is_restored_as_such(redis_url: str, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.backup.test_continued import images_of
+from tests.contract.backup.continuing import images_of
 from tests.contract.backup.test_s3_and_libraries import contents, with_images
 from tests.contract.backup.world import captioned, differences, filled, restoring, values, wiring
 from tests.contract.own_redis import OwnRedis

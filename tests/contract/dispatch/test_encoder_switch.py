@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import pytest
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from vectordb.errors import Permanent
 from workers.dispatch import encoder_switch
 from workers.dispatch.encoder_switch import EncoderSwitch, NotQuiet
+from workers.dispatch.feed_replay import FeedReplay, Replay
 from workers.dispatch.preparation import Preparation, Side
 from workers.images.kept_lists import KeptLists
 from workers.lifecycle.inbox import Inbox
@@ -20,7 +22,7 @@ from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.connection import Client, text
 from workers.redis.drain import Drain
-from workers.redis.encoders import Encoders
+from workers.redis.encoders import EncoderChanged, Encoders
 from workers.redis.keys import Keys
 
 OLD, NEW = Revision("old", "c@1"), Revision("new", "c@1")
@@ -125,6 +127,66 @@ def test_records_and_the_index_by_tag_change_at_once_and_numbers_stay(both: Both
     both.tag(both.now, NEW, "a", "later")  # the index is consistent: it is taken out of its lists
     assert both.found("new") == ["inbox/b", "inbox/c"]
     assert both.now.records.tag_index.common(9) != []
+
+
+def test_the_feed_gets_the_replaced_records_at_a_bounded_rate(both: Both) -> None:
+    both.tag(both.now, OLD, "s", "old", segmentation=Segmentation(method="dense", width=1, height=1))
+    both.prepare()
+    client, keys = both.client, both.keys
+    switcher, before = EncoderSwitch(client, keys, both.now.records), both.now.records.feed_end()
+    Drain(client, keys).begin()
+    change = Encoders(client, keys).begin("NEW", "auto", "new", "old")
+    switcher.switch(change, ("OLD",), switcher.state(), 5000.0, feed_rate=4.0)
+    assert both.now.records.feed_end() == before  # not all at once
+    now = [0.0]
+    replay = FeedReplay(client, keys, both.now.records, 100, lambda: now[0])
+    assert replay.step() == 2
+    assert replay.step() == 0  # at 4 a second, two take half a second
+    both.clock = 6000.0
+    both.tag(both.now, NEW, "c", "later")  # it has its entry
+    now[0] += 0.5
+    again = FeedReplay(client, keys, both.now.records, 100, lambda: now[0])  # after a restart
+    assert again.read() == Replay(5000.0, 4.0, 2)
+    for _ in range(3):
+        again.step()
+        now[0] += 0.5
+    assert again.read() is None
+    added = [(item.oid, item.record.space_id) for item in both.now.records.feed_page(before, 100) if item.record]
+    assert added == [("inbox/a", "new"), ("inbox/b", "new"), ("inbox/c", "new")]  # none of the one with segments
+
+
+def test_the_feed_gets_nothing_where_none_is_wanted(both: Both) -> None:
+    both.prepare()
+    switched(both)
+    assert FeedReplay(both.client, both.keys, both.now.records, 100).read() is None
+
+
+def test_processes_of_an_encoder_that_prepares_notice_that_it_does_so_no_more(both: Both) -> None:
+    encoders, next_ = Encoders(both.client, both.keys), Encoders(both.client, both.then.keys)
+    with pytest.raises(EncoderChanged):
+        next_.require_preparing("new")
+    change = encoders.begin("NEW", "auto", "new", "old", rate=2.0)
+    next_.require_preparing("new")
+    encoders.pace(change, None)
+    assert encoders.change() == msgspec.structs.replace(change, rate=None)
+    with pytest.raises(EncoderChanged):
+        next_.require_preparing("another")
+    encoders.forget()
+    encoders.pace(change, 1.0)  # it does not come back
+    with pytest.raises(EncoderChanged):
+        next_.require_preparing("new")
+
+
+def test_an_image_with_segments_is_segmented_again_after_a_switch(both: Both) -> None:
+    """Whether the settings or a person wanted it: the switch has it tagged again, and the record says what for."""
+    both.tag(both.now, OLD, "s", "old", segmentation=Segmentation(method="dense", width=1, height=1))
+    both.client.set(both.now.keys.segmentation_request("inbox/r"), "dense")
+    both.tag(both.now, OLD, "r", "old", segmentation=Segmentation(method="dense", width=1, height=1))
+    both.prepare()
+    switched(both)
+    for key, rule in (("s", "dense"), ("r", "")):
+        arrival = Arrival(ObjectRef("inbox", key, "1"), force=True, verified=True, rule=rule)
+        assert both.now.ledger.enter([arrival], NEW, 6000.0, 6060.0) == ["waiting"]  # for its segmentation
 
 
 def heads(both: Both) -> dict[str, Any]:

@@ -53,6 +53,17 @@ def test_many_events_ask_for_one_sweep(world: World, requests: SweepRequests, cl
     assert requests.waiting() == {"": 1}
 
 
+def test_very_many_prefixes_become_one_request(world: World, requests: SweepRequests, clock: Clock) -> None:
+    for number in range(12):
+        ask(world, f"{number}/")
+    requests.merge(12)
+    assert len(requests.waiting()) == 12
+    ask(world, "one more/")
+    requests.merge(12)
+    assert set(requests.waiting()) == {""}
+    assert RequestedSweeps(requests, lambda _: None, clock=clock).due(), "the whole bucket"  # type: ignore[arg-type, return-value]
+
+
 def test_sweeps_are_apart(world: World, requests: SweepRequests, clock: Clock) -> None:
     sweeps = RequestedSweeps(requests, clock=clock)
     ask(world)

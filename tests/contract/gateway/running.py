@@ -204,9 +204,10 @@ def running(
 
 
 def wired(folder: Path, redis_url: str, kind: type[Wiring] = Wiring, **settings: Any) -> Wiring:
-    """A wiring over a folder."""
+    """A wiring over a folder. Without other settings, rates are not limited: tests are faster than people."""
     (folder / "inbox").mkdir(exist_ok=True)
-    return kind(Settings(home=folder, redis_url=redis_url, **{"key_prefix": "test:", **settings}))
+    limits = {"request_rate": 0, "expensive_rate": 0, "guesses_per_minute": 0}
+    return kind(Settings(home=folder, redis_url=redis_url, **{"key_prefix": "test:", **limits, **settings}))
 
 
 def emptied(gateway: Running) -> None:

@@ -158,8 +158,9 @@ def test_other_origins_are_told_nothing_unless_they_are_named(gateway: Running, 
 
 
 def test_a_caller_gets_so_many_requests_a_second(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    wiring = wired(tmp_path_factory.mktemp("home"), redis_url, key_required=True, admin_key=ADMIN)
-    with running(wiring, rate=0.05) as gateway:
+    home = tmp_path_factory.mktemp("home")
+    wiring = wired(home, redis_url, key_required=True, admin_key=ADMIN, request_rate=0.05)
+    with running(wiring) as gateway:
         other = gateway.wiring.api_keys.create("other", Scope.READ)
         assert gateway.http.get("/v1/tags", headers=bearer(ADMIN)).status_code == 200
         refused = gateway.http.get("/v1/tags", headers=bearer(ADMIN))

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from pydantic import ValidationError
+from structlog.testing import capture_logs
 
 from tests.contract.gateway.running import PIXEL, Running, problem, running, status_of, wired
 from tests.contract.gateway.test_access import ADMIN as KEY
+from tests.unit.monitoring.test_exporter import got
 from vectordb.errors import Permanent
+from workers.gateway.app import create_app
 from workers.gateway.home_key import create_home_key
+from workers.processes.measuring import serve_gateway_metrics
 from workers.settings.settings import Settings
-from workers.wiring.gateway import options
+from workers.wiring.gateway import options, services
 
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -185,3 +191,27 @@ def test_a_gateway_behind_a_proxy_requires_keys_unless_told_otherwise(
     create_home_key(tmp_path)
     assert not options(wired(tmp_path, redis_url, **named)).open
     assert options(wired(tmp_path, redis_url, key_required=False, **named)).open
+
+
+def test_metrics_can_be_scraped_without_a_key_at_a_port_of_their_own(redis_url: str, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = int(taken.getsockname()[1])
+    wiring = wired(tmp_path, redis_url, root_path="/tags", admin_key=KEY, gateway_metrics_port=port)
+    chosen = options(wiring)
+    assert not chosen.open
+    app = create_app(services(wiring), chosen)
+    serve_gateway_metrics(wiring.settings, app.state.metrics, open_=chosen.open)
+    status, text = got(port)
+    assert status == 200
+    assert "wildtag_objects" in text
+    assert got(port, "/v1/status")[0] == 404
+    with pytest.raises(Permanent, match=r"WILDTAG_GATEWAY_METRICS_PORT: port .* is in use"):
+        serve_gateway_metrics(wiring.settings, app.state.metrics, open_=chosen.open)
+
+
+@pytest.mark.parametrize(("named", "said"), [({"root_path": "/tags"}, 1), ({}, 0), ({"key_required": True}, 0)])
+def test_that_scrapes_need_a_key_is_said(redis_url: str, tmp_path: Path, named: dict[str, Any], said: int) -> None:
+    wiring = wired(tmp_path, redis_url, admin_key=KEY, **named)
+    with capture_logs() as logs:
+        serve_gateway_metrics(wiring.settings, CollectorRegistry(), open_=options(wiring).open)
+    assert len(logs) == said

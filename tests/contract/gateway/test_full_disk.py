@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.contract.gateway.running import Running, png, problem, running, wired
+from tests.contract.small_disk import fill, mount, needs_root, small_disk
 from tests.eventually import eventually
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a file system")
-
-
-def mount(*arguments: str) -> None:
-    done = subprocess.run(["mount", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"cannot mount: {done.stderr.strip()}")
+pytestmark = needs_root
 
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A small file system, where the home is."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount("-t", "tmpfs", "-o", "size=8m,nr_inodes=2000", "none", str(folder))
-    try:
+    with small_disk(tmp_path / "disk", "size=8m,nr_inodes=2000") as folder:
         yield folder
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -48,7 +36,7 @@ def reason(gateway: Running) -> str:
 
 def test_a_full_disk(gateway: Running, disk: Path) -> None:
     name = gateway.upload()["id"]
-    (disk / "other").write_bytes(bytes(os.statvfs(disk).f_bavail * os.statvfs(disk).f_frsize - 100_000))
+    fill(disk, 100_000)
     assert "the disk is full" in eventually(lambda: reason(gateway))
     answer = gateway.http.post("/v1/images", content=png("full"))
     assert (problem(answer), answer.status_code, answer.headers["Retry-After"]) == ("no-space", 507, "30")

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
+
+import anyio.to_thread
+from fastapi import Response
 
 from tasks.model_description import Description
 from tests.contract.gateway.running import Running
 from tests.eventually import eventually
+from workers.gateway.health import Together
 from workers.lifecycle.times import rfc3339, unix_seconds
 from workers.outages.board import Outage, OutageBoard
 from workers.redis.models_in_use import ModelBoard
@@ -74,3 +80,26 @@ def test_a_store_that_is_away_is_named_and_found_again(gateway: Running) -> None
         away.rename(gateway.folder)
     eventually(lambda: gateway.http.get("/readyz").status_code == 200, 2.5)
     assert gateway.http.get("/v1/status").json()["outages"] == []
+
+
+def test_many_who_ask_at_once_whether_it_is_ready_cost_one_look() -> None:
+    looks, begun, go = [], threading.Event(), threading.Event()
+
+    async def make() -> Response:
+        looks.append(1)
+        begun.set()
+        await anyio.to_thread.run_sync(go.wait)
+        return Response("seen", 503, {"Retry-After": "1"})
+
+    async def ask() -> list[Response]:
+        together = Together(make)
+        asking = [asyncio.create_task(together()) for _ in range(50)]
+        await anyio.to_thread.run_sync(begun.wait)
+        asking.pop().cancel()  # somebody who does not wait leaves the others theirs
+        go.set()
+        found = await asyncio.gather(*asking)
+        return [*found, await together()]
+
+    answers = asyncio.run(ask())
+    assert len(looks) == 2
+    assert {(one.status_code, one.body, one.headers["Retry-After"]) for one in answers} == {(503, b"seen", "1")}

@@ -13,8 +13,8 @@ import pytest
 from tests.contract.gateway.running import PIXEL, Running, problem, received, running, status_of, wired
 from tests.contract.own_redis import OwnRedis
 from tests.eventually import eventually
-from workers.gateway.guards import PAGE, STRICT
 from workers.gateway.route_rules import LARGER, SMALL
+from workers.gateway.security_headers import PAGE, STRICT
 from workers.gateway.serving import HEADERS, Protocol
 from workers.lifecycle.times import rfc3339
 

@@ -34,7 +34,8 @@ class World:
         self.queue: list[str] = []
         self.jobs = FollowJobs(client, keys, lambda: self.now)
         self.images = OpenImages(lambda: FolderImages(home), "space", DIMENSION)
-        self.archive = Archive(lambda: self.images, self.jobs, lambda: self, lambda: None)
+        self.marked = 0  # how often what is in progress was marked
+        self.archive = Archive(lambda: self.images, self.jobs, lambda: self, lambda: None, self.mark)
         self.inbox = LowPriorityInbox(client, keys)
         self.backlog = Backlog(client, keys, self.inbox)
         self.remote = RemoteArchive(RpcClient(self, client, keys, 0.2), self.jobs, self, 0.3)
@@ -50,6 +51,9 @@ class World:
         self.queue.append(data.decode())
         if self.threaded:
             self.work()
+
+    def mark(self) -> None:
+        self.marked += 1
 
     def work(self) -> None:
         """Handle what is on the queue."""
@@ -119,6 +123,7 @@ def test_images_are_compared_in_slices_once_and_each_is_queued_once(world: World
     assert sum(scanned) == 2 * 3000, "each image once for each caption"
     assert len(scanned) > 2
     assert world.jobs.unfinished() == 0
+    assert world.marked == 1
     assert world.queued() == expected
 
 
@@ -127,6 +132,7 @@ def test_counting_queues_nothing(world: World) -> None:
     following = world.remote.following(VERSION, dry=True)
     following.before(CAPTIONS)
     assert following.finish().counts == (1500, 1500)
+    assert world.marked == 0
     world.now += 10 * PREPARED_S
     world.stalled.step()
     assert (world.queued(), world.jobs.unfinished()) == ([], 0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
-from workers.images.backlog import AHEAD, PAGE, Backlog
+from workers.images.backlog import AHEAD, LOOKED_AT, PAGE, Backlog
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import LowPriorityInbox
 from workers.redis.connection import Client
@@ -71,7 +73,7 @@ def test_a_whole_archive_waits_in_pages_and_all_of_it_comes_through(
     oids = [f"inbox/some folder/{n:05}.jpg" for n in range(20 * AHEAD)]
     for _ in range(2):  # two captions concern all of it
         backlog.add(oids)
-    assert backlog.waiting() == 2 * len(oids)
+    assert backlog.waiting() == 2 * len(oids) - LOOKED_AT * PAGE
     seen: list[str] = []
     longest = steps = 0
     while backlog.waiting() or inbox.length():
@@ -101,3 +103,65 @@ def test_many_examples_queue_each_object_once(inbox: LowPriorityInbox, backlog: 
     while backlog.step():
         pass
     assert inbox.length() == len(near)
+
+
+def test_several_dispatchers_move_each_page_once_and_lose_none(
+    client: Client, keys: Keys, inbox: LowPriorityInbox, backlog: Backlog
+) -> None:
+    oids = [f"inbox/{number}.jpg" for number in range(6 * PAGE)]
+    backlog.add(oids)
+    seen: list[str] = []
+    lock = threading.Lock()
+
+    def work(name: str) -> None:
+        own = Backlog(client, keys, LowPriorityInbox(client, keys))
+        while own.waiting() or inbox.length():
+            own.step()
+            events = inbox.read(name, 200, None)
+            inbox.done([entry for entry, _ in events])
+            with lock:
+                seen.extend(event.id for _, event in events)
+
+    threads = [threading.Thread(target=work, args=(f"dispatcher {n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(seen) == sorted(oids)
+    assert client.llen(keys.backlog) == 0
+
+
+def test_a_page_that_another_dispatcher_has_moved_takes_no_other_page_with_it(
+    client: Client, keys: Keys, inbox: LowPriorityInbox, backlog: Backlog
+) -> None:
+    """The one whose lock has expired goes on where it was."""
+    oids = [f"inbox/{number}.jpg" for number in range(2 * PAGE)]
+    backlog.add(oids)
+    append = inbox.append
+
+    def slow(events: list[ObjectEvent], *, mark: bool = False) -> None:
+        inbox.append = append  # type: ignore[method-assign]  # once
+        client.delete(keys.lock("backlog"))
+        Backlog(client, keys, LowPriorityInbox(client, keys)).step()
+        append(events, mark=mark)
+
+    inbox.append = slow  # type: ignore[method-assign,assignment]  # as above
+    backlog.step()
+    assert (backlog.waiting(), client.llen(keys.backlog)) == (PAGE, 1)
+    backlog.step()
+    assert sorted({event.id for _, event in inbox.read("me", 10_000, None)}) == sorted(oids)
+
+
+def test_an_object_that_is_read_may_wait_again(inbox: LowPriorityInbox, backlog: Backlog) -> None:
+    """It may have been begun before there was another reason."""
+    backlog.add(["inbox/a"])
+    backlog.add(["inbox/a"])  # the first page may be on its way
+    assert backlog.waiting() == 2
+    backlog.add(["inbox/a", "inbox/b"])
+    assert backlog.waiting() == 3
+    while backlog.step():
+        pass
+    assert [event.key for _, event in inbox.read("me", 10, None)] == ["a", "b"]
+    backlog.add(["inbox/a"])
+    backlog.step()
+    assert [event.key for _, event in inbox.read("me", 10, None)] == ["a"]

@@ -71,12 +71,14 @@ class World:
         self.encoder, self.workers = Colours(), Workers()
         self.health = Health(client, keys, lambda: self.now)
         self.rpc = RpcClient(self.workers, client, keys)
+        self.late: list[str] = []
         self.aside = Aside(lambda: self.now)
         indexing = Indexing(
             client, keys, self.workers, self.health, lambda: self.open_images,  # type: ignore[arg-type] # only asks
             fetch=lambda refs: fetch(self.store, refs, 10**6, lambda _: True),
             embed=lambda batch, images: pipeline.embedding(batch, images, self.encoder, PipelineOptions()),
-            floors=lambda _: (), records=self.records.get, in_progress=self.versions.in_progress,
+            retrieved=lambda _: None, judge=lambda _: (), stored=lambda oids: [b""] * len(oids),
+            tag_again=self.late.extend, records=self.records.get, in_progress=self.versions.in_progress,
         )  # fmt: skip
         self.workers.handlers = {image_requests.TASK: self._images, index_task.TASK: indexing}
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision, Tag
 from tests.contract.partitioned import keys_of
+from workers.lifecycle.deadlines import LONGEST_S
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.outcomes import Acceptance
 from workers.lifecycle.record import Record
@@ -177,6 +178,15 @@ def test_a_claim_up_to_a_time_misses_no_deadline_that_was_rounded_up(ledger: Led
     assert taken.ref.key == "cat.jpg"
 
 
+def test_deadlines_from_before_the_clock_was_set_back_are_no_reason_to_wait_for_hours(ledger: Ledger) -> None:
+    back = 5 * 3600.0
+    ledger.enter([Arrival(ref("a"))], REVISION, 100.0 + back, 160.0 + back)
+    ledger.enter([Arrival(ref("a", "growing.jpg"))], REVISION, 100.0, 1000.0)  # it is looked at late on purpose
+    assert ledger.overdue(200.0, 260.0) == []
+    found = ledger.overdue(200.0 + LONGEST_S + 61.0, 8000.0)
+    assert {one.ref.key for one in found} == {"cat.jpg", "growing.jpg"}
+
+
 def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")))
     ledger.advance([ref("a")], REVISION, "embedding", 200.0, now=100.0, begin=True)
@@ -189,6 +199,7 @@ def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("enter", "b"), ("finish", "b"), ("look", "a"), ("enter", "b")])
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from("abc")), max_size=20))
 def test_whatever_happens_the_bucket_wins(
     ledger: Ledger, records: Records, client: Client, happens: list[tuple[str, str]]

@@ -61,3 +61,30 @@ def test_a_feed_that_was_trimmed_or_has_too_many_covers_less(client: Client, key
         assert 0 < recent.failures().finished <= 30
         assert recent.failures().seconds < 60
         assert recent.rate(60).seconds < 60
+
+
+@pytest.mark.parametrize("url", ["server"], indirect=True)
+def test_a_clock_that_was_set_back_by_hours_neither_stops_the_counts_nor_repeats_them(
+    client: Client, keys: Keys, ledger: Ledger
+) -> None:
+    """Entries keep the last time of the feed until the clock has caught up."""
+    recent, now = RecentResults(client, keys, 10_000), seconds(client)
+    finish(ledger, 0, 8)
+    recent.update(now + 1)
+    back = now - 5 * 3600
+    recent.update(back)
+    assert (recent.rate(60).objects, recent.rate(60).seconds) == (8, 60.0)
+    recent.update(back + 100)
+    assert recent.rate(60).objects == 0
+    finish(ledger, 8, 3)
+    recent.update(back + 110)
+    finish(ledger, 11, 2)
+    recent.update(back + 200)
+    assert recent.rate(60).objects == 2
+    assert recent.failures().finished == 13
+    another = RecentResults(client, keys, 10_000)  # of a process that begins after that
+    another.update(back + 200)
+    assert (another.rate(60).objects, another.failures().finished) == (0, 0)
+    finish(ledger, 13, 1)
+    another.update(back + 230)
+    assert (another.rate(60).objects, another.rate(60).seconds) == (1, 30.0)

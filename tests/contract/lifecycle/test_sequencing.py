@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -52,10 +52,14 @@ def result(version: int) -> Record:
 
 @dataclass(frozen=True)
 class Held:
-    """A version, and whether it has an order: an event has a sequencer, a look into the bucket has none."""
+    """A version, and whether it has an order: an event has a sequencer, a look into the bucket has none.
+
+    ``forced``: it is to be tagged again, and so is every version that takes its place.
+    """
 
     version: int
     ordered: bool
+    forced: bool = False
 
     def newer(self, version: int) -> bool:
         """Whether an event of that version is an old story."""
@@ -78,19 +82,25 @@ class Model:
             return "duplicate"
         if any(held is not None and held.newer(version) for held in (self.waits, self.recorded)):
             return "stale"
-        self.waits = Held(version, ordered=True)
+        self.waits = Held(version, ordered=True, forced=self.forced(version))
         return "known" if recorded else "entered"
 
     def seen(self, version: int, *, force: bool = False) -> str:
         """The bucket is right, whatever events have arrived."""
+        force = force or self.forced(version)
         if not force and self.recorded is not None and self.recorded.version == version:
-            if self.waits is not None and self.waits.version != version:
+            if self.waits is not None and not self.waits.forced:
                 self.waits = None
             return "done"
         if self.waits is not None and self.waits.version == version:
+            self.waits = replace(self.waits, forced=force or self.waits.forced)
             return "again" if force else "duplicate"
-        self.waits = Held(version, ordered=False)
+        self.waits = Held(version, ordered=False, forced=force)
         return "known" if self.recorded is not None and self.recorded.version == version else "entered"
+
+    def forced(self, version: int) -> bool:
+        """Whether another version in progress is to be tagged again."""
+        return self.waits is not None and self.waits.version != version and self.waits.forced
 
     def result(self, version: int) -> bool:
         """A result counts if it is waited for."""

@@ -14,12 +14,13 @@ from tests.contract.partitioned import UNPARTITIONED, RoutedKeys, keys_of, state
 from tests.contract.queues import Queues
 from tests.contract.stored_records import head
 from tests.unit.lifecycle.statements_samples import BUCKET, ETAG, KEY, gained, like, record, said
+from workers.lifecycle.composing import composed
 from workers.lifecycle.inbox import Inbox
 from workers.lifecycle.ledger import Arrival, Ledger
 from workers.lifecycle.object_numbers import member_of
 from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record_reader import Records
-from workers.lifecycle.statements import Statements, composed
+from workers.lifecycle.statements import Statements
 from workers.lifecycle.stored_record import read_record
 from workers.redis.connection import Client
 from workers.redis.keys import Keys

@@ -206,6 +206,21 @@ def test_what_an_interrupted_build_has_left_is_listed_and_dropped(at: At) -> Non
         assert building.index.count() == 0
 
 
+def test_a_space_is_dropped_as_a_whole_and_others_stay(library: ChangeableLibrary) -> None:
+    for version in ("v1", "v2"):
+        build(library, manifest(version), CAPTIONS[:1])
+    build(library, manifest("v1", "maxi"), CAPTIONS[:1])
+    with library.building("mini", "cut@off", DIMENSION):
+        pass
+    for space in ("mini", "maxi"):
+        library.use(space, "starter@v1")
+    for _ in range(2):  # it may be repeated
+        library.drop_space("mini")
+        assert library.manifests() == [manifest("v1", "maxi")]
+        assert (library.active("mini"), library.active("maxi"), library.unfinished()) == (None, "starter@v1", [])
+    build(library, manifest("v1"), CAPTIONS[:1])  # it may be built again
+
+
 def test_versions_come_oldest_first(library: ChangeableLibrary) -> None:
     late = manifest("a", created="2025-06-01T14:00:00+00:00")
     middle = manifest("b", "maxi", created="2025-06-01T15:30:00+02:00")

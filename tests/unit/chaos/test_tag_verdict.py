@@ -58,7 +58,7 @@ def people(tmp_path: Path) -> People:
     return People(Album(FolderShelf(tmp_path)), str, Switches(dict, [], "v@1"), int)
 
 
-def found(people: People, *records: Record) -> list[tuple[str, str]]:
+def found(people: People, *records: Record, must: bool = True) -> list[tuple[str, str]]:
     """The kind of each finding, and the key that it begins with."""
     everything = {one.key: one for one in map(record, NOW)} | {one.key: one for one in records}
     findings: list[tuple[str, str]] = []
@@ -67,7 +67,7 @@ def found(people: People, *records: Record) -> list[tuple[str, str]]:
         findings.append((kind, text.partition(":")[0]))
 
     judge_tags(add, everything, NOW, PICTURES, {}, people, Known())
-    judge_segments(add, everything, PICTURES, people, Known())
+    judge_segments(add, everything, PICTURES, dict.fromkeys(people.segmented, must), people, Known())
     return findings
 
 
@@ -98,9 +98,10 @@ def test_what_was_taken_back_and_is_still_there_is_stale(people: People) -> None
 
 
 def test_segments_are_there_where_somebody_asked_for_them_and_as_one_process_finds_them(people: People) -> None:
-    people.segmented = {"one.jpg", "copy.jpg"}
+    people.segmented = {"one.jpg": 1.0, "copy.jpg": 1.0}
     parts = Segmentation(method=METHOD, segments=(part(CAT),))
     assert found(people, record("one.jpg", segmentation=parts)) == [("lost", "copy.jpg")]
+    assert found(people, record("one.jpg", segmentation=parts), must=False) == []
     assert found(people, *(record(key, segmentation=parts) for key in NOW)) == [("wrong", "other.jpg")]
     dog = Segmentation(method=METHOD, segments=(part("dog"),))
     both = (record("one.jpg", segmentation=parts), record("copy.jpg", segmentation=dog))

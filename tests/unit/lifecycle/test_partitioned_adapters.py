@@ -34,7 +34,7 @@ from workers.segmentation.requests import SegmentationRequests
 
 BASE = {  # read or write what belongs to no object, or call only methods that are replaced
     "Records": {"feed_end", "feed_begin", "feed_page", "feed"},
-    "Statements": {"restored", "mark_restored"},
+    "Statements": {"restored", "mark_restored", "journal_has", "journal_position"},
 }
 ADAPTERS: list[tuple[type, type]] = [
     (Ledger, PartitionedLedger),

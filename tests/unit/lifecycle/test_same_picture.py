@@ -12,7 +12,7 @@ from tasks.images.perceptual_hash import perceptual_hash
 from tests.acceptance.images import photograph
 from tests.unit.duplicates import drawings
 from tests.unit.lifecycle.statements_samples import said
-from workers.lifecycle.statements import holding, same_picture
+from workers.lifecycle.composing import holding, same_picture
 
 
 def shown(name: str) -> Image.Image:

@@ -9,6 +9,7 @@ import pytest
 from celery.exceptions import Reject
 
 from workers.redis.connection import StoreUnavailable
+from workers.redis.encoders import EncoderChanged
 from workers.redis.layout import OtherLayout
 from workers.stages.current_worker import CurrentWorker
 
@@ -36,11 +37,12 @@ def test_stages_are_made_anew_once_after_the_messages_in_progress() -> None:
     assert workers[2] is workers[3] is workers[4]
 
 
-def test_the_message_returns_and_the_worker_ends_when_the_layout_has_changed() -> None:
+@pytest.mark.parametrize("fault", [OtherLayout("version 9"), EncoderChanged("it prepares no more")])
+def test_the_message_returns_and_the_worker_ends_when_it_is_of_no_use_any_more(fault: Exception) -> None:
     ended: list[bool] = []
 
     def look() -> str:
-        raise OtherLayout("version 9")
+        raise fault
 
     with pytest.raises(Reject) as raised:
         CurrentWorker(lambda: pytest.fail("nothing is made"), look, lambda: ended.append(True))()

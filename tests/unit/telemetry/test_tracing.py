@@ -58,6 +58,17 @@ def names(spans: Any) -> list[str]:
     return [span.name for span in spans]
 
 
+def test_an_object_that_waits_for_segmentation_goes_on_with_its_trace(exporter: InMemorySpanExporter) -> None:
+    traced, accepting = with_traces([Arrival(ObjectRef("b", "a.png", "e1"))])
+    report(traced, ["waiting"], SENT, accepting, time.time())
+    again, accepting = with_traces(traced)  # as the queue gives it back
+    assert (again, accepting) == (traced, {})
+    report(again, ["entered"], SENT, accepting, time.time())
+    spans: Any = exporter.get_finished_spans()
+    assert names(spans) == ["accept", "dispatch"]
+    assert spans[1].parent.span_id == spans[0].context.span_id
+
+
 def test_objects_of_a_message_have_a_trace_each_and_the_message_links_them(exporter: InMemorySpanExporter) -> None:
     through_all_processes([ObjectEvent("created", "b", f"{n}.jpg") for n in range(3)])
     spans = exporter.get_finished_spans()

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workers.cli.console import clean
+from workers.cli.encoder_elsewhere import feeder_lines
 from workers.cli.local_time import local_time
 from workers.cli.status.overview import Disk, Overview, Stage
 from workers.cli.webhook_receivers import state_of
@@ -80,6 +81,7 @@ def _upgrade(found: Overview) -> Iterator[str]:
             f"[yellow]{clean(str(change['encoder']))} is being prepared:[/] {change['prepared']:,} images."
             " `wildtag encoder status` shows what is missing, `wildtag encoder resume` goes on after a pause"
         )
+        yield from feeder_lines(change["feeder"])
     if found.draining is not None:
         since = local_time(found.draining)
         yield f"[yellow]Draining since {since}:[/] images are accepted, and none is tagged until `wildtag undrain`"

@@ -40,12 +40,12 @@ def reader() -> OverviewReader:
     Raises ``NoStack``, ``OtherLayout`` if another version of wildtag wrote its keys, and ``ValidationError``.
     """
     from workers.cli.status.overview import OverviewReader  # noqa: PLC0415 -- keeps the command line quick
-    from workers.embedded.stack import running  # noqa: PLC0415 -- as above
+    from workers.embedded.stack import reached, running  # noqa: PLC0415 -- as above
     from workers.supervision.home import phase_of  # noqa: PLC0415 -- as above
     from workers.wiring.wiring import Wiring  # noqa: PLC0415 -- as above
 
     settings = Settings()
-    up = settings if "redis_url" in settings.model_fields_set else running(settings)
+    up = reached(settings) if "redis_url" in settings.model_fields_set else running(settings)
     if up is None:
         raise NoStack(settings, phase_of(settings.home))
     wiring = Wiring(up, patience_s=PATIENCE_S)

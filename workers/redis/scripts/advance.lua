@@ -1,5 +1,5 @@
 -- Record that objects start a stage, and extend their deadlines. Versions and revisions that the ledger does not wait
--- for are ignored.
+-- for are ignored, and so are results that were begun before an object was entered by force.
 -- KEYS: those of counting.lua, ledger, segmenting, then the entry of each object
 -- ARGV: revision, stage, deadline, begin (1: count an attempt), now, queued (1: they are put on the queue of the stage
 --       and have not started), the names of the stages (msgpack), then of each object: oid, etag
@@ -10,11 +10,15 @@ local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
 local times = {'stage', stage, 'at:' .. stage, now, queued and 'queued_at' or nil, queued and now or nil}
 
-local entered, place = {}, nil
+local entered, place, retrieval = {}, nil, nil
 for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do
     entered[n] = 'at:' .. name
     if name == stage then place = n end
+    if name == 'retrieval' then retrieval = n end
 end
+local count = #entered
+local later = place and retrieval and place > retrieval  -- than the stage in which captions and exemplars are looked up
+entered[count + 1] = 'forced'
 
 local answers = {}
 for n = 1, #KEYS - 5 do
@@ -22,7 +26,8 @@ for n = 1, #KEYS - 5 do
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
         'stage', unpack(entered))
     local crash = redis.call('HGET', entry_key, 'crash')
-    if entry[1] ~= etag or entry[2] ~= revision then
+    local unseen = later and entry[9 + count] == '1' and not entry[8 + retrieval]
+    if entry[1] ~= etag or entry[2] ~= revision or unseen then
         answers[n] = false
     else
         redis.call('HSET', entry_key, unpack(times))
@@ -36,8 +41,8 @@ for n = 1, #KEYS - 5 do
         redis.call('ZADD', ledger, deadline, oid)
         answers[n] = {entry[3], entry[4] or ''}
         if place then entry[8 + place] = now end
-        for i = 1, #entered do answers[n][2 + i] = entry[8 + i] or '' end
-        answers[n][3 + #entered] = crash or ''
+        for i = 1, count do answers[n][2 + i] = entry[8 + i] or '' end
+        answers[n][3 + count] = crash or ''
     end
 end
 settle()

@@ -34,6 +34,10 @@ local function join(key, oid, now)
     came[key][oid] = now
 end
 
+-- Whether a result may be on its way that was begun before now. An object that waits after a fault is begun anew, unless
+-- its message is held at a later stage.
+local function begun(stage, retrieved) return stage ~= 'queued' and (stage ~= PUT_OFF or retrieved) end
+
 -- the object has an entry from now on, in `queue`
 local function accept(entry_key, oid, now, queue)
     tally('accepted')

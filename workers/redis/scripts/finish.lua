@@ -1,15 +1,16 @@
 -- Write the final records of some objects and remove their ledger entries, atomically.
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
--- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, last number, then of each
---       object: entry, record, segmentation request, statements
+-- What was forced while it was in progress is then tagged once more: its event is added to the low-priority inbox.
+-- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, last number, low-priority
+--       inbox, its objects that wait, marks, then of each object: entry, record, segmentation request, statements
 -- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, reason (as it is counted), method
 --       ('' not segmented), place of the state in the list of records, what people said of it that is part of the
 --       record ('*' nothing is), the stored record that was there before ('' none), the rows of that, the rows of the
 --       new one (see tag_index), the body
 -- Returns of each object: written | refused | changed (people have said something else, or there is another record)
 local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
-local ledger, segmenting, records, objects, damaged, feed, tags, last = unpack(KEYS, 4, 11)
+local ledger, segmenting, records, objects, damaged, feed, tags, last, low_priority, once, marks = unpack(KEYS, 4, 14)
 
 -- An object keeps its time in the list of records. Times count in ticks of 2^-17 s, which all states have exactly.
 local TICKS = 131072
@@ -18,10 +19,23 @@ local function score_of(place, known)
     return string.format('%.17g', place * SPAN + math.floor(since * TICKS) / TICKS)
 end
 
+-- The mark has batches and clients wait (workers/lifecycle/retag_marks.py). Without an ETag the dispatcher looks into
+-- the bucket.
+local function tag_again(oid)
+    local waits = redis.call('HGET', once, oid)
+    if not waits or #redis.call('XRANGE', low_priority, waits, waits) == 0 then
+        local bucket, key = string.match(oid, '^([^/]*)/(.*)$')
+        local event = cmsgpack.pack({kind = 'created', bucket = bucket, key = key, force = true})
+        waits = redis.call('XADD', low_priority, '*', 'event', event)
+        redis.call('HSET', once, oid, waits)
+    end
+    redis.call('HSET', marks, oid, 'l' .. waits)
+end
+
 local function finish(keys, oid, etag, state, reason, method, place, said, known, old, new, body)
     local entry_key, record_key, request_key, statements_key = unpack(keys)
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested', 'accepted_at',
-        'queue', 'since')
+        'queue', 'since', 'again')
     if entry[1] ~= etag or entry[2] ~= revision then return 'refused' end
     if state == 'done' and (entry[4] or '') ~= method then return 'refused' end
     if said ~= '*' and (redis.call('GET', statements_key) or '') ~= said then return 'changed' end
@@ -61,12 +75,13 @@ local function finish(keys, oid, etag, state, reason, method, place, said, known
     redis.call('ZREM', ledger, oid)
     redis.call('SREM', damaged, oid)
     redis.call('SREM', segmenting, oid)
+    if entry[9] then tag_again(oid) end
     return 'written'
 end
 
 local answers = {}
-for n = 0, (#KEYS - 11) / 4 - 1 do
-    answers[n + 1] = finish({unpack(KEYS, 12 + 4 * n, 15 + 4 * n)}, unpack(ARGV, 5 + 11 * n, 15 + 11 * n))
+for n = 0, (#KEYS - 14) / 4 - 1 do
+    answers[n + 1] = finish({unpack(KEYS, 15 + 4 * n, 18 + 4 * n)}, unpack(ARGV, 5 + 11 * n, 15 + 11 * n))
 end
 settle()
 return answers

@@ -1,10 +1,10 @@
 -- Stop working on an object whose removal is held: it leaves the ledger and the segmentation queue without a record.
 -- It is remembered if it was in progress, or was to be tagged again. Its record and its segmentation request stay.
--- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, interrupted objects of the
---       bucket, entry
+-- KEYS: those of counting.lua, ledger, segmenting, segmentation queue, its forced objects, its origins, interrupted
+--       objects of the bucket, entry
 -- ARGV: oid, again (1: it was to be tagged again)
 -- Returns: interrupted | idle
-local ledger, segmenting, queue, forced, interrupted, entry_key = unpack(KEYS, 4)
+local ledger, segmenting, queue, forced, origins, interrupted, entry_key = unpack(KEYS, 4)
 local oid = ARGV[1]
 local stage = redis.call('HGET', entry_key, 'queue')
 local accepted = redis.call('DEL', entry_key)
@@ -15,6 +15,7 @@ if accepted == 1 then
 end
 local waited = accepted + redis.call('ZREM', queue, oid)
 redis.call('SREM', forced, oid)
+redis.call('HDEL', origins, oid)
 redis.call('ZREM', ledger, oid)
 redis.call('SREM', segmenting, oid)
 if waited == 0 and ARGV[2] ~= '1' then return 'idle' end

@@ -1,10 +1,13 @@
 -- Take up to LIMIT overdue objects and extend their deadlines, so that two keepers never take the same one.
 -- KEYS: ledger, segmenting, accepted objects
 -- ARGV: what the keys of entries begin with, now, deadline, limit, untroubled (1: leave objects that wait after a fault
---       or are being segmented)
+--       or are being segmented), the latest deadline that there may be: later ones are from before the clock was set back
 -- Returns: a list of [oid, ref, revision, stage, attempts, accepted_at, fault, since when, how it ended processes]
 local ledger, segmenting, accepted = unpack(KEYS)
 local taken = {}
+for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '(' .. ARGV[6], '+inf', 'LIMIT', 0, 1000)) do
+    redis.call('ZADD', ledger, ARGV[6], oid)
+end
 for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '-inf', ARGV[2], 'LIMIT', 0, ARGV[4])) do
     local entry = redis.call('HMGET', ARGV[1] .. oid, 'ref', 'revision', 'stage', 'attempts', 'accepted_at', 'fault',
         'fault_since', 'crash')

@@ -1,11 +1,11 @@
 -- Forget removed objects: delete their records, their ledger entries and their requests.
 -- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, segmentation queue, its forced
---       objects, then of each object: entry, record, segmentation request
+--       objects, its origins, then of each object: entry, record, segmentation request
 -- ARGV: prefix, feed_length, then of each object: oid, the stored record that was there before ('' none), its rows,
 --       what the feed tells of it ('' nothing but its id)
 -- Returns of each object: removed | unknown | changed (there is another record)
 local prefix = ARGV[1]
-local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced = unpack(KEYS, 4, 12)
+local ledger, segmenting, records, objects, damaged, feed, tags, queue, forced, origins = unpack(KEYS, 4, 13)
 
 local function remove(keys, oid, known, rows, about)
     local entry_key, record_key, request_key = unpack(keys)
@@ -20,6 +20,7 @@ local function remove(keys, oid, known, rows, about)
     redis.call('DEL', request_key)
     redis.call('ZREM', queue, oid)
     redis.call('SREM', forced, oid)
+    redis.call('HDEL', origins, oid)
     redis.call('ZREM', ledger, oid)
     redis.call('SREM', segmenting, oid)
     local head = head_of(before)
@@ -38,8 +39,8 @@ local function remove(keys, oid, known, rows, about)
 end
 
 local answers = {}
-for n = 0, (#KEYS - 12) / 3 - 1 do
-    answers[n + 1] = remove({unpack(KEYS, 13 + 3 * n, 15 + 3 * n)}, unpack(ARGV, 3 + 4 * n, 6 + 4 * n))
+for n = 0, (#KEYS - 13) / 3 - 1 do
+    answers[n + 1] = remove({unpack(KEYS, 14 + 3 * n, 16 + 3 * n)}, unpack(ARGV, 3 + 4 * n, 6 + 4 * n))
 end
 settle()
 return answers

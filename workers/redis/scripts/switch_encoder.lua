@@ -1,11 +1,12 @@
 -- Put what another encoder has prepared under the prefix NEXT in the place of the records and the index by tag.
 -- Records that have not been prepared stay. Refused where anything has happened since they were compared.
 -- KEYS: ledger, objects, tags, statements revision, encoder, encoder change, drain, follows, images position, images
---       standing, images verify, feed, searches, then of NEXT: ledger, tags
+--       standing, images verify, feed, feed:replay, searches, then of NEXT: ledger, tags
 -- ARGV: prefix, NEXT, encoder (JSON), the end of the feed, the statements revision and the change (JSON) as they were,
---       encoder (JSON) as it was ('' none)
+--       encoder (JSON) as it was ('' none), then of what is added to the feed afterwards: space, time of the switch,
+--       records each second ('' nothing is added)
 -- Returns: {switched, records} | {busy | changed, 0}
-local ledger, objects, tags, said, encoder, change, drain, follows, position, standing, verify, feed, searches,
+local ledger, objects, tags, said, encoder, change, drain, follows, position, standing, verify, feed, replay, searches,
     next_ledger, next_tags = unpack(KEYS)
 local prefix, next = ARGV[1], ARGV[2]
 local last = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
@@ -53,6 +54,10 @@ for _, kept in ipairs(redis.call('LRANGE', searches, 0, -1)) do
     redis.call('UNLINK', prefix .. 'search:' .. string.match(kept, '^[^:]*'))
 end
 redis.call('UNLINK', searches)
+redis.call('DEL', replay)
+if ARGV[10] ~= '' then
+    redis.call('HSET', replay, 'after', '', 'space', ARGV[8], 'until', ARGV[9], 'rate', ARGV[10], 'added', 0)
+end
 redis.call('SET', position, ARGV[4])
 redis.call('SET', verify, '1')
 redis.call('SET', encoder, ARGV[3])

@@ -106,7 +106,7 @@ def test_what_is_no_answer_of_an_s3_server_is_an_outage_of_the_store() -> None:
     for kind in kinds:
         error = made(kind)
         if isinstance(error, minio.error.S3Error):
-            error._code, error._message = None, "no"
+            error.code, error.message = None, "no"
         if isinstance(error, urllib3.exceptions.InvalidChunkLength):
             error.length, error.response = b"x", SimpleNamespace(tell=lambda: 0)
         if isinstance(error, urllib3.exceptions.IncompleteRead | urllib3.exceptions.InvalidChunkLength):

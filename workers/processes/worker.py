@@ -16,7 +16,7 @@ from workers.broker.consumer import turned
 from workers.diagnostics.deaf_worker import watching
 from workers.diagnostics.worker_liveness import in_loop, in_thread, keep
 from workers.outages.tracker import OutageTracker
-from workers.processes.crashes import Crashes, temporary_folder_of_crashes
+from workers.processes.crashes import watched
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
@@ -64,8 +64,7 @@ def run_worker(
 
     service = own.service  # of this process, not of its children
 
-    crashes = Crashes(temporary_folder_of_crashes(), settings)
-    crashes.watch(app)
+    crashes = watched(app, settings)
 
     def made() -> tuple[StageWorker, Callable[[], object]]:
         wiring = Wiring(in_use(settings))
@@ -75,9 +74,7 @@ def run_worker(
             wiring.images.close()
             wiring.indexes.close()
 
-        worker = stage_worker(wiring, crashes.journal())
-        crashes.begin(worker)
-        return worker, close
+        return crashes.begin(stage_worker(wiring, crashes.journal())), close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
 

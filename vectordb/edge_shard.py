@@ -22,6 +22,7 @@ from pathlib import Path
 
 import qdrant_edge as edge
 
+from vectordb.disk_space import OPENING, require_space
 from vectordb.index import IndexExists, IndexFault, IndexLocked, IndexMissing, WrongDimension
 from vectordb.mapped_files import release
 from vectordb.resources import lacks_resources, passes
@@ -30,13 +31,17 @@ _LOG = "wal"  # read completely when a shard is opened: 57 MB for 30,000 caption
 
 
 class OpenShard:
-    """The shard in the folder ``path``, opened at once. Raises ``IndexLocked``, ``IndexMissing``, ``IndexFault``."""
+    """The shard in the folder ``path``, opened at once.
+
+    Raises ``IndexLocked``, ``IndexMissing``, ``IndexFault``, and ``DiskFull`` if there is no room to open it.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._owner = os.getpid()
         self._closed = False
         self._turn = threading.RLock()  # no calls by others while the shard is reopened
+        self._require_space()
         with translated(path):
             self._shard = edge.EdgeShard.load(str(path))
         release(path / _LOG)
@@ -65,6 +70,7 @@ class OpenShard:
         Called within ``used``. ``closed`` is called in between. After an error the shard is closed, and ``renew`` may
         be called again.
         """
+        self._require_space()
         self.close()
         closed()
         with translated(self._path):
@@ -72,6 +78,11 @@ class OpenShard:
         release(self._path / _LOG)
         self._identity = _identity(self._path)
         self._closed = False
+
+    def _require_space(self) -> None:
+        """Raise ``DiskFull`` where the kernel would kill this process for opening it."""
+        if self._path.is_dir():  # otherwise the library says that it is missing
+            require_space(self._path, 0, "open the index", OPENING)
 
     def close(self) -> None:
         """Flush and release it. May be called twice. Does nothing in a forked child: the parent is the owner."""

@@ -106,10 +106,8 @@ class EdgeImages:
                 require_space(self._path, 2 * rows.itemsize * self.dimension * len(part), "keep images")
                 known = shard.retrieve([number for number, _ in part], with_payload=True, with_vector=[WORDS])
                 before = {cast("int", record.id): record for record in known}
-                values = rows[[at for _, at in part]].tolist()
-                points = [
-                    _point(n, entries[at], row, before.get(n)) for (n, at), row in zip(part, values, strict=True)
-                ]
+                pairs = zip(part, rows[[at for _, at in part]].tolist(), strict=True)
+                points = [_point(n, entries[at], row, before.get(n)) for (n, at), row in pairs]
                 shard.update(edge.UpdateOperation.upsert_points(points))
                 self._put += len(points)
                 if self._put >= RENEWED:
@@ -117,8 +115,9 @@ class EdgeImages:
                     self._put = 0
 
     def label(self, labels: Sequence[ImageLabels]) -> None:
-        """See ``ImageIndex.label``."""
+        """See ``ImageIndex.label``. Raises ``DiskFull``."""
         with self._shard.used() as shard:
+            require_space(self._path, 0, "label images")
             changed = to_label(labels, lambda ids: shard.retrieve([*ids], [*COMPARED], [WORDS]))
             self._change([number for number, _ in changed])
             words = [(number, sparse(one.words)) for number, one in changed]
@@ -129,8 +128,9 @@ class EdgeImages:
                 shard.update(edge.UpdateOperation.set_payload([number], {"tags": list(one.tags)}))
 
     def remove(self, ids: Sequence[int]) -> None:
-        """See ``ImageIndex.remove``."""
+        """See ``ImageIndex.remove``. Raises ``DiskFull``: the engine's log grows, too."""
         with self._shard.used() as shard:
+            require_space(self._path, 0, "remove images")
             shard.update(edge.UpdateOperation.delete_points(list(ids)))
 
     def search(self, vectors: Floats, limit: int, where: ImageFilter = EVERYTHING) -> list[ImageHits]:

@@ -19,6 +19,22 @@ from vectordb.options import IndexOptions
 
 log = structlog.get_logger()
 
+ASIDE_KEPT = 2  # damaged indexes of a space
+
+
+def set_aside(place: Path) -> Path:
+    """Rename a damaged index. The one before it is kept, older ones are removed: it is made again from the images."""
+
+    def number(one: Path) -> int:
+        return int(one.name.rpartition("-")[2])
+
+    name = f"{place.name}.damaged-"
+    before = sorted((one for one in place.parent.glob(f"{name}*") if one.name[len(name) :].isdecimal()), key=number)
+    for old in before[: 1 - ASIDE_KEPT]:
+        shutil.rmtree(old, ignore_errors=True)
+    aside = place.with_name(f"{name}{number(before[-1]) + 1 if before else 1}")
+    return place.rename(aside)
+
 
 class FolderImages:
     """An ``ImageLibrary`` of embedded indexes, under the root folder, which need not exist yet."""
@@ -41,8 +57,7 @@ class FolderImages:
             reason = f"it has {index.dimension} dimensions, the space {dimension}"
         except IndexMissing as exc:
             reason = str(exc)
-        aside = next(p for n in range(1, 10_000) if not (p := place.with_name(f"{place.name}.damaged-{n}")).exists())
-        place.rename(aside)
+        aside = set_aside(place)
         log.warning("image index set aside", at=str(aside), reason=reason, then="an empty one is created")
         return GrowingImages.create(place, dimension, self._options)
 

@@ -17,7 +17,7 @@ Ended = Callable[[int, str], object]
 def watch_pool(ended: Ended) -> None:
     """Have the pools that are started from now on tell of processes that ended otherwise than by intent."""
 
-    class WatchedPool(AsynPool):  # type: ignore[misc]  # Celery has no types for it
+    class WatchedPool(AsynPool):
         """Celery's."""
 
         def process_flush_queues(self, proc: Any) -> None:

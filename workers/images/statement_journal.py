@@ -166,8 +166,8 @@ class Restoration:
     """Brings what people said and its journal in step.
 
     The journal is replayed into a Redis that has lost what people said: one that is new, or was emptied. Its end is
-    replayed into one that may have lost the last moments, after a failover or a restart. What could not be written when
-    it was said is written now.
+    replayed into one that may have lost the last moments, after a failover or a restart. What could not be written
+    when it was said is written now.
     """
 
     def __init__(
@@ -230,4 +230,5 @@ class Restoration:
         changed = self._journal.replay(self._statements, self._clock(), gap=gap)
         self._backlog.add(changed)
         if changed:
-            log.info("statements restored from the journal", objects=len(changed), lost="the last ones" if gap else "all")
+            lost = "the last ones" if gap else "all"
+            log.info("statements restored from the journal", objects=len(changed), lost=lost)

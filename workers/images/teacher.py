@@ -52,7 +52,7 @@ class NotTaggable(Permanent):
 class ObjectKey(msgspec.Struct, frozen=True):
     """The object whose neighbours are asked for.
 
-    ``plan``: nobody waits for them; they are tagged again, as was planned for that time. See ``Statements.unfollowed``.
+    ``plan``: nobody waits for them; they are tagged again, as was planned for that time (``Statements.unfollowed``).
     """
 
     bucket: str
@@ -103,7 +103,8 @@ class NearFollower:
         except (Transient, Permanent) as exc:
             log.warning("images that look like this one are not known", object=oid, reason=str(exc))
             return
-        log.info("images that look like this one are tagged again", object=oid, images=len(found.images if found else ()))
+        count = len(found.images) if found is not None else 0
+        log.info("images that look like this one are tagged again", object=oid, images=count)
 
 
 class Unfollowed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-LONGEST_S = 3600.0  # by which a deadline may be later than that of what is sent now, for example for a file that grows
+LONGEST_S = 3600.0  # by which a deadline may be later than that of what is sent now, as for a file that grows
 FAR_S = 10.0  # from this on, a deadline may be later by less than a second
 
 

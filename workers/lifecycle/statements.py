@@ -145,8 +145,8 @@ class Statements:
     ) -> tuple[list[Statement], Word]:
         """Store what is said now (Unix seconds), or that it is taken back, and that the journal does not have it.
 
-        Returns all statements of the object, and the word that the journal is to have: see ``written``. ``follow_at``:
-        when the images that look like this one are tagged again, unless ``followed`` was called before.
+        Returns all statements of the object, and the word that the journal is to have: see ``written``.
+        ``follow_at``: when the images that look like this one are tagged again, unless that was ``followed`` before.
         """
         keys = self._keys
         key, result, words = keys.statements(oid), list[Statement](), list[Word]()
@@ -172,7 +172,7 @@ class Statements:
         return result, words[0]
 
     def restore(self, word: Word, follow_at: float) -> bool:
-        """Store a word of the journal unless something later was said of the label. Returns whether this changed it."""
+        """Store a word of the journal, unless something later was said. Returns whether this changed anything."""
         keys, form = self._keys, index_form(word.label)
         key, changed = keys.statements(word.oid), [False]
 
@@ -182,7 +182,8 @@ class Statements:
             latest = float(pipe.get(keys.statements_time) or 0.0)
             taken_back = pipe.zscore(keys.statements_taken_back, _field(word.oid, word.label))
             later = taken_back is not None and taken_back >= word.said_at
-            later = later or (there is not None and Word(word.oid, word.label, there.said_at, there).order > word.order)
+            if there is not None:
+                later = later or Word(word.oid, word.label, there.said_at, there).order > word.order
             changed[0] = not later and not _same(there, word.statement)
             pipe.multi()
             if changed[0]:

@@ -103,11 +103,11 @@ key                              type        holds
                                              requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
                                              ``queued_at`` (when it was put on the queue of the last stage),
                                              ``queue`` and ``since`` (in which queue of the ledger it is, and when it
-                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (it
-                                             was entered by force, so no earlier result counts), ``again`` (it is to be
-                                             tagged once more when it is finished), ``fault_since`` (since when it has
-                                             faults of its own), ``crash`` (how the process ended that last worked on
-                                             it and did not live on)
+                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (1:
+                                             it was ordered, so no earlier result counts), ``again`` (it is to
+                                             be tagged once more when it is finished), ``fault_since`` (since when it
+                                             has faults of its own), ``crash`` (how the process ended that last worked
+                                             on it and did not live on)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime

@@ -24,7 +24,9 @@ class DispatchSettings(Topic):
     )
     max_attempts: PositiveInt = Field(4, description="Attempts after which an object becomes a dead letter.")
     give_up_s: PositiveFloat = Field(
-        86_400.0, description="Time after which a transient fault is no longer retried, in seconds."
+        86_400.0,
+        description="Time after which a transient fault of an object is no longer retried, in seconds."
+        " Outages do not count.",
     )
     images_verify_s: PositiveFloat = Field(
         3600.0,

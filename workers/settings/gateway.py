@@ -70,7 +70,7 @@ class GatewaySettings(Topic):
         " (WILDTAG_BACKLOG_MAX).",
     )
     expensive_rate: NonNegativeFloat = Field(
-        20.0,
+        50.0,
         description="Requests per second allowed for each API key that ask a model or look at many objects: searches,"
         " captions, duplicates and new batches. 0: no limit.",
     )

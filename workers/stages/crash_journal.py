@@ -63,8 +63,8 @@ class State(msgspec.Struct):
 class CrashJournal:
     """The file of one process of a worker and of its successors. Thread-safe.
 
-    It is a help, never a hindrance: without a folder, or with a full disk, nothing is remembered, and the ledger sends
-    again after their deadline what a process died over.
+    It is a help, never a hindrance: without a folder, or with a full disk, nothing is remembered, and the ledger
+    sends again after their deadline what a process died over.
     """
 
     def __init__(self, folder: Path | None, place: int, clock: Callable[[], float] = time.monotonic) -> None:

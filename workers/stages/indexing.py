@@ -132,7 +132,6 @@ class Indexing:
         self._compare(batch, records, retrieved)
         return msgspec.msgpack.encode(Indexed(tuple(record.id for record in records.values()), message.faults))
 
-
     def _compare(self, batch: Embedded, records: Mapping[int, Record], retrieved: Retrieved | None) -> None:
         """Have images tagged again whose tags are from before something was taught."""
         judgements = self._judge(batch) or (Judgement(),) * len(batch.objects)

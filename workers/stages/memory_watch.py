@@ -71,8 +71,8 @@ class MemoryWatch:
     def start(self, ending: Path | None, overdue: Callable[[], str] = lambda: "") -> None:
         """Watch from now on, within messages, too. ``ending``: where to say how this process ended.
 
-        ``overdue``: says if a message exceeds its time limit. Celery watches only the message of its current task, and
-        a message of embedding may go on after its task (``workers.stages.message_overlap``).
+        ``overdue``: says if a message exceeds its time limit. Celery watches only the message of its current task,
+        and a message of embedding may go on after its task (``workers.stages.message_overlap``).
         """
         threading.Thread(target=self._run, args=(ending, overdue), name="watch", daemon=True).start()
 

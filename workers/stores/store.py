@@ -85,8 +85,7 @@ class StoreAway(Transient):
 class StoreRefuses(Transient):
     """The store refuses access: credentials, permissions on the bucket, clock, region or certificate.
 
-    An operator can fix that, so images wait. ``wildtag status`` shows what waits and why, and ``give_up_s`` limits
-    it.
+    An operator can fix that, so images wait, however long it takes. ``wildtag status`` shows what waits and why.
     """
 
     service = STORE

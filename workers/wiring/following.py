@@ -8,13 +8,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar, cast
 
+import structlog
+
+from tasks.encoders import space_of
 from vectordb.errors import Permanent, Transient
+from workers.redis.encoders import ChosenEncoder
 from workers.wiring.encoder_in_use import in_use
 from workers.wiring.wiring import Wiring
 
 T = TypeVar("T")
 
+log = structlog.get_logger()
+
 LOOK_EVERY_S = 0.2
+AHEAD_EVERY_S = 5.0  # between two looks whether another encoder prepares
 
 
 class CurrentWiring:
@@ -26,6 +33,8 @@ class CurrentWiring:
         self._encoders = wiring.encoders
         self._clock = clock
         self._looked = float("-inf")
+        self._looked_ahead = float("-inf")
+        self._ahead: set[str] = set()
         self._lock = threading.Lock()
 
     def __call__(self) -> Wiring:
@@ -34,7 +43,19 @@ class CurrentWiring:
             if self._clock() - self._looked >= LOOK_EVERY_S:
                 self._looked = self._clock()
                 self._look()
+                self._look_ahead()
             return self._wiring
+
+    def _look_ahead(self) -> None:
+        """Read the space of an encoder that prepares: that imports its library, for which requests would wait."""
+        if self._clock() - self._looked_ahead < AHEAD_EVERY_S:
+            return
+        self._looked_ahead = self._clock()
+        with suppress(Transient):
+            change = self._encoders.change()
+            if change is not None and change.space not in self._ahead:
+                self._ahead.add(change.space)
+                threading.Thread(target=read_ahead, args=(change,), daemon=True, name="next encoder").start()
 
     def replaced(self, wiring: Wiring) -> bool:
         """Whether other adapters than these are to be used. Looks now."""
@@ -47,6 +68,17 @@ class CurrentWiring:
             found = self._encoders.look()
             if found and found != self._wiring.space.id:
                 self._wiring = Wiring(in_use(self._wiring.settings))
+
+
+def read_ahead(change: ChosenEncoder) -> None:
+    """Read the space of an encoder that prepares. Logs a fault: after the switch it would be one of every request."""
+    try:
+        found = space_of(change.encoder, change.runtime).id
+    except (Transient, Permanent, OSError) as exc:
+        log.warning("the encoder that is being prepared cannot be read here", encoder=change.encoder, reason=str(exc))
+        return
+    if found != change.space:
+        log.warning("the encoder that is being prepared is another one here", encoder=change.encoder, space=found)
 
 
 class _Following:

@@ -15,9 +15,10 @@ from workers.redis.keys import Keys
 def test_a_batch_that_tags_again_waits_for_the_second_round(world: World, client: Client, keys: Keys) -> None:
     world.inbox = Inbox(client, keys.inbox, RetagMarks(client, keys))
     world.later = LowPriorityInbox(client, keys)
+    progress = ProgressReader(client, keys)
     batches = Batches(
-        client, keys, ProgressReader(client, keys), world.store, world.later, "inbox", lambda _: True, lambda: world.now
-    )
+        client, keys, progress, world.store, world.later, "inbox", lambda _: True, lambda: world.now
+    )  # fmt: skip
 
     def counts(batch: str) -> dict[str, int]:
         status = batches.status(batch)

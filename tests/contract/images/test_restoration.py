@@ -27,10 +27,11 @@ class World:
     def __init__(self, client: Client, keys: Keys, home: Path) -> None:
         (home / "inbox").mkdir()
         self.client: Any = client
-        self.now, self.server, self.fault = 1000.0, "one", None
+        self.now, self.server = 1000.0, "one"
+        self.fault: Exception | None = None
         self.store = FolderStore({"inbox": home / "inbox"})
         self.put = self.store.put
-        self.store.put = self.stored  # type: ignore[method-assign]  # fails when a test wants it
+        self.store.put = self.stored  # type: ignore[method-assign, assignment]  # fails when a test wants it
         self.statements = Statements(client, keys)
         self.journal = StatementJournal(self.store, "inbox", ".wildtag/")
         self.backlog = Backlog(client, keys, LowPriorityInbox(client, keys))
@@ -39,8 +40,9 @@ class World:
     def another(self) -> Restoration:
         """Of another process."""
         return Restoration(
-            self.journal, self.statements, self.backlog, lambda: self.now, lambda: self.server, elapsed=lambda: self.now
-        )
+            self.journal, self.statements, self.backlog, lambda: self.now, lambda: self.server,
+            elapsed=lambda: self.now,
+        )  # fmt: skip
 
     def stored(self, *args: Any) -> Any:
         if self.fault is not None:
@@ -65,7 +67,7 @@ class World:
         return sorted(one.label for _, all_ in self.statements.all() for one in all_)
 
     def saved(self) -> dict[bytes, bytes]:
-        return {key: self.client.dump(key) for key in self.client.keys()}
+        return {key: self.client.dump(key) for key in self.client.scan_iter()}
 
     def rolled_back(self, to: dict[bytes, bytes]) -> None:
         """A replica without the last moments takes over."""
@@ -127,8 +129,8 @@ def test_the_end_of_the_journal_is_read_and_not_all_of_it(world: World) -> None:
     world.say("cat", accepted=True)
     world.now += 3600
     world.say("dog", accepted=True)
-    position = world.statements.journal_position()
-    assert [entry.label for entry in world.journal.entries(world.now, f"{int(position[:15]) - 600_000:015d}")] == ["dog"]
+    after = f"{int(world.statements.journal_position()[:15]) - 600_000:015d}"
+    assert [entry.label for entry in world.journal.entries(world.now, after)] == ["dog"]
 
 
 def test_a_replay_that_began_before_something_was_taken_back_does_not_bring_it_back(world: World) -> None:
@@ -151,5 +153,3 @@ def test_entries_of_one_moment_count_in_the_order_in_which_they_were_said(world:
     world.journal.append(Entry("cat.jpg", "cat", 5.0))
     world.step()
     assert world.labels() == []
-
-

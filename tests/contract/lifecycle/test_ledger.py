@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tasks.message_parts import ObjectRef, Revision, Tag
@@ -199,6 +199,7 @@ def test_a_transient_fault_is_no_attempt(ledger: Ledger) -> None:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example([("enter", "b"), ("finish", "b"), ("look", "a"), ("enter", "b")])
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.sampled_from("abc")), max_size=20))
 def test_whatever_happens_the_bucket_wins(
     ledger: Ledger, records: Records, client: Client, happens: list[tuple[str, str]]

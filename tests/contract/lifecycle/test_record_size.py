@@ -16,6 +16,7 @@ def test_a_record_stays_small(plain: bool, most: int) -> None:
     assert sum(found["families"].values()) == pytest.approx(found["bytes"], rel=0.15)
 
 
+@pytest.mark.long
 def test_the_benchmark_prints_json(capsys: pytest.CaptureFixture[str]) -> None:
     main(["--records", "200", "--json"])
     found = json.loads(capsys.readouterr().out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -89,10 +89,11 @@ class Model:
         """The bucket is right, whatever events have arrived."""
         force = force or self.forced(version)
         if not force and self.recorded is not None and self.recorded.version == version:
-            if self.waits is not None and self.waits.version != version:
+            if self.waits is not None and not self.waits.forced:
                 self.waits = None
             return "done"
         if self.waits is not None and self.waits.version == version:
+            self.waits = replace(self.waits, forced=force or self.waits.forced)
             return "again" if force else "duplicate"
         self.waits = Held(version, ordered=False, forced=force)
         return "known" if self.recorded is not None and self.recorded.version == version else "entered"

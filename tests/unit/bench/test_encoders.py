@@ -11,6 +11,7 @@ from ops.bench import encoders
 from ops.bench.__main__ import main
 
 
+@pytest.mark.long
 def test_the_short_mode_measures_everything_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encoders", "--model", "random-tiny", "--device", "cpu", "--short", "--json"]) == 0
     found: dict[str, Any] = json.loads(capsys.readouterr().out)
@@ -28,6 +29,7 @@ def test_the_short_mode_measures_everything_once(capsys: pytest.CaptureFixture[s
     assert found["image"]["ratios"]["with_decoding"]["median"] > 0
 
 
+@pytest.mark.long
 def test_a_table_names_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["encoders", "--model", "random-tiny", "--device", "cpu", "--short"]) == 0
     table = capsys.readouterr().out

@@ -16,6 +16,7 @@ def test_more_images_are_written_to_both_servers_in_turns() -> None:
     assert all(one["least"] > 0 for one in found["ratio"].values())
 
 
+@pytest.mark.long
 def test_an_index_of_captions_is_built_once(tmp_path: Path) -> None:
     found = growth.captions(tmp_path, large=200, images=16, rounds=1)
     done = (tmp_path / "growth-200.done").stat().st_mtime_ns

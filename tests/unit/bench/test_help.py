@@ -27,6 +27,7 @@ def test_every_benchmark_is_run_by_all_of_them_or_has_a_reason_and_is_described(
     assert sorted(PLANS) == sorted(BENCHMARKS)
 
 
+@pytest.mark.long
 def test_all_of_them_give_one_object_with_results_and_reasons(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

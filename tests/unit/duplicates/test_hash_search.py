@@ -41,6 +41,7 @@ def test_every_copy_within_the_distance_is_found_in_every_orientation(count: int
     assert len(found) == len(larger)
 
 
+@pytest.mark.long
 def test_symmetric_hashes_are_found_in_tables() -> None:
     hashes = hashes_with_copies(MANY, 1, 0, 0)
     hashes[:8, 0] = [0, 1, 2**64 - 1, 2**63, 5, 3, 0, 2**64 - 1]  # many are their own mirror images in one part
@@ -49,6 +50,7 @@ def test_symmetric_hashes_are_found_in_tables() -> None:
     assert set(zip(larger.tolist(), smaller.tolist(), strict=True)) >= {(at, MANY - 8 + at) for at in range(8)}
 
 
+@pytest.mark.long
 def test_hashes_are_near_if_one_of_the_words_is() -> None:
     for count in (500, MANY):
         hashes = hashes_with_copies(count, 50, 2, 4)

@@ -18,6 +18,7 @@ def within(sample: Floats, exemplar: Floats, images: Floats) -> float:
     return float((1.0 - images @ exemplar <= calibrate(sample).radius(exemplar)).mean())
 
 
+@pytest.mark.long
 @EVERY_SPACE
 @pytest.mark.parametrize("size", [5, 30, 500])
 def test_views_look_like_their_image_and_others_do_not(space: str, size: int) -> None:

@@ -28,6 +28,8 @@ from workers.lifecycle.policy import (
     after_error,
 )
 
+UNEXPECTED = "an unexpected error occurred while tagging it"
+
 
 @pytest.mark.parametrize(
     ("error", "objects", "retries", "action"),
@@ -40,7 +42,7 @@ from workers.lifecycle.policy import (
         (Permanent("no"), 2, 0, Split()),
         (ValueError("bug"), 2, 0, Split()),
         (Permanent("no"), 1, 0, Fail("refused", "no")),
-        (ValueError("bug"), 1, 0, Fail("internal", "an unexpected error occurred while tagging it: ValueError: bug", True)),
+        (ValueError("bug"), 1, 0, Fail("internal", f"{UNEXPECTED}: ValueError: bug", bug=True)),
         (MemoryError(), 2, 0, Split()),
         (MemoryError(), 1, 0, Retry(0.5)),
         (MemoryError(), 1, RETRIES, Postpone(30.0, "MemoryError")),

@@ -8,8 +8,8 @@ import pytest
 from tasks.message_parts import Judgement, Tag, Unknown
 from tests.unit.lifecycle.statements_samples import gained, like, record, said, withheld
 from workers.images.label_check import LONGEST, BadLabel, checked
-from workers.lifecycle.record import Error, Record
 from workers.lifecycle.composing import composed
+from workers.lifecycle.record import Error, Record
 from workers.lifecycle.tag_entries import tag_entries
 
 NOTHING = Judgement()

@@ -26,6 +26,7 @@ def work(meter: Meter, number: int = 0) -> None:
     meter.count(CACHE_REQUESTS, 1, f"cache {number % 3}", "hit")
 
 
+@pytest.mark.long
 def test_after_200_restarts_nothing_is_lost_and_the_folder_is_small(meter: Meter, folder: Path) -> None:
     seen = 0.0
     for number in range(200):

@@ -133,9 +133,9 @@ def test_a_model_that_crashes_for_every_object_pauses_and_blames_none(worker: Wo
     worker.model = crash
     pauses = []
     for _ in range(9):
+        # a real process would not even leave the block in which it dies
+        worker.guard.testing = lambda _: _Dying(worker)  # type: ignore[method-assign, assignment, return-value]
         with pytest.raises(Died):
-            # a real process would not even leave the block in which it dies
-            worker.guard.testing = lambda _: _Dying(worker)  # type: ignore[method-assign, assignment, return-value]
             worker.guard.require("embedding")
         worker.die()
         with pytest.raises(ModelBroken):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
+from tests.eventually import eventually
 from vectordb.errors import Permanent
-from workers.wiring.following import CurrentWiring, following
+from workers.redis.encoders import ChosenEncoder
+from workers.wiring import following as module
+from workers.wiring.following import CurrentWiring, following, read_ahead
 from workers.wiring.wiring import Wiring
 
 
@@ -50,3 +55,25 @@ def test_a_call_during_the_change_is_repeated_for_the_other_encoder_and_others_a
     assert find("late", change=third) == (third, "late")  # what was found with the one before is not answered
     with pytest.raises(Permanent, match="bad query"):
         find("bad")
+
+
+def test_the_library_of_an_encoder_that_prepares_is_imported_before_it_is_in_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read: list[str] = []
+    monkeypatch.setattr(module, "read_ahead", lambda change: read.append(change.space))
+    change, clock = ChosenEncoder("new/model", "auto", "new-1", "old-1", 0.0), [0.0]
+    encoders = SimpleNamespace(look=lambda: "", change=lambda: change)
+    current = CurrentWiring(cast("Wiring", SimpleNamespace(encoders=encoders)), lambda: clock[0])
+    for _ in range(30):
+        clock[0] += 1.0
+        current()
+    eventually(lambda: read)
+    assert read == ["new-1"]
+
+
+def test_an_encoder_that_cannot_be_read_here_is_told_before_it_is_in_use() -> None:
+    with capture_logs() as logs:
+        read_ahead(ChosenEncoder("/no/folder/of/a/model", "auto", "new-1", "old-1", 0.0))
+        read_ahead(ChosenEncoder("bundled", "auto", "new-1", "old-1", 0.0))
+    assert ["cannot be read" in line["event"] for line in logs] == [True, False]

@@ -26,7 +26,7 @@ for n = 1, #KEYS - 5 do
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
         'stage', unpack(entered))
     local crash = redis.call('HGET', entry_key, 'crash')
-    local unseen = later and entry[9 + count] and not entry[8 + retrieval]
+    local unseen = later and entry[9 + count] == '1' and not entry[8 + retrieval]
     if entry[1] ~= etag or entry[2] ~= revision or unseen then
         answers[n] = false
     else

@@ -18,7 +18,8 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'queue', 'stage', 'at:retrieval',
         'again', 'forced')
     -- what was forced is forced for every version that takes the place of the one in progress
-    if entry[1] and entry[1] ~= etag and (entry[7] or entry[8]) then force = true end
+    local ordered = entry[7] or entry[8] == '1'
+    if entry[1] and entry[1] ~= etag and ordered then force = true end
     local segmented, same = record[SEGMENT] or '', record[ETAG] == etag
 
     -- the method: as requested now or for the record of this version, otherwise as the settings choose
@@ -51,8 +52,9 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     -- a record without tags stays as it is, whatever is requested; a segmentation stays unless its removal is requested
     local enough = record[STATE] ~= 'done' or method == segmented or (method == '' and not request)
     if same and record[REVISION] == revision and not force and enough then
-        -- the record has the version in the bucket: an entry for another version comes from a late event
-        if verified and entry[1] and entry[1] ~= etag then
+        -- the record has the version in the bucket: an entry comes from a late event, unless it is ordered or not known
+        -- to be (from an older release)
+        if verified and entry[1] and (entry[1] ~= etag or entry[8] == '0' and not ordered) then
             drop_entry()
             redis.call('ZREM', ledger, oid)
             redis.call('SREM', segmenting, oid)
@@ -64,9 +66,9 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     end
     if entry[1] == etag and entry[2] == revision then
         if not force then return answer('duplicate') end
-        if not begun(entry[5], entry[6]) then return answer('again') end
-        redis.call('HSET', entry_key, 'again', '1')
-        return answer('afterwards')
+        local late = begun(entry[5], entry[6])
+        redis.call('HSET', entry_key, late and 'again' or 'forced', '1')
+        return answer(late and 'afterwards' or 'again')
     end
     -- an object in flight keeps its captions version; only vectors of another space are useless
     if entry[1] == etag and space(entry[2]) == space(revision) and not force then return answer('duplicate') end
@@ -89,8 +91,8 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
     end
     drop_entry()
     redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
-        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested)
-    if force then redis.call('HSET', entry_key, 'forced', '1') end
+        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested,
+        'forced', force and '1' or '0')
     -- an order to tag it again that waits is met by this, unless the version is only hearsay
     local waits = (verified or same) and redis.call('HGET', once, oid)
     if waits and string.find(waits, '-', 1, true) then

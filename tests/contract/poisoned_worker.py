@@ -1,0 +1,79 @@
+"""A real worker for embedding, whose encoder does harm to itself over yellow pictures, or over all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from tests.unit.segmentation.world import CHOICES, SPACE, Colours
+from workers.processes import worker
+from workers.settings.settings import Settings
+from workers.wiring.wiring import Wiring
+
+YELLOW = (240, 240, 20)
+
+
+def segfault() -> None:
+    """As a fault in a library."""
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def hang() -> None:
+    """Longer than any test."""
+    time.sleep(1000)
+
+
+def eat() -> None:
+    """Memory, until it is stopped."""
+    taken = []
+    while True:
+        taken.append(np.ones(5_000_000))
+        time.sleep(0.02)
+
+
+HARM = {"segfault": segfault, "hang": hang, "eat": eat}
+
+
+class Poisoned(Colours):
+    """Encodes colours."""
+
+    def __init__(self, harm: str, *, always: bool) -> None:
+        super().__init__()
+        self._harm, self._always = HARM[harm], always
+
+    def encode(self, images: Sequence[Image.Image]) -> Any:
+        """See ``ImageEncoder``."""
+        for image in images:
+            red, green, blue = np.asarray(image.convert("RGB")).reshape(-1, 3).mean(0)
+            if self._always or (red > 200 and green > 200 and blue < 80):
+                self._harm()
+        return super().encode(images)
+
+
+def main(harm: str, always: str) -> None:
+    """Work until it is stopped. The settings are in the environment."""
+    make = Wiring.__init__
+
+    def made(wiring: Any, settings: Settings, *more: Any) -> None:
+        make(wiring, settings, *more)
+        vars(wiring).update(
+            space=SPACE, image_encoder=Poisoned(harm, always=bool(always)), pipeline_options=CHOICES,
+            chosen=lambda: "captions@1", encoders=SimpleNamespace(look=lambda: SPACE.id),
+        )  # fmt: skip
+
+    wiring_class: Any = Wiring
+    wiring_class.__init__ = made
+    worker.in_use = lambda settings: settings  # type: ignore[attr-defined]
+    worker.run_worker(Settings(), ["embedding"], 1)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -14,7 +14,7 @@ from workers.broker.publisher import Publisher
 from workers.lifecycle.composing import composed, holding
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
-from workers.lifecycle.ledger import Ledger
+from workers.lifecycle.ledger import Ledger, TakenBack
 from workers.lifecycle.outcomes import Accepted, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
 from workers.lifecycle.record_reports import recorded
@@ -154,16 +154,21 @@ class Handover:
             self._publisher.send(stage, batch)
             tally.current().add(f"sent to {stage}", len(batch.objects))
 
-    def hold_back(self, batch: Batch, reason: str) -> None:
-        """Give these objects a new deadline while a service is unavailable. No attempt is counted."""
-        self.postpone(batch.objects, batch.revision, self._deadline_s, reason, own=False)
+    def hold_back(self, batch: Batch, reason: str, *, begun: bool = True) -> None:
+        """Give these objects a new deadline while a service is unavailable. No attempt is counted.
+
+        ``begun``: whether that of this message was counted.
+        """
+        back: TakenBack = "begun" if begun else "none"
+        self.postpone(batch.objects, batch.revision, self._deadline_s, reason, own=False, back=back)
 
     def postpone(
-        self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str, *, own: bool = True
-    ) -> None:
-        """Have the keeper submit these objects again after ``pause`` seconds. ``own``: see ``Ledger.postpone``."""
+        self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str, *, own: bool = True,
+        back: TakenBack = "begun",
+    ) -> None:  # fmt: skip
+        """Have the keeper submit these objects again after ``pause`` seconds. ``own``, ``back``: as in the ledger."""
         now = self._clock()
-        self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own)
+        self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own, back=back)
         tally.current().add("postponed", len(objects))
 
     def tag_again(self, refs: Sequence[ObjectRef]) -> None:
@@ -184,7 +189,7 @@ class Handover:
 
     def pardon(self, objects: Sequence[ObjectRef], revision: Revision, reason: str) -> None:
         """The model fails for every object: what was counted against these was not their fault."""
-        self.postpone(objects, revision, self._deadline_s, reason, own=False)
+        self.postpone(objects, revision, self._deadline_s, reason, own=False, back="one")
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""

@@ -205,13 +205,13 @@ class Ledger(RecordWriter):
             call_together(self._redis, self._put_on, calls)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True,
-        back: TakenBack = "begun",
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float,
+        own: bool = True, back: TakenBack = "begun",
     ) -> None:  # fmt: skip
         """Retry these objects after ``until``, because ``fault`` is temporary.
 
         ``own``: a fault of these objects, for which they are given up in the end; otherwise a service is away.
-        ``back``: which attempt is taken back: that in progress, ``none`` (it was not counted), or ``one`` at any rate.
+        ``back``: which attempt is taken back: that in progress, ``none`` (it is not counted), or ``one`` at any rate.
         """
         k = self._keys
         first, last = (*k.counting, k.ledger, k.segmenting), (token(revision), until, fault, now, int(own), back)

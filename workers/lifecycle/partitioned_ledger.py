@@ -163,8 +163,8 @@ class PartitionedLedger(Ledger):
         self._answered([ref.id for ref in refs], put, None)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True,
-        back: TakenBack = "begun",
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float,
+        own: bool = True, back: TakenBack = "begun",
     ) -> None:  # fmt: skip
         """See ``Ledger``."""
 

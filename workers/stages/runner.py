@@ -66,8 +66,8 @@ def end_process() -> None:
 class _Message:
     """One message of a stage, over all attempts. ``begin``: the next attempt is to be counted.
 
-    ``begun``: the ledger knows that a stage works on it. ``delivery``: see ``Publisher.put_back``. ``service``: the last
-    service that the message waited for. ``report``: called with the objects when they are known.
+    ``begun``: the ledger knows that a stage works on it. ``delivery``: see ``Publisher.put_back``. ``service``: the
+    last service that the message waited for. ``report``: called with the objects when they are known.
     """
 
     stage: str

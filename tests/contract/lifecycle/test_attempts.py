@@ -1,4 +1,4 @@
-"""How often a worker started an object: an object that ends its workers is ``dead`` in the end, whatever comes between."""
+"""How often a worker started an object: one that ends its workers is ``dead`` in the end, whatever comes between."""
 
 from __future__ import annotations
 

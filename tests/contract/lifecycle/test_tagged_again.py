@@ -206,7 +206,7 @@ def test_another_revision_is_no_result_that_is_waited_for(ledger: Ledger, client
 
 
 def test_an_order_that_a_version_has_met_outlives_that_version(ledger: Ledger, client: Client, keys: Keys) -> None:
-    """It was overwritten, and then restored: the record is of the version in the bucket, but from before the order."""
+    """It was overwritten, and then restored: the record of the version in the bucket is from before the order."""
     inbox = inbox_of(client, keys, ref("a"))
     enter(ledger, Arrival(ref("a")))
     ledger.finish([record(ref("a"), "old")], 101.0)

@@ -135,6 +135,7 @@ class StageRunner:
                     self._after(message, exc, away=service is not None)
                     if isinstance(exc, DeviceFailed):
                         log.warning("this process ends, because only a new one may use its device again", stage=stage)
+                        self._guard.leaving()
                         self._end()
                     return
                 message.service = service

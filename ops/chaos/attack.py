@@ -64,7 +64,7 @@ def attack(world: World, seed: int, healthy: Callable[[], bool]) -> Iterator[Att
     key = next((word for word in reversed(made.stdout.split())), "")
     if made.returncode or not key:
         raise Permanent(f"no key for the attacker: {made.stderr[-500:]}")
-    secrets = (str(world.home), world.environment["WILDTAG_REDIS_URL"])
+    secrets = (world.key, str(world.home), world.environment["WILDTAG_REDIS_URL"])
     found = Attack(module.Attacker(world.gateway, key, seed, rate=_RATE, secrets=secrets, healthy=healthy))
     try:
         yield found

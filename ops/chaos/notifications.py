@@ -27,8 +27,9 @@ GIVEN_UP_S = 120.0  # after which a notification that nobody takes is lost
 class Notifications:
     """The stage, while it runs. ``url``: where the bucket sends to. ``counts``: what became of notifications."""
 
-    def __init__(self, seed: int, target: Callable[[], str]) -> None:
-        """``target`` returns the URL that they are passed on to; it may raise ``OSError``."""
+    def __init__(self, seed: int, target: Callable[[], str], token: str) -> None:
+        """``target`` returns the URL that they are passed on to; may raise ``OSError``. ``token``: shown there."""
+        self._headers = {"Content-Type": "application/json", "Authorization": f"Bearer {token}"}
         self.url = ""
         self.counts: Counter[str] = Counter()
         self._target = target
@@ -75,7 +76,7 @@ class Notifications:
 
     def _passed(self, body: bytes) -> bool:
         try:
-            request = urllib.request.Request(self._target(), body, {"Content-Type": "application/json"})
+            request = urllib.request.Request(self._target(), body, self._headers)
             with DIRECT.open(request, timeout=10) as answer:
                 return bool(200 <= answer.status < 300)
         except (OSError, ValueError, KeyError):
@@ -97,9 +98,9 @@ def fates(chance: random.Random) -> list[tuple[str, float | None]]:
 
 
 @contextmanager
-def notifications(seed: int, target: Callable[[], str]) -> Iterator[Notifications]:
+def notifications(seed: int, target: Callable[[], str], token: str = "") -> Iterator[Notifications]:
     """The stage on a free port of the loopback address; as ``Notifications``."""
-    state = Notifications(seed, target)
+    state = Notifications(seed, target, token)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
     server.daemon_threads = True
     state.url = f"http://127.0.0.1:{server.server_port}/"

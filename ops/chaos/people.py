@@ -57,13 +57,14 @@ class Retagged:
 
 
 class People:
-    """Carries out what goes over the API. ``redis_ms`` reads the clock of Redis."""
+    """Carries out what goes over the API with ``key``. ``redis_ms`` reads the clock of Redis."""
 
     def __init__(
-        self, album: Album, gateway: Callable[[], str], switches: Switches, redis_ms: Callable[[], int]
+        self, album: Album, gateway: Callable[[], str], key: str, switches: Switches, redis_ms: Callable[[], int]
     ) -> None:
         self._album = album
         self._gateway = gateway
+        self._headers = {"Authorization": f"Bearer {key}"}
         self._switches = switches
         self._redis_ms = redis_ms
         self.refused: list[str] = []
@@ -155,7 +156,9 @@ class People:
         deadline, doubtful = time.monotonic() + PATIENCE_S, False
         while time.monotonic() < deadline and not self.ended.is_set():
             try:
-                with httpx.Client(base_url=self._gateway(), timeout=30, trust_env=False) as http:
+                with httpx.Client(
+                    base_url=self._gateway(), headers=self._headers, timeout=30, trust_env=False
+                ) as http:
                     answer = http.request(method, path, **request)
             except (httpx.HTTPError, OSError, KeyError, ValueError):
                 doubtful = True

@@ -91,7 +91,7 @@ def scene(
         if clock is not None:
             made.clocked(clock)
         if bucket is not None:
-            stage = stack.enter_context(notifications(seed, lambda: f"{made.gateway}/v1/events/minio"))
+            stage = stack.enter_context(notifications(seed, lambda: f"{made.gateway}/v1/events/minio", made.key))
             bucket.at_once = stage.url
         if where.index == "server":
             server = stack.enter_context(rest_server())

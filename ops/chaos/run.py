@@ -50,7 +50,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         say(f"up in {here.home}")
         wiring = here.wiring()
         album = Album(found.shelf)
-        people = People(album, lambda: here.gateway, found.switches, lambda: _redis_ms(wiring))
+        people = People(album, lambda: here.gateway, here.key, found.switches, lambda: _redis_ms(wiring))
         watch = Watch(here.wiring())
         watch.start()
         attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -57,12 +58,15 @@ class World:
         """Of the caption databases that can be restored."""
         self.undisturbed = home
         """A home whose captions and caches nobody touches."""
+        self.key = secrets.token_hex(24)
+        """Opens the API, which an attacker must not do without one."""
         paths = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH", "")]
         self.environment = {
             **os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths)), "WILDTAG_HOME": str(home),
             "WILDTAG_REDIS_URL": f"redis://127.0.0.1:{self.proxy.port}/0", "WILDTAG_GATEWAY_PORT": str(free_port(0)),
             "WILDTAG_FLOWER_PORT": str(free_port(0)), "WILDTAG_WORDS_AHEAD": "false", "WILDTAG_RESCAN_S": "20",
-            "WILDTAG_IMAGES_VERIFY_S": "60",
+            "WILDTAG_IMAGES_VERIFY_S": "60", "WILDTAG_KEY_REQUIRED": "true", "WILDTAG_ADMIN_KEY": self.key,
+            "WILDTAG_WEBHOOK_TOKEN": self.key,
             **settings,
             **({} if store is None else _at(store.url)),
         }  # fmt: skip

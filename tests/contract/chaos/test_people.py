@@ -58,7 +58,7 @@ def album(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Album:
 
 
 def people(album: Album, url: str) -> People:
-    return People(album, lambda: url, Switches(dict, [], "v@1"), lambda: 77)
+    return People(album, lambda: url, "a-key", Switches(dict, [], "v@1"), lambda: 77)
 
 
 def act(what: str, variant: float) -> Act:

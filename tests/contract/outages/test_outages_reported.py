@@ -80,7 +80,7 @@ def test_an_outage_of_a_month_gives_nothing_up_and_its_end_begins_anew(
     keeping = keeper(world, board, give_up_s=hour)
 
     def attempts() -> list[int]:
-        return [int(client.hget(keys.entry(ref.id), "attempts") or 0) for ref in (held, odd)]  # type: ignore[arg-type]
+        return [int(client.hget(keys.entry(ref.id), "attempts") or 0) for ref in (held, odd)]
 
     def begin() -> None:
         for ref in (held, odd):

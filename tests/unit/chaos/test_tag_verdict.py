@@ -55,7 +55,7 @@ def said(key: str, label: str, accepted: bool | None, at: float = 1.0) -> Said:
 
 @pytest.fixture
 def people(tmp_path: Path) -> People:
-    return People(Album(FolderShelf(tmp_path)), str, Switches(dict, [], "v@1"), int)
+    return People(Album(FolderShelf(tmp_path)), str, "a-key", Switches(dict, [], "v@1"), int)
 
 
 def found(people: People, *records: Record, must: bool = True) -> list[tuple[str, str]]:

@@ -50,8 +50,8 @@ class Pause(msgspec.Struct):
 class State(msgspec.Struct):
     """``held``: by number. ``testing``: the stage whose self-test runs. ``doubted``: stages to test before work.
 
-    ``crashes``: by stage, the objects that it crashed over since one ended well, each as a ``Submitted``. ``left``: the
-    process ended on purpose.
+    ``crashes``: by stage, the objects that it crashed over since one ended well, each as a ``Submitted``.
+    ``left``: the process ended on purpose.
     """
 
     held: dict[int, Held] = {}

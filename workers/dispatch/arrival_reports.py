@@ -25,11 +25,13 @@ Accepting = Mapping[str, Callable[[], None]]
 def with_origin(arrival: Arrival | None, before: Arrival | None, entry: str | None) -> Arrival | None:
     """An object with the origin of an earlier event of the same version: several sources report one upload.
 
-    ``entry``: of its event in the inbox.
+    An order to tag it again holds, too, whatever was reported after it. ``entry``: of its event in the inbox.
     """
     if arrival is None:
         return None
     received = None if entry is None else added_at(entry)
+    if before is not None and before.force:
+        arrival = replace(arrival, force=True)
     if before is None or before.ref.origin is None or before.ref.etag != arrival.ref.etag:
         return replace(arrival, received=received)
     return replace(arrival, received=received, ref=structs.replace(arrival.ref, origin=before.ref.origin))

@@ -26,6 +26,7 @@ from workers.lifecycle.policy import Dead, Wait, after_deadline
 from workers.lifecycle.record_reports import recorded
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
+from workers.settings.dependencies import MODEL
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stores.store import ObjectStore
 from workers.telemetry.origin import of_request
@@ -51,7 +52,7 @@ class Keeper:
         max_attempts: int,
         give_up_s: float,
         clock: Callable[[], float] = time.time,
-        away: Callable[[], str | None] = lambda: None,
+        away: Callable[..., str | None] = lambda *_: None,
         store: ObjectStore | None = None,
     ) -> None:
         """``away``: why objects wait for a service and need no action by the keeper; see ``OutageReport.common``.
@@ -95,11 +96,22 @@ class Keeper:
             self._back_since = None
         taken = self._ledger.overdue(now, now + self._deadline_s)
         away = self._away() if taken else None
+        # models are those of one worker, or of one stage: whether others take all messages shows on the queues
+        models = self._models_away() if away and self._away(MODEL) is None else {}
         for overdue in taken:
             # other objects do not wait for the segmentation stage
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
-            self._process(overdue, now, consuming=not own, away=away)
+            reason = None if models.get(overdue.stage in STAGES) is False else away
+            self._process(overdue, now, consuming=not own, away=reason)
         return len(taken)
+
+    def _models_away(self) -> dict[bool, bool]:
+        """Whether messages wait that broken models may hold up: on the queues of the stages, or on any (``False``).
+
+        What is overdue although none waits has lost its message: a worker that holds one extends its deadline.
+        """
+        held = not self._queues_are_empty()
+        return {True: held, False: held or self._publisher.queued(SEGMENTATION) > 0}
 
     def _notice_outage(self, now: float) -> None:
         server = self._ledger.server_run()

@@ -14,7 +14,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain, repeat
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from redis.exceptions import NoPermissionError
@@ -31,6 +31,7 @@ from workers.redis.script_calls import Command, call_together
 from workers.settings.settings import SEGMENTATION, STAGES
 
 ALL_STAGES = (*STAGES, SEGMENTATION)
+TakenBack = Literal["begun", "none", "one"]
 
 
 @dataclass(frozen=True)
@@ -204,27 +205,24 @@ class Ledger(RecordWriter):
             call_together(self._redis, self._put_on, calls)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True
-    ) -> None:
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float,
+        own: bool = True, back: TakenBack = "begun",
+    ) -> None:  # fmt: skip
         """Retry these objects after ``until``, because ``fault`` is temporary.
 
         ``own``: a fault of these objects, for which they are given up in the end; otherwise a service is away.
+        ``back``: which attempt is taken back: that in progress, ``none`` (it is not counted), or ``one`` at any rate.
         """
         k = self._keys
-        calls = [
-            (
-                (*k.counting, k.ledger, k.segmenting, k.entry(r.id)),
-                (raw(r.id), r.etag, token(revision), until, fault, now, int(own)),
-            )
-            for r in refs
-        ]
+        first, last = (*k.counting, k.ledger, k.segmenting), (token(revision), until, fault, now, int(own), back)
+        calls = [((*first, k.entry(ref.id)), (raw(ref.id), ref.etag, *last)) for ref in refs]
         with translated():
             call_together(self._redis, self._postpone, calls)
 
     def tag_again(self, revision: Revision | None = None) -> int:
         """Have objects in progress tagged once more afterwards: something has changed for all. Returns their number.
 
-        Those with which no worker has begun are not among them, unless they wait for another revision than this one.
+        Not of those with which no worker has begun, unless they wait for another revision than this one.
         """
         k, args = self._keys, [self._keys.entry(""), "" if revision is None else token(revision)]
         with translated():

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tasks.message_parts import ObjectRef, Revision
-from workers.lifecycle.ledger import Arrival, Ledger, Overdue, Waiting
+from workers.lifecycle.ledger import Arrival, Ledger, Overdue, TakenBack, Waiting
 from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record import Record
 from workers.redis.connection import Client, translated
@@ -163,12 +163,13 @@ class PartitionedLedger(Ledger):
         self._answered([ref.id for ref in refs], put, None)
 
     def postpone(
-        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float, own: bool = True
-    ) -> None:
+        self, refs: Sequence[ObjectRef], revision: Revision, until: float, fault: str, *, now: float,
+        own: bool = True, back: TakenBack = "begun",
+    ) -> None:  # fmt: skip
         """See ``Ledger``."""
 
         def postponed(part: Ledger, places: Sequence[int]) -> list[None]:
-            part.postpone([refs[place] for place in places], revision, until, fault, now=now, own=own)
+            part.postpone([refs[place] for place in places], revision, until, fault, now=now, own=own, back=back)
             return [None] * len(places)
 
         self._answered([ref.id for ref in refs], postponed, None)

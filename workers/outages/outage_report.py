@@ -55,15 +55,15 @@ class OutageReport:
             for _, one in sorted(found.items())
         ]
 
-    def common(self) -> str | None:
+    def common(self, *but: str) -> str | None:
         """Why a service that every object needs is unavailable here too; ``None`` if it is so only for others.
 
         If one of several machines is disconnected, it reports an outage of everything. Without this check, the
         objects of all machines would wait. A service without a probe has only one user, whose report is accepted.
-        Raises ``StoreUnavailable``.
+        ``but``: services that do not count. Raises ``StoreUnavailable``.
         """
         for one in (*self.own.active(), *self._board.read()):
-            if one.name in NEEDED and (
+            if one.name in NEEDED.difference(but) and (
                 not self.own.probed(one.name) or self.own.register(Away(one.name, one.reason)) is not None
             ):
                 return one.reason

@@ -75,7 +75,8 @@ class CrashGuard:
                 batch = Submitted.decode(one.batch)
                 objects.append((one.stage, batch))
         how = self._over_time(held, how) or how or UNKNOWN
-        count = sum(len(batch.objects) for _, batch in objects)
+        # if it ended on purpose, nobody is to blame, however few there were
+        count = 0 if state.left else sum(len(batch.objects) for _, batch in objects)
         for one in held:
             log.error("a process ended over its work", stage=one.stage, how=how, request=one.request or None)
         try:
@@ -92,8 +93,17 @@ class CrashGuard:
     def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> Iterator[None]:
         """Work on a message or a request, which a successor finds if this process dies over it."""
         objects = b"" if batch is None else Submitted(objects=batch.objects, revision=batch.revision).encode()
-        with self._journal.holding(stage, objects, request):
-            yield
+        try:
+            with self._journal.holding(stage, objects, request):
+                yield
+        except Exception as exc:
+            if batch is not None and not of(exc).passes:  # a trial that the process has outlived
+                self.finished(stage)
+            raise
+
+    def leaving(self) -> None:
+        """This process ends on purpose: what it works on beside is not to blame."""
+        self._journal.update(lambda state: setattr(state, "left", True))
 
     def overdue(self) -> str:
         """How this process is to be ended if a message exceeds its time limit; else empty."""
@@ -196,6 +206,7 @@ class CrashGuard:
 
     def _note(self, state: State, objects: list[tuple[str, Submitted]], count: int) -> None:
         state.held.clear()
+        state.left = False
         for stage, batch in objects:
             state.doubted.add(stage)
             if count == 1:

@@ -51,6 +51,7 @@ class State(msgspec.Struct):
     """``held``: by number. ``testing``: the stage whose self-test runs. ``doubted``: stages to test before work.
 
     ``crashes``: by stage, the objects that it crashed over since one ended well, each as a ``Submitted``.
+    ``left``: the process ended on purpose.
     """
 
     held: dict[int, Held] = {}
@@ -58,6 +59,7 @@ class State(msgspec.Struct):
     doubted: set[str] = set()
     paused: dict[str, Pause] = {}
     crashes: dict[str, list[bytes]] = {}
+    left: bool = False
 
 
 class CrashJournal:

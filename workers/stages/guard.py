@@ -17,6 +17,7 @@ class Guard(Protocol):
     def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> AbstractContextManager[None]: ...
     def testing(self, stage: str) -> AbstractContextManager[None]: ...
     def finished(self, stage: str) -> None: ...
+    def leaving(self) -> None: ...
     def judged(self, stage: str, error: Exception) -> Exception: ...
 
 
@@ -39,6 +40,9 @@ class Unguarded:
         return contextlib.nullcontext()
 
     def finished(self, stage: str) -> None:
+        """Remembers nothing."""
+
+    def leaving(self) -> None:
         """Remembers nothing."""
 
     def judged(self, stage: str, error: Exception) -> Exception:  # noqa: ARG002

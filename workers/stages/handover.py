@@ -14,12 +14,13 @@ from workers.broker.publisher import Publisher
 from workers.lifecycle.composing import composed, holding
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
-from workers.lifecycle.ledger import Ledger
-from workers.lifecycle.outcomes import Accepted, done, failed
+from workers.lifecycle.ledger import Ledger, TakenBack
+from workers.lifecycle.outcomes import Accepted, Before, done, failed
 from workers.lifecycle.record import Error, Record, Segmentation
 from workers.lifecycle.record_reports import recorded
 from workers.lifecycle.record_writer import CHANGED
 from workers.lifecycle.statements import read
+from workers.lifecycle.stored_record import readable
 from workers.redis.script_calls import Command
 from workers.settings.settings import SEGMENTATION, STAGES
 from workers.stages import tally
@@ -109,29 +110,42 @@ class Handover:
         have = fits.method if fits else ""
         ready = batch.only([place for place, method in enumerate(methods) if method == have])
         now, began = self._clock(), time.time()
-        written = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
-        if written:
-            tally.current().add("done", sum(written))
-            log.debug("done", objects=sum(written), late=len(written) - sum(written))
-        fine = {ref.id for ref, there in zip(ready.objects, written, strict=True) if there}
+        answers = self._write(ready, list(done(ready, now, accepted, fits)), accepted, now)
+        if answers:
+            written = answers.count("written")
+            tally.current().add("done", written)
+            log.debug("done", objects=written, late=len(answers) - written)
+        ended = {ref.id: answer for ref, answer in zip(ready.objects, answers, strict=True) if answer != "refused"}
         for ref in ready.objects:
-            if ref.id in fine:
+            if ended.get(ref.id) == "written":
                 recorded(ref, "done", began)
         for place, ref in enumerate(batch.objects):
-            if ref.id not in fine and not self._segment(batch.only([place])) and drawn is not None:
+            if ref.id not in ended and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
 
-    def _write(self, batch: Scored, records: Sequence[Record], accepted: Accepted, now: float) -> list[bool]:
-        """Write records with what people and exemplars say of the objects. Returns which of them were written."""
+    def _write(self, batch: Scored, records: Sequence[Record], accepted: Accepted, now: float) -> list[str]:
+        """Write records with what people and exemplars say of the objects.
+
+        Returns for each ``written``, ``refused``, or ``outdated``: another result was written meanwhile. Its message
+        came twice, and whatever the ledger waits for now was begun later.
+        """
         judgements = batch.judgements or (NOTHING,) * len(records)
         hashes = batch.hashes or (None,) * len(records)
         answers = [CHANGED] * len(records)
-        read_first = [accepted[record.id].before if record.id in accepted else None for record in records]
+        accepted_with = [accepted[record.id].before if record.id in accepted else None for record in records]
+        read_first = accepted_with
         while left := [place for place, answer in enumerate(answers) if answer == CHANGED]:
             known_before = [one for place in left if (one := read_first[place]) is not None]
             read_first = [None] * len(records)  # what has changed is read again
             if len(known_before) < len(left):
                 known_before = self._ledger.before([records[place].id for place in left])
+                for place, known in zip(left, known_before, strict=True):
+                    if (one := accepted_with[place]) is not None and _written_at(one) != _written_at(known):
+                        answers[place] = "outdated"
+                known_before = [
+                    one for place, one in zip(left, known_before, strict=True) if answers[place] == CHANGED
+                ]
+                left = [place for place in left if answers[place] == CHANGED]
             complete = [
                 composed(record, holding(read(known.said), record.etag, hashes[place]), judgements[place])
                 for place, known in zip(left, known_before, strict=True)
@@ -139,7 +153,7 @@ class Handover:
             ]
             for place, answer in zip(left, self._ledger.finish_said(complete, known_before, now), strict=True):
                 answers[place] = answer
-        return [answer == "written" for answer in answers]
+        return answers
 
     def not_segmented(self, batch: Scored, accepted: Accepted, error: Error) -> None:
         """Write the record of the only object of a batch. It has tags, but its segmentation failed."""
@@ -154,16 +168,21 @@ class Handover:
             self._publisher.send(stage, batch)
             tally.current().add(f"sent to {stage}", len(batch.objects))
 
-    def hold_back(self, batch: Batch, reason: str) -> None:
-        """Give these objects a new deadline while a service is unavailable. No attempt is counted."""
-        self.postpone(batch.objects, batch.revision, self._deadline_s, reason, own=False)
+    def hold_back(self, batch: Batch, reason: str, *, begun: bool = True) -> None:
+        """Give these objects a new deadline while a service is unavailable. No attempt is counted.
+
+        ``begun``: whether that of this message was counted.
+        """
+        back: TakenBack = "begun" if begun else "none"
+        self.postpone(batch.objects, batch.revision, self._deadline_s, reason, own=False, back=back)
 
     def postpone(
-        self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str, *, own: bool = True
-    ) -> None:
-        """Have the keeper submit these objects again after ``pause`` seconds. ``own``: see ``Ledger.postpone``."""
+        self, objects: Sequence[ObjectRef], revision: Revision, pause: float, reason: str, *, own: bool = True,
+        back: TakenBack = "begun",
+    ) -> None:  # fmt: skip
+        """Have the keeper submit these objects again after ``pause`` seconds. ``own``, ``back``: as in the ledger."""
         now = self._clock()
-        self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own)
+        self._ledger.postpone(objects, revision, now + pause, reason, now=now, own=own, back=back)
         tally.current().add("postponed", len(objects))
 
     def tag_again(self, refs: Sequence[ObjectRef]) -> None:
@@ -184,7 +203,7 @@ class Handover:
 
     def pardon(self, objects: Sequence[ObjectRef], revision: Revision, reason: str) -> None:
         """The model fails for every object: what was counted against these was not their fault."""
-        self.postpone(objects, revision, self._deadline_s, reason, own=False)
+        self.postpone(objects, revision, self._deadline_s, reason, own=False, back="one")
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""
@@ -221,3 +240,9 @@ class Handover:
         else:
             tally.current().add("not wanted any more", 1)
         return accepted is not None
+
+
+def _written_at(before: Before) -> float | None:
+    """When the record was written; what people say later does not change that."""
+    head, _ = readable(before.record) if before.record else (None, [])
+    return None if head is None else head.at

@@ -41,6 +41,7 @@ from workers.monitoring.meter import METER
 from workers.outages.tracker import OutageTracker
 from workers.redis.heartbeats import Health
 from workers.settings.dependencies import REDIS
+from workers.settings.settings import STAGES
 from workers.stages.guard import UNGUARDED, Guard
 from workers.stages.handover import Handover
 from workers.stages.message_reports import reported
@@ -65,8 +66,8 @@ def end_process() -> None:
 class _Message:
     """One message of a stage, over all attempts. ``begin``: the next attempt is to be counted.
 
-    ``delivery``: see ``Publisher.put_back``. ``service``: the last service that the message waited for. ``report``:
-    called with the objects when they are known.
+    ``begun``: the ledger knows that a stage works on it. ``delivery``: see ``Publisher.put_back``. ``service``: the
+    last service that the message waited for. ``report``: called with the objects when they are known.
     """
 
     stage: str
@@ -76,6 +77,7 @@ class _Message:
     begin: bool
     batch: Batch | None = None
     accepted: Accepted = field(default_factory=dict)
+    begun: bool = False
     service: str | None = None
     report: Callable[[Sequence[ObjectRef]], object] = lambda _: None
 
@@ -133,6 +135,7 @@ class StageRunner:
                     self._after(message, exc, away=service is not None)
                     if isinstance(exc, DeviceFailed):
                         log.warning("this process ends, because only a new one may use its device again", stage=stage)
+                        self._guard.leaving()
                         self._end()
                     return
                 message.service = service
@@ -157,7 +160,7 @@ class StageRunner:
         began = time.monotonic()
         beat = self._health.command(message.stage)
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
-        message.begin = False
+        message.begin, message.begun = False, True
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
         with self._guard.holding(message.stage, message.batch), self._busy[message.stage].working():
             stage.work()(message.batch, message.accepted)
@@ -197,7 +200,8 @@ class StageRunner:
                     self._publisher.send(stage, batch, pause=pause, retries=message.retries + 1)
                 case Requeue():
                     # the object is not at fault, so attempts are not counted while it is held back
-                    self._handover.hold_back(batch, str(error))
+                    # before the first stage has begun with it, the attempt that the ledger knows is an earlier one
+                    self._handover.hold_back(batch, str(error), begun=message.begun or stage != STAGES[0])
                     self._put_back(message, batch)
                 case Postpone(pause, fault):
                     self._handover.postpone(batch.objects, batch.revision, pause, fault)

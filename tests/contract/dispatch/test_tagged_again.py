@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from tests.contract.dispatch.dispatching_world import REVISION, World
+from tests.contract.dispatch.dispatching_world import REVISION, World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from workers.dispatch.object_batches import Batches
+from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import Inbox, LowPriorityInbox
 from workers.lifecycle.progress import ProgressReader
 from workers.lifecycle.retag_marks import RetagMarks
@@ -47,3 +48,13 @@ def test_a_batch_that_tags_again_waits_for_the_second_round(world: World, client
     assert (counts(first), counts(again)) == ({"done": 1}, {"done": 1})
     assert dispatcher.step(block_ms=1) == 0
     assert [batches.status(one).finished for one in (first, again)] == [True, True]  # type: ignore[union-attr]
+
+
+def test_an_order_holds_when_the_object_is_reported_after_it(world: World) -> None:
+    cat = world.put("cat.png")
+    world.inbox.append([created(cat)])
+    world.dispatcher().step(block_ms=1)
+    world.finish(cat)
+    world.inbox.append([ObjectEvent("created", cat.bucket, cat.key, force=True), created(cat)])
+    world.dispatcher().step(block_ms=1)
+    assert world.queues.sent == [["cat.png"]] * 2

@@ -177,3 +177,22 @@ def test_statements_hold_for_another_etag_of_the_same_content(statements: Statem
     statements.adopt(REF.id, "e1", "e2")
     statements.adopt("inbox/nothing.jpg", "e1", "e2")
     assert dict(statements.all()) == {REF.id: [said("Chelsea", etag="e2"), said("sofa", etag="e0")]}
+
+
+@UNPARTITIONED
+def test_a_result_of_an_earlier_round_that_ends_late_is_not_that_of_the_next(
+    client: Client, keys: Keys, ledger: Ledger
+) -> None:
+    """Its message came twice, and the second one was being scored when the first ended and the object was entered."""
+    enter(ledger)
+    queues = Queues()
+    handover = Handover(ledger, queues, Inbox(client, keys.inbox), lambda _: None, 60.0, lambda: 101.0)
+    scored = Scored(
+        objects=(REF,), revision=REVISION, hits=((Hit(1, "a cat", 0.5),),), tags=((Tag("cat", 0.5, 0.5, 0.5),),),
+    )  # fmt: skip
+    both = [handover.accept("scoring", scored, begin=False) for _ in range(2)]
+    handover.finish(scored, both[0])
+    enter(ledger, force=True)
+    handover.finish(scored, both[1])
+    assert ledger.in_flight() == 1
+    assert queues.sent == []

@@ -203,3 +203,15 @@ def test_another_revision_is_no_result_that_is_waited_for(ledger: Ledger, client
     assert ledger.finish([record(cat, "old")], 101.0) == [False]
     assert ledger.finish([record(cat, "new", revision=newer)], 102.0) == [True]
     assert inbox.length() == 0
+
+
+def test_an_order_that_a_version_has_met_outlives_that_version(ledger: Ledger, client: Client, keys: Keys) -> None:
+    """It was overwritten, and then restored: the record of the version in the bucket is from before the order."""
+    inbox = inbox_of(client, keys, ref("a"))
+    enter(ledger, Arrival(ref("a")))
+    ledger.finish([record(ref("a"), "old")], 101.0)
+    inbox.append([ORDER])
+    assert enter(ledger, Arrival(ref("b"), verified=True)) == ["entered"]
+    assert inbox.length() == 0
+    assert enter(ledger, Arrival(ref("a"), verified=True)) == ["known"]
+    assert ledger.finish([record(ref("a"), "new")], 103.0) == [True]

@@ -256,3 +256,23 @@ def finished(world: World, key: str) -> None:
 def pending(client: Any, keys: Keys, group: str, consumer: str) -> int:
     """Entries of the feed that a consumer has read and not acknowledged."""
     return len(client.xpending_range(keys.feed, group, "-", "+", 100, consumer))
+
+
+@pytest.mark.parametrize(("waiting", "sent"), [(0, 2), (1, 1)])
+def test_broken_models_keep_no_object_from_being_sent_again_that_lost_its_message(
+    world: World, client: Client, keys: Keys, waiting: int, sent: int
+) -> None:
+    """They are those of one worker of many, or of segmentation. Otherwise messages wait, and none is sent twice."""
+    board = OutageBoard(client, keys, "worker-1", lambda: world.now)
+    keeping = keeper(world, board, answers=True)
+    ref = world.put("lost.jpg")
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    world.ledger.advance([ref], world.revision, "embedding", world.now, now=world.now, begin=True)
+    world.ledger.crashed([ref], world.revision, "was ended by SIGKILL", world.now, blamed=True)
+    world.queues.waiting = waiting
+    world.now += 1
+    world.health.beat("embedding")
+    board.write([Outage(name="model", reason="CLIPSeg is not there", since=1.0)])
+    assert keeping.step() == 1
+    assert world.queues.sent == [["lost.jpg"]] * sent

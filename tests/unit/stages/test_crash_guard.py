@@ -203,3 +203,31 @@ def test_without_a_folder_nothing_is_remembered_and_nothing_breaks(tmp_path: Pat
     journal = CrashJournal(tmp_path / "gone", 0)
     with journal.holding("embedding", b""):
         assert journal.ended() == ""
+
+
+def test_a_trial_that_fails_and_does_not_crash_ends_the_pause(worker: Worker) -> None:
+    for number in range(IN_A_ROW):
+        worker.die_over(batch(f"{number}"))
+    with pytest.raises(ModelBroken):
+        worker.guard.require("embedding")
+    worker.now += FIRST_S
+    for error in (Transient("no answer"), ValueError("not an image")):
+        worker.now += LONGEST_S
+        worker.guard.require("embedding")  # the trial
+        with pytest.raises(type(error)), worker.guard.holding("embedding", batch("next")):
+            raise error
+        if isinstance(error, Transient):  # which says nothing of the model
+            with pytest.raises(ModelBroken):
+                worker.guard.require("embedding")
+    worker.guard.require("embedding")
+
+
+def test_nobody_is_blamed_for_a_process_that_ends_on_purpose(worker: Worker) -> None:
+    """As when its device fails: the message beside it is tried again, and no attempt counts."""
+    worker.hold("embedding", batch("beside"))
+    worker.guard.leaving()
+    worker.die("ended with the status 1")
+    worker.die_over(batch("a"))
+    how = "ended with the status 1 in embedding"
+    assert worker.handover.blamed[0] == (["beside"], how, False)
+    assert worker.handover.blamed[1][2] is True

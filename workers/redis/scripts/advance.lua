@@ -35,7 +35,8 @@ for n = 1, #KEYS - 5 do
         if entry[4] and entry[4] ~= '' then redis.call('SADD', segmenting, oid) end
         -- a call that is repeated since its answer was lost has the same time
         local repeated = place and entry[8] == stage and entry[8 + place] == now
-        if begin then redis.call('HINCRBY', entry_key, 'attempts', 1) end
+        -- what was put off goes on: its attempt was taken back
+        if begin or not queued and entry[8] == PUT_OFF then redis.call('HINCRBY', entry_key, 'attempts', 1) end
         if not queued and not repeated then tally('attempts:' .. stage) end
         move(entry_key, oid, entry[6] or FIRST, entry[7] or entry[3], stage, now)
         redis.call('ZADD', ledger, deadline, oid)

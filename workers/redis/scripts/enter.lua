@@ -90,12 +90,13 @@ local function enter(keys, oid, etag, sequence, ref, seen, forcing, rule, from_q
         return 'waiting'
     end
     drop_entry()
-    redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
-        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested,
-        'forced', force and '1' or '0')
     -- an order to tag it again that waits is met by this, unless the version is only hearsay
     local waits = (verified or same) and redis.call('HGET', once, oid)
-    if waits and string.find(waits, '-', 1, true) then
+    local met = waits and string.find(waits, '-', 1, true)
+    redis.call('HSET', entry_key, 'ref', ref, 'etag', etag, 'revision', revision, 'sequence', sequence,
+        'stage', 'queued', 'attempts', 0, 'accepted_at', now, 'segment', method, 'requested', requested,
+        'forced', (force or met) and '1' or '0')
+    if met then
         redis.call('XDEL', low_priority, waits)
         redis.call('HDEL', once, oid)
         if redis.call('HGET', marks, oid) == 'l' .. waits then redis.call('HDEL', marks, oid) end

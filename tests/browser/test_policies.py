@@ -28,7 +28,9 @@ def test_no_view_violates_the_policy_of_the_page(visit: Visit, album: str) -> No
         page = visitor.open(address)
         expect(page.get_by_role("heading", name=heading).first).to_be_visible()
         expect(page.locator("#view")).not_to_contain_text("Loading")
-    visitor.drop(("no image.txt", b"x"))
+    visitor.refusals_expected = True
+    with visitor.page.expect_response(lambda answer: "no%20image.txt" in answer.url):
+        visitor.drop(("no image.txt", b"x"))
 
 
 def test_the_documentation_is_shown(visit: Visit, address: str) -> None:

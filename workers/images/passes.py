@@ -18,7 +18,7 @@ from workers.images import image_requests, index_task
 from workers.images.index_task import Embed, Indexed, NotIndexed
 from workers.images.remote_images import OWNER
 from workers.images.verifier import Asked, Verification, WhenIdle
-from workers.redis.rpc import RETRY_S, RpcClient, RpcPermanent, RpcTimeout
+from workers.redis.rpc import RETRY_S, RpcClient, RpcFailed, RpcPermanent, RpcTimeout, RpcTransient
 
 PATIENCE_S = 60.0
 _ANSWERS: Mapping[type, Any] = {
@@ -48,12 +48,15 @@ class Call:
         self._send()
 
     def take(self, patience_s: float) -> Any:
-        """The answer; ``PENDING`` if there is none yet. Raises ``RpcTimeout``, ``RpcTransient``, ``RpcPermanent``."""
+        """The answer; ``PENDING`` if there is none yet. Raises ``RpcTimeout``, ``RpcTransient``, ``RpcPermanent``.
+
+        A batch that failed, though no service is away, is answered by ``NotIndexed``: its images are tried alone.
+        """
         batch = isinstance(self._asked, Embed)
         try:
             data = self._rpc.take(self._request, patience_s)
-        except RpcPermanent as exc:
-            if batch:
+        except (RpcPermanent, RpcFailed, RpcTransient) as exc:
+            if batch and getattr(exc, "service", None) is None:
                 return NotIndexed(str(exc))
             raise
         if data is not None:

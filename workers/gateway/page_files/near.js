@@ -13,7 +13,8 @@ export function nearImages(found, label, accepted, early) {
   const id = `near-${(grids += 1)}`;
   const rows = found.map((object) => ({ object, said: undefined, has: null, element: null }));
   const byName = new Map(rows.map((row) => [oid(row.object), row]));
-  const progress = make("p", { class: "note", role: "status" });
+  const counted = make("p", { class: "note", role: "status" });
+  const progress = make("p", { class: "note", role: "status" }); // answers to clicks, which no count may replace
   const problems = make("ul", { class: "problem", "aria-label": "Problems" });
   const list = make("ul", { class: "near", "aria-labelledby": id });
   const all = () => show(rows.length);
@@ -32,7 +33,7 @@ export function nearImages(found, label, accepted, early) {
     : `“${label}” is withheld from those that are nearer to this image than to one that was accepted.`;
   const element = make("section", { class: "likes" },
     make("h4", { id }, `${plural(rows.length, "more looks", "more look")} like this`),
-    make("p", { class: "note" }, effect), list, more, make("p", { class: "buttons" }, ...buttons), progress, problems);
+    make("p", { class: "note" }, effect), list, more, make("p", { class: "buttons" }, ...buttons), progress, counted, problems);
 
   function show(count) {
     list.replaceChildren(...rows.slice(0, count).map((row) => (row.element ??= drawn(row))));
@@ -66,10 +67,9 @@ export function nearImages(found, label, accepted, early) {
   }
 
   function count() {
-    if (tellings) return;
     const having = rows.filter((row) => row.has).length;
     const known = rows.filter((row) => row.has !== null).length;
-    progress.textContent = known ? `${having} of ${rows.length} have “${label}” now.` : "";
+    counted.textContent = known ? `${having} of ${rows.length} have “${label}” now.` : "";
   }
 
   let drawnOnce = false;

@@ -96,6 +96,7 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
         workers.stores.store.ObjectUnwanted workers.stores.store.ObjectForbidden
         workers.stores.store.ObjectNameRefused workers.stores.user_metadata.BadMetadata
         workers.stores.s3_errors.BucketRefused
+        workers.segmentation.methods.MethodUnavailable
         workers.segmentation.methods.MethodUnknown workers.redis.rpc.RpcPermanent
     """),
     # the same, of requests, commands and start-up: no stage meets them

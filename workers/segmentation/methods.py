@@ -14,6 +14,10 @@ class MethodUnknown(Permanent):
     code = "no-such-method"
 
 
+class MethodUnavailable(Permanent):
+    """The model of a segmentation method cannot be loaded. Other methods, and all other work, do without it."""
+
+
 def recorded(segmented: Segmented, artifacts: ArtifactKeys | None) -> Segmentation:
     """The segmentation as it is stored in a record."""
     palette = colours(len(segmented.labels)).tolist()

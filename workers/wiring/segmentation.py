@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from tasks.encoders.requirements import MissingPackage, ModelNotLoaded
 from tasks.pipeline import Pipeline
 from tasks.segmentation.dense import Dense
 from tasks.segmentation.naming import Naming
@@ -12,7 +13,7 @@ from tasks.segmentation.regions import Proposer, Regions
 from tasks.segmentation.run import SegmentationMethod
 from vectordb.index import CaptionIndex
 from workers.captions.versions import OPEN_MAX
-from workers.segmentation.methods import MethodUnknown
+from workers.segmentation.methods import MethodUnavailable, MethodUnknown
 from workers.settings.settings import Settings
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
@@ -31,11 +32,17 @@ class SegmentationMethods:
         """The models that are loaded, by their role."""
 
     def __call__(self, name: str) -> SegmentationMethod:
-        """The method of this name. Raises ``MethodUnknown``, ``ModelNotLoaded``, ``MissingPackage``."""
+        """The method of this name.
+
+        Raises ``MethodUnknown``, ``MethodUnavailable``, ``HubUnreachable`` and ``DeviceUnavailable``.
+        """
         if (reason := self._settings.lacks(name)) is not None:
             raise MethodUnknown(reason)
         if name not in self._made:
-            self._made[name] = self._make(name)
+            try:
+                self._made[name] = self._make(name)
+            except (MissingPackage, ModelNotLoaded) as exc:
+                raise MethodUnavailable(str(exc)) from exc
         return self._made[name]
 
     def _make(self, name: str) -> SegmentationMethod:

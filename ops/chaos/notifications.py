@@ -98,7 +98,7 @@ def fates(chance: random.Random) -> list[tuple[str, float | None]]:
 
 
 @contextmanager
-def notifications(seed: int, target: Callable[[], str], token: str = "") -> Iterator[Notifications]:
+def notifications(seed: int, target: Callable[[], str], token: str) -> Iterator[Notifications]:
     """The stage on a free port of the loopback address; as ``Notifications``."""
     state = Notifications(seed, target, token)
     server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))

@@ -167,7 +167,7 @@ def test_notifications_are_passed_on_as_often_as_the_stage_decides() -> None:
 
     with HTTPServer(("127.0.0.1", 0), Intake) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        with notifications(3, lambda: f"http://127.0.0.1:{server.server_port}/") as stage:
+        with notifications(3, lambda: f"http://127.0.0.1:{server.server_port}/", "a-token") as stage:
             for number in range(60):
                 stage.take(b"%d" % number)
             counts = dict(stage.counts)

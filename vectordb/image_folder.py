@@ -22,7 +22,7 @@ log = structlog.get_logger()
 ASIDE_KEPT = 2  # damaged indexes of a space
 
 
-def _set_aside(place: Path) -> Path:
+def set_aside(place: Path) -> Path:
     """Rename a damaged index. The one before it is kept, older ones are removed: it is made again from the images."""
 
     def number(one: Path) -> int:
@@ -57,7 +57,7 @@ class FolderImages:
             reason = f"it has {index.dimension} dimensions, the space {dimension}"
         except IndexMissing as exc:
             reason = str(exc)
-        aside = _set_aside(place)
+        aside = set_aside(place)
         log.warning("image index set aside", at=str(aside), reason=reason, then="an empty one is created")
         return GrowingImages.create(place, dimension, self._options)
 

@@ -13,7 +13,7 @@ from ops.chaos.world import World
 from vectordb.errors import Permanent
 
 _STOP_S = 60.0
-_PAUSE_S = 1.0
+_PAUSE_S = 0.5
 _RATE = 5.0  # requests per second: it shall not be a fault of its own that nothing is left for images
 
 

@@ -25,6 +25,7 @@ from workers.wiring.wiring import Wiring
 
 KINDS = ("lost", "wrong", "stale", "duplicated", "leaked")
 SHOWN = 20
+MEANWHILE_S = 120.0  # after a change of an object, until its vector is in the index at the latest
 VERIFIED_S = 180.0  # within which the index of images is compared with the records, and repaired
 _INDEX_KINDS = {"missing": "lost", "outdated": "stale", "mislabelled": "stale", "orphaned": "leaked"}
 
@@ -215,6 +216,12 @@ def glob(text: str) -> str:
     return re.sub(r"([\\*?\[\]])", r"\\\1", text)
 
 
+def _taught_meanwhile(done: Done, key: str) -> bool:
+    """Whether something was said while the image may not have been in the index: it is tagged once more then."""
+    began = done.album.changed_at.get(key, float("-inf"))
+    return any(began <= one.at <= began + MEANWHILE_S for one in done.people.said)
+
+
 def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) -> None:
     """Each version is reported once, and once more when somebody asked for it."""
     seen: Counter[tuple[str, str]] = Counter()
@@ -239,5 +246,5 @@ def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) 
         picture = done.album.expected.get(key, -1)
         if key in taught or picture < 0 or picture % len(NAMES) in photographs:
             continue  # what people say has it tagged again
-        if times > 1 + asked[key]:
+        if times > 1 + asked[key] + _taught_meanwhile(done, key):
             found.add("duplicated", f"{oid}: {etag} was reported {times} times")

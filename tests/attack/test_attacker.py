@@ -22,13 +22,13 @@ from workers.gateway.api_keys import Scope
 from workers.wiring.gateway import caption_service
 
 LOCKED: dict[str, Any] = {"key_required": True, "admin_key": ADMIN}
-SECRET = "a-token-of-an-attack"  # noqa: S105 -- opens nothing but the gateway of this test
+TOKEN = "a-token-of-an-attack"  # noqa: S105 -- opens nothing but the gateway of this test
 
 
 def sent(gateway: Attacked | Running, turns: int, seed: int) -> Report:
     """All kinds of requests to a gateway, so many times."""
     key = gateway.wiring.api_keys.create("attacker", Scope.WRITE)
-    secrets = (ADMIN, SECRET, str(gateway.wiring.settings.home), gateway.wiring.settings.redis_url)
+    secrets = (ADMIN, TOKEN, str(gateway.wiring.settings.home), gateway.wiring.settings.redis_url)
     attacker = Attacker(gateway.url, key, seed, secrets=secrets, rate=1000)
     attacker.prepare()
     left = iter(range(turns * len(KINDS)))
@@ -38,7 +38,7 @@ def sent(gateway: Attacked | Running, turns: int, seed: int) -> Report:
 
 
 def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) -> None:
-    wiring = wired(tmp_path, redis_url, WithWorker, webhook_token=SECRET, **LOCKED)
+    wiring = wired(tmp_path, redis_url, WithWorker, webhook_token=TOKEN, **LOCKED)
     with running(wiring, replaced={"captions": caption_service(wiring, patience_s=0.1)}) as gateway:
         emptied(gateway)
         report = sent(gateway, turns=6, seed=1)
@@ -51,7 +51,7 @@ def test_no_hostile_request_is_answered_wrongly(tmp_path: Path, redis_url: str) 
 
 @pytest.mark.long
 def test_nor_is_any_of_thousands(tmp_path: Path, redis_url: str) -> None:
-    with attacked(tmp_path, redis_url, webhook_token=SECRET, **LOCKED) as gateway:  # in a process of its own
+    with attacked(tmp_path, redis_url, webhook_token=TOKEN, **LOCKED) as gateway:  # in a process of its own
         report = sent(gateway, turns=150, seed=2)
     assert [(one.what, one.status, one.request[:500], one.body) for one in report.violations] == []
 
@@ -69,7 +69,7 @@ class _Wrong(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        body = f"<html>{self.path}<script>wildtag(1)</script> Traceback (most recent call last) {SECRET}".encode()
+        body = f"<html>{self.path}<script>wildtag(1)</script> Traceback (most recent call last) {TOKEN}".encode()
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Set-Cookie", "a=b")
@@ -97,7 +97,7 @@ def wrong() -> Iterator[str]:
 
 
 def test_what_is_wrong_is_noted(wrong: str) -> None:
-    attacker = Attacker(wrong, "a-key", 3, secrets=[SECRET], rate=1000)
+    attacker = Attacker(wrong, "a-key", 3, secrets=[TOKEN], rate=1000)
     attacker.attack(KINDS["admin"](random.Random(1), Known("a-key", "b")))
     found = " ".join(one.what for one in attacker.report.violations)
     for what in ("x-content-type-options", "allows frames", "caches may store", "names its software: server",

@@ -62,15 +62,16 @@ def main(harm: str, always: str) -> None:
     """Work until it is stopped. The settings are in the environment."""
     make = Wiring.__init__
 
-    def made(wiring: Any, settings: Settings) -> None:
-        make(wiring, settings)
+    def made(wiring: Any, settings: Settings, *more: Any) -> None:
+        make(wiring, settings, *more)
         vars(wiring).update(
             space=SPACE, image_encoder=Poisoned(harm, always=bool(always)), pipeline_options=CHOICES,
             chosen=lambda: "captions@1", encoders=SimpleNamespace(look=lambda: SPACE.id),
         )  # fmt: skip
 
-    Wiring.__init__ = made  # type: ignore[method-assign]
-    worker.in_use = lambda settings: settings  # type: ignore[attr-defined, assignment]
+    wiring_class: Any = Wiring
+    wiring_class.__init__ = made
+    worker.in_use = lambda settings: settings  # type: ignore[attr-defined]
     worker.run_worker(Settings(), ["embedding"], 1)
 
 

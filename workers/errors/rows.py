@@ -19,7 +19,7 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
     # a service is away, or set up so that it serves nothing: all work waits
     ("wait", NAMED_BY_ERROR, """
         vectordb.errors.Transient workers.outages.tracker.Away workers.redis.connection.StoreUnavailable
-        workers.redis.rpc.RpcTransient
+        workers.redis.rpc.RpcTransient workers.lifecycle.inbox_room.InboxFull
     """),
     ("wait", "store", """
         workers.stores.store.StoreAway workers.stores.store.StoreRefuses workers.stores.store.BucketMissing
@@ -109,7 +109,8 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
         vectordb.library.VersionExists vectordb.library.VersionActive vectordb.library.BadSnapshot
         vectordb.proxies.UnusableProxy vectordb.readers.choice.ChooseColumn vectordb.readers.rows.BadSource
         vectordb.server_addresses.BadAddress vectordb.server_library.BuildTakenOver
-        workers.backup.form.BackupError workers.backup.form.DamagedBackup
+        workers.backup.form.BackupError workers.backup.form.DamagedBackup workers.backup.form.SpoiltBackup
+
         workers.captions.datasets.download.BadDownload workers.captions.datasets.known_datasets.NoDataset
         workers.captions.teaching.EmptyCaption workers.captions.teaching.NotTaught
         workers.captions.versions.SeveralVersions workers.cli.captions.look.NoFile
@@ -129,7 +130,8 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
         workers.lifecycle.stored_record.Incomplete workers.notifying.posting.BadReceiver
         workers.notifying.receivers.InUse workers.notifying.writeback.TagsUnsupported
         workers.outgoing.address_policy.OutgoingRefused workers.outgoing.http_client.BadCertificates
-        workers.redis.migration.NoWayBack workers.redis.server_program.RedisMissing
+        workers.redis.maintenance_lock.MaintenanceRunning workers.redis.migration.NoWayBack
+        workers.redis.server_program.RedisMissing
         workers.settings.names.BadSetting workers.settings.names.OldName
         workers.settings.secret_files.BadSecretFile
         workers.settings.webhook_receivers.BadReceivers workers.supervision.service.BadService

@@ -82,6 +82,6 @@ def outdated(record: Record, statements: Sequence[Statement], judgement: Judgeme
     return lost or _labels(composed(record, statements, judgement)) != _labels(record)
 
 
-def _labels(record: Record) -> tuple[set[tuple[str, str]], set[str]]:
+def _labels(record: Record) -> tuple[set[tuple[str, object]], set[str]]:
     rejected = () if record.rejected is msgspec.UNSET else record.rejected
     return {(index_form(tag.label), tag.source) for tag in record.tags}, set(map(index_form, rejected))

@@ -108,8 +108,8 @@ class Ledger(RecordWriter):
         """
         k, calls = self._keys, []
         for start in range(0, len(arrivals), AT_ONCE):
-            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced,
-                    k.segmentation_queue_origins, k.low_priority_inbox, k.low_priority_once, k.retag_marks]  # fmt: skip
+            keys = [*k.counting, k.ledger, k.segmenting, k.segmentation_queue, k.segmentation_queue_forced]
+            keys += [k.segmentation_queue_origins, k.low_priority_inbox, k.low_priority_once, k.retag_marks]
             args: list[Any] = [token(revision), now, whole(deadline, now)]
             for a in arrivals[start : start + AT_ONCE]:
                 oid = a.ref.id

@@ -33,6 +33,13 @@ def temporary_folder_of_crashes() -> Path | None:
         return None
 
 
+def watched(app: Celery, settings: Settings) -> Crashes:
+    """Begin to watch the processes of a worker, which are not started yet."""
+    crashes = Crashes(temporary_folder_of_crashes(), settings)
+    crashes.watch(app)
+    return crashes
+
+
 class Crashes:
     """Of one worker. Made in the worker, used in its processes, too."""
 
@@ -56,12 +63,13 @@ class Crashes:
         """That of this process of the pool."""
         return CrashJournal(self._folder, getattr(current_process(), "index", 0))
 
-    def begin(self, worker: StageWorker) -> None:
-        """Watch this process, whose stages were made."""
+    def begin(self, worker: StageWorker) -> StageWorker:
+        """Watch this process, whose stages were made. Returns them."""
         self._worker = worker
         if not self._watching:
             self._watching = True
             self._watch.start(self.journal().ending, lambda: self._worker.guard.overdue() if self._worker else "")
+        return worker
 
     def recover_with(self, current: Callable[[], StageWorker]) -> None:
         """Have a process whose predecessor died make its stages at once, which then hand on what that worked on."""

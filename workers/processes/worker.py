@@ -9,12 +9,14 @@ import signal
 from collections.abc import Callable
 from functools import cache
 
+from celery import Celery
+
 from workers.broker.celery_commands import import_commands
 from workers.broker.consumer import turned
 from workers.diagnostics.deaf_worker import watching
 from workers.diagnostics.worker_liveness import in_loop, in_thread, keep
 from workers.outages.tracker import OutageTracker
-from workers.processes.crashes import Crashes, temporary_folder_of_crashes
+from workers.processes.crashes import watched
 from workers.processes.logs import configure
 from workers.processes.loops import retire, retrying, until_stopped
 from workers.processes.measuring import measure_process
@@ -58,16 +60,11 @@ def run_worker(
     # during an outage of the broker Celery logs every attempt to connect
     logging.getLogger("celery.worker.consumer.consumer").addFilter(OnceAMinute())
     app = Wiring(settings).app
-    watch = deaf_worker_watch(own, queues)
-    in_loop(app, turned, "turned")
-    in_thread(app, lambda: watching(watch), "deaf-worker")
-    if settings.liveness_folder is not None:  # otherwise the supervisor probes
-        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))
+    _watch(app, own, queues)
 
     service = own.service  # of this process, not of its children
 
-    crashes = Crashes(temporary_folder_of_crashes(), settings)
-    crashes.watch(app)
+    crashes = watched(app, settings)
 
     def made() -> tuple[StageWorker, Callable[[], object]]:
         wiring = Wiring(in_use(settings))
@@ -77,9 +74,7 @@ def run_worker(
             wiring.images.close()
             wiring.indexes.close()
 
-        worker = stage_worker(wiring, crashes.journal())
-        crashes.begin(worker)
-        return worker, close
+        return crashes.begin(stage_worker(wiring, crashes.journal())), close
 
     encoders = cache(lambda: Wiring(settings).encoders)  # with a connection of the child's own
 
@@ -111,3 +106,12 @@ def run_worker(
         # the interpreter's last collection would visit everything that was imported: with five workers on two cores
         # it took a second of the time that a stopping stack has
         gc.freeze()
+
+
+def _watch(app: Celery, own: Wiring, queues: list[str]) -> None:
+    """End the worker if it takes no messages, and report its liveness. ``own``: not shared with the pool."""
+    watch = deaf_worker_watch(own, queues)
+    in_loop(app, turned, "turned")
+    in_thread(app, lambda: watching(watch), "deaf-worker")
+    if own.settings.liveness_folder is not None:  # otherwise the supervisor probes
+        keep(app, worker_liveness(own, queues, deaf=lambda: watch.suspected))

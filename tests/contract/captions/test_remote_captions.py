@@ -20,12 +20,13 @@ from vectordb.index import CaptionIndex, Floats, IndexMissing
 from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
+from workers.captions.teaching import EmptyCaption
 from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
 from workers.images.archive import TASK, Archive
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
-from workers.redis.rpc import RpcClient, RpcPermanent, RpcTimeout, RpcTransient, answering
+from workers.redis.rpc import RpcClient, RpcFailed, RpcPermanent, RpcTimeout, RpcTransient, answering
 
 SPACE = Space("mini", 16, 10.0)
 
@@ -134,16 +135,20 @@ def test_the_owner_lets_go_and_opens_again_when_it_is_asked(rpc: RpcClient, shel
     assert shelf.opened == 2
 
 
-def test_errors_keep_their_branch_and_their_text(rpc: RpcClient, shelf: Shelf) -> None:
+def test_errors_keep_what_follows_from_them_and_their_text(rpc: RpcClient, shelf: Shelf) -> None:
     remote = RemoteIndex(rpc, "words@1", 16)
     shelf.fault = IndexMissing("no such captions")
-    with pytest.raises(RpcPermanent, match="no such captions"):
+    with pytest.raises(RpcTransient, match="no such captions") as lost:
+        remote.count()
+    assert (lost.value.service, lost.value.kind) == ("captions", "IndexMissing")
+    shelf.fault = EmptyCaption("no text")
+    with pytest.raises(RpcPermanent, match="no text"):
         remote.count()
     shelf.fault = Transient("locked for now")
     with pytest.raises(RpcTransient, match="locked for now"):
         remote.count()
     shelf.fault = ZeroDivisionError("a bug")
-    with pytest.raises(RpcPermanent, match="ZeroDivisionError: a bug"):
+    with pytest.raises(RpcFailed, match="ZeroDivisionError: a bug"):
         remote.count()
 
 

@@ -27,10 +27,11 @@ class World:
     def __init__(self, client: Client, keys: Keys, home: Path) -> None:
         (home / "inbox").mkdir()
         self.client: Any = client
-        self.now, self.server, self.fault = 1000.0, "one", None
+        self.now, self.server = 1000.0, "one"
+        self.fault: Exception | None = None
         self.store = FolderStore({"inbox": home / "inbox"})
         self.put = self.store.put
-        self.store.put = self.stored  # type: ignore[method-assign]  # fails when a test wants it
+        self.store.put = self.stored  # type: ignore[method-assign, assignment]  # fails when a test wants it
         self.statements = Statements(client, keys)
         self.journal = StatementJournal(self.store, "inbox", ".wildtag/")
         self.backlog = Backlog(client, keys, LowPriorityInbox(client, keys))

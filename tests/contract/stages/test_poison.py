@@ -80,7 +80,7 @@ def world(redis_url: str, client: Client, tmp_path: Path) -> Iterator[World]:
     settings = Settings.model_validate({
         "redis_url": redis_url, "broker_url": redis_url.replace("unix://", "redis+socket://"), "key_prefix": "test:",
         "home": tmp_path, "inbox": tmp_path / "inbox", "qdrant_url": "http://127.0.0.1:1", "batch_max": 8,
-        "max_attempts": 2, "stage_time_limits": "embedding=5", "worker_memory_mib": 600,
+        "max_attempts": 2, "deadline_s": 300, "stage_time_limits": "embedding=5", "worker_memory_mib": 600,
     })  # fmt: skip
     made = World(wired(settings), tmp_path / "log")
     made.wiring.layout.require()

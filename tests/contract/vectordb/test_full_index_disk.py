@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from tests.contract.small_disk import fill, needs_root, small_disk
+from vectordb import image_folder
 from vectordb.captions import Caption
 from vectordb.disk_space import MARGIN, OPENING, DiskFull
 from vectordb.edge import EdgeIndex
 from vectordb.image_edge import EdgeImages
-from vectordb.image_folder import ASIDE_KEPT, FolderImages
 from vectordb.images import ImageEntry, ImageLabels
 
 DIMENSION = 16
@@ -60,22 +60,19 @@ def filled(disk: Disk, free: int) -> Iterator[None]:
     disk.free = before
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
+def test_a_change_of_images_waits_for_room(tmp_path: Path, disk: Disk) -> None:
+    changes: tuple[Callable[[EdgeImages], None], ...] = (
         lambda index: index.put(ENTRIES, ROWS),
         lambda index: label(index, "cat"),
         lambda index: index.remove([ENTRIES[0].id]),
-    ],
-    ids=["put", "label", "remove"],
-)
-def test_a_change_of_images_waits_for_room(tmp_path: Path, disk: Disk, change: Callable[[EdgeImages], None]) -> None:
+    )
     with closing(EdgeImages.create(tmp_path / "images", DIMENSION)) as index:
         index.put(ENTRIES, ROWS)
-        with filled(disk, MARGIN - 1), pytest.raises(DiskFull):
+        for change in changes:
+            with filled(disk, MARGIN - 1), pytest.raises(DiskFull):
+                change(index)
+            assert index.count() == len(ENTRIES)
             change(index)
-        assert index.count() == len(ENTRIES)
-        change(index)
 
 
 def test_an_index_is_not_opened_without_room(tmp_path: Path, disk: Disk) -> None:
@@ -91,14 +88,13 @@ def test_an_index_is_not_opened_without_room(tmp_path: Path, disk: Disk) -> None
 
 
 def test_few_damaged_indexes_of_images_are_kept(tmp_path: Path) -> None:
-    library = FolderImages(tmp_path)
-    for number in range(1, 6):
-        library.open("space", number).close()
-        (place,) = tmp_path.glob("*/images")
-        (place / "number").write_text(str(number))
-    aside = sorted(tmp_path.glob("*/images.damaged-*"))
-    assert [(one / "number").read_text() for one in aside] == ["3", "4"]
-    assert len(aside) == ASIDE_KEPT
+    for number in range(1, 15):
+        (tmp_path / "images").mkdir()
+        (tmp_path / "images/number").write_text(str(number))
+        image_folder.set_aside(tmp_path / "images")
+    aside = [(one / "number").read_text() for one in sorted(tmp_path.glob("images.damaged-*"))]
+    assert aside == ["13", "14"]
+    assert len(aside) == image_folder.ASIDE_KEPT
 
 
 @pytest.mark.long

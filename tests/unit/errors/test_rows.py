@@ -10,11 +10,11 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import grpc
+import grpc  # type: ignore[import-untyped] # its types are another package
 import httpx
 import kombu.exceptions
 import minio.error
-import onnxruntime.capi.onnxruntime_pybind11_state as onnx
+import onnxruntime.capi.onnxruntime_pybind11_state as onnx  # type: ignore[import-untyped] # has no types
 import pytest
 import redis.exceptions
 import urllib3.exceptions
@@ -79,7 +79,8 @@ def below(kind: type[Any]) -> Iterator[type[Any]]:
 
 def made(kind: type[Any]) -> Any:
     """An error of a class, whatever it takes to make one."""
-    one = kind.__new__(kind)
+    any_kind: Any = kind
+    one = any_kind.__new__(any_kind)
     BaseException.__init__(one, "it failed")
     return one
 
@@ -106,9 +107,9 @@ def test_what_is_no_answer_of_an_s3_server_is_an_outage_of_the_store() -> None:
     for kind in kinds:
         error = made(kind)
         if isinstance(error, minio.error.S3Error):
-            error._code, error._message = None, "no"
+            error.code, error.message = None, "no"
         if isinstance(error, urllib3.exceptions.InvalidChunkLength):
-            error.length, error.response = b"x", SimpleNamespace(tell=lambda: 0)
+            error.length, error.response = b"x", SimpleNamespace(tell=lambda: 0)  # type: ignore[assignment]
         if isinstance(error, urllib3.exceptions.IncompleteRead | urllib3.exceptions.InvalidChunkLength):
             error.partial, error.expected = 1, 2
         if isinstance(error, urllib3.exceptions.MaxRetryError):

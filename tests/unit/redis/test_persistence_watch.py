@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import pytest
 from redis.exceptions import NoPermissionError
 from structlog.testing import capture_logs
 
+from workers.redis.persistence import failed_writes
 from workers.redis.persistence_watch import AGAIN_S, PersistenceWatch
 
 SOUND = {
@@ -36,6 +38,20 @@ class Server:
 
     def watched(self) -> PersistenceWatch:
         return PersistenceWatch([self], lambda: self.now)  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("aof_last_write_status", "cannot write its append-only file"),
+        ("aof_last_bgrewrite_status", "could not rewrite its append-only file"),
+        ("rdb_last_bgsave_status", "could not write its last snapshot"),
+    ],
+)
+def test_each_file_that_could_not_be_written_is_named(name: str, said: str) -> None:
+    assert list(failed_writes(SOUND)) == list(failed_writes({})) == []
+    (one,) = failed_writes({**SOUND, name: "err"})
+    assert said in one
 
 
 def test_a_rewrite_is_asked_for_once_writing_works_again_and_until_it_succeeds() -> None:

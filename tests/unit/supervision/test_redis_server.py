@@ -24,11 +24,23 @@ def test_only_its_owner_can_reach_it(tmp_path: Path) -> None:
     assert private.socket.parent.stat().st_mode & 0o777 == 0o700
     for setting in ("port 0", "unixsocketperm 700", "appendonly yes", "maxmemory-policy noeviction", 'save ""'):
         assert setting in settings
+    assert not any(line.startswith("maxmemory ") for line in settings), "a home whose data has grown must start"
     password = urlsplit(private.url).password
     assert password
     assert f"requirepass {password}" in settings
     assert password not in " ".join(private.service().command)
     assert password not in repr(private)
+
+
+def test_its_file_is_looked_at_before_each_start(tmp_path: Path) -> None:
+    private = PrivateRedis(tmp_path, SERVER)
+    parts = private.folder / "appendonlydir"
+    parts.mkdir()
+    (parts / "appendonly.aof.manifest").write_text("file appendonly.aof.1.incr.aof seq 1 type i\n")
+    for _ in range(2):
+        (parts / "appendonly.aof.1.incr.aof").write_bytes(b"*1\r\n$4\r\nPING\r\n" + b"\0" * 9)
+        private.service().prepare()
+        assert (parts / "appendonly.aof.1.incr.aof").read_bytes() == b"*1\r\n$4\r\nPING\r\n"
 
 
 def test_the_password_stays_the_same(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def segfault() -> None:
 
 def hang() -> None:
     """Longer than any test."""
-    time.sleep(1000)
+    time.sleep(1000)  # until the time limit ends it
 
 
 def eat() -> None:
@@ -36,7 +36,7 @@ def eat() -> None:
     taken = []
     while True:
         taken.append(np.ones(5_000_000))
-        time.sleep(0.02)
+        time.sleep(0.02)  # as fast as the watch can follow
 
 
 HARM = {"segfault": segfault, "hang": hang, "eat": eat}

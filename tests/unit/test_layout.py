@@ -54,6 +54,8 @@ ONE_EACH = "one for each partition, inside of the one for all"
 OWN_TRACKER = "a tracker that lives in its owner alone, where the caller gives none; no setting is read"
 EXCEPTIONS = {
     "processes/worker.py: OutageTracker": "without probes, which would load the index engine, and without notes",
+    "processes/next_encoder.py: OutageTracker": "as above, until there is an encoder to prepare",
+    "processes/crashes.py: connect": "of a signal of Celery, not of Redis",
     "dispatch/dispatcher.py: OutageTracker": OWN_TRACKER,
     "events/folder_watch.py: OutageTracker": OWN_TRACKER,
     "gateway/broadcaster.py: OutageTracker": OWN_TRACKER,

@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from vectordb.errors import Transient
-from workers.monitoring.meter import METER
 from workers.outages.tracker import OutageTracker
 from workers.processes.measuring import measure_process
 from workers.supervision.liveness_files import LivenessFiles
@@ -111,8 +110,7 @@ def running(wiring: Wiring, name: str, *, encodes: bool = True) -> Iterator[Stop
 
     With each ``sign`` it looks whether Redis has lost its data: ``wiring.data_loss`` calls what is to be done then.
     """
-    if not METER.active:  # a process that changes its encoder in place begins again
-        measure_process(wiring.settings)
+    measure_process(wiring.settings)
     with until_stopped(alive(wiring.liveness, name)) as stop:
         retrying(stop, wiring.layout.require, wiring.outage_tracker)
         retrying(stop, wiring.data_loss.step, wiring.outage_tracker)

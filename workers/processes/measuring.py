@@ -27,10 +27,12 @@ def shared_folder(home: Path) -> MetricsFolder:
 
 
 def measure_process(settings: Settings) -> None:
-    """Count in this process, if somebody will read it. Call it early, and before a fork.
+    """Count in this process, if somebody will read it. Call it early, and before a fork. Again it does nothing.
 
     Raises ``Permanent`` if its metrics cannot be served on the port of the settings.
     """
+    if METER.active:  # a process that waited for an encoder, or changes it in place, begins again
+        return
     if _of_stack(settings):
         _begin(shared_folder(settings.home).path)
     elif settings.metrics_port is not None:

@@ -16,6 +16,7 @@ from workers.processes.dispatcher import run_dispatcher
 from workers.processes.feeder import FEEDER, run_feeder
 from workers.processes.logs import configure
 from workers.processes.loops import Step, retrying, until_stopped
+from workers.processes.measuring import measure_process
 from workers.processes.worker import run_worker
 from workers.redis.encoders import ChosenEncoder, EncoderChanged
 from workers.settings.settings import STAGES, Settings
@@ -50,6 +51,7 @@ def run_next(settings: Settings, process: str) -> None:
     """
     configure(settings, f"next-{process}")
     require_possible(settings)
+    measure_process(settings)  # before there is an encoder, too: a port that does not answer looks like a fault
     os.nice(max(0, NICE - os.nice(0)))
     while (change := _awaited(settings, process)) is not None:
         log.info("an encoder is being prepared", encoder=change.encoder, space=change.space)

@@ -20,6 +20,7 @@ from vectordb.index import CaptionIndex, Floats, IndexMissing
 from vectordb.library import Library
 from workers.broker.publisher import Publisher
 from workers.captions.remote_index import ENCODE, RemoteEncoder, RemoteIndex, answer
+from workers.captions.remote_index import TASK as CAPTIONS
 from workers.captions.teaching import EmptyCaption
 from workers.captions.versions import OpenIndexes
 from workers.images import image_requests
@@ -80,8 +81,15 @@ class Worker:
             archive.step(data.decode())
         elif task == image_requests.TASK:
             answering(self.client, self.keys, request, lambda: msgspec.msgpack.encode([]))
-        else:
+        elif task == CAPTIONS:
             answering(self.client, self.keys, request, lambda: answer(self.indexes, data))
+        else:
+            answering(self.client, self.keys, request, nobody)
+
+
+def nobody() -> bytes:
+    """What needs a worker that is not there."""
+    raise Transient("no worker does this here")
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import pytest
 
 from tasks.message_parts import ObjectRef, Revision, Tag
@@ -22,7 +21,7 @@ from workers.lifecycle.record_reader import Records
 from workers.lifecycle.statements import Statement, Statements
 from workers.redis.connection import Client, text
 from workers.redis.drain import Drain
-from workers.redis.encoders import EncoderChanged, Encoders
+from workers.redis.encoders import Encoders
 from workers.redis.keys import Keys
 
 OLD, NEW = Revision("old", "c@1"), Revision("new", "c@1")
@@ -159,22 +158,6 @@ def test_the_feed_gets_nothing_where_none_is_wanted(both: Both) -> None:
     both.prepare()
     switched(both)
     assert FeedReplay(both.client, both.keys, both.now.records, 100).read() is None
-
-
-def test_processes_of_an_encoder_that_prepares_notice_that_it_does_so_no_more(both: Both) -> None:
-    encoders, next_ = Encoders(both.client, both.keys), Encoders(both.client, both.then.keys)
-    with pytest.raises(EncoderChanged):
-        next_.require_preparing("new")
-    change = encoders.begin("NEW", "auto", "new", "old", rate=2.0)
-    next_.require_preparing("new")
-    encoders.pace(change, None)
-    assert encoders.change() == msgspec.structs.replace(change, rate=None)
-    with pytest.raises(EncoderChanged):
-        next_.require_preparing("another")
-    encoders.forget()
-    encoders.pace(change, 1.0)  # it does not come back
-    with pytest.raises(EncoderChanged):
-        next_.require_preparing("new")
 
 
 def test_an_image_with_segments_is_segmented_again_after_a_switch(both: Both) -> None:

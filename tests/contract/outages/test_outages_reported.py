@@ -1,10 +1,9 @@
-"""Outages count no attempts, are on the board, and end for writers and notifiers alike."""
+"""Outages count no attempts, and end for writers and notifiers alike."""
 
 from __future__ import annotations
 
 import time
 from concurrent.futures import Future
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,8 @@ import pytest
 from tests.contract.dispatch.dispatching_world import World, created
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.outages.soon import SOON_S
-from tests.contract.qdrant_wire import grpc_wire
 from tests.contract.segmenting_world import World as SegmentingWorld
-from tests.contract.tcp_proxy import TcpProxy
-from tests.eventually import eventually
-from vectordb.errors import Transient
-from vectordb.server_client import ServerAway, ask, connect
+from vectordb.server_client import ServerAway
 from workers.dispatch.keeper import Keeper
 from workers.lifecycle.ledger import Ledger
 from workers.lifecycle.record import Record
@@ -27,12 +22,10 @@ from workers.notifying.notifier import Notifier
 from workers.notifying.outbox import Outbox
 from workers.notifying.plan import Answer, Plan
 from workers.notifying.writeback import Writer
-from workers.outages.board import FRESH_S, Outage, OutageBoard
+from workers.outages.board import Outage, OutageBoard
 from workers.outages.outage_report import OutageReport
 from workers.outages.tracker import Away, OutageTracker
-from workers.processes.loops import Step
 from workers.redis.connection import Client, StoreUnavailable
-from workers.redis.connection import connect as connect_redis
 from workers.redis.keys import Keys
 from workers.redis.streams import read_group
 from workers.settings.settings import Settings
@@ -136,6 +129,26 @@ def test_one_host_that_is_cut_off_keeps_no_object_from_being_sent_again(
     assert world.records.counts()["dead"] == 0
 
 
+@pytest.mark.parametrize(("waiting", "sent"), [(0, 2), (1, 1)])
+def test_broken_models_keep_no_object_from_being_sent_again_that_lost_its_message(
+    world: World, client: Client, keys: Keys, waiting: int, sent: int
+) -> None:
+    """They are those of one worker of many, or of segmentation. Otherwise messages wait, and none is sent twice."""
+    board = OutageBoard(client, keys, "worker-1", lambda: world.now)
+    keeping = keeper(world, board, answers=True)
+    ref = world.put("lost.jpg")
+    world.inbox.append([created(ref)])
+    world.dispatcher().step(block_ms=10)
+    world.ledger.advance([ref], world.revision, "embedding", world.now, now=world.now, begin=True)
+    world.ledger.crashed([ref], world.revision, "was ended by SIGKILL", world.now, blamed=True)
+    world.queues.waiting = waiting
+    world.now += 1
+    world.health.beat("embedding")
+    board.write([Outage(name="model", reason="CLIPSeg is not there", since=1.0)])
+    assert keeping.step() == 1
+    assert world.queues.sent == [["lost.jpg"]] * sent
+
+
 def test_who_holds_the_captions_alone_is_believed_that_they_are_away(client: Client, keys: Keys) -> None:
     OutageBoard(client, keys, "holder-1", time.time).write([Outage(name="captions", reason="locked", since=1.0)])
     outages = OutageReport(
@@ -161,47 +174,6 @@ def test_a_batch_that_was_held_for_a_service_in_vain_has_not_been_begun(
         one.stages.run(stage, batch.encode(), retries)
     assert one.queues.sent[1:] == [(stage, batch, 1)] * (one.settings.max_attempts + 1)
     assert client.hget("test:entry:inbox/a.png", "attempts") == b"0"
-
-
-def test_the_board_tells_of_all_processes_and_of_none_that_was_killed(client: Client, keys: Keys) -> None:
-    now = [1000.0]
-    one, two = (OutageBoard(client, keys, name, lambda: now[0]) for name in ("host-1", "host-2"))
-    one.write([
-        Outage(name="captions", reason="refused", since=990.0), Outage(name="listener", reason="deaf", since=1.0),
-    ])  # fmt: skip
-    now[0] += 1
-    two.write([Outage(name="captions", reason="no answer", since=995.0, waiting=3)])
-    (captions, listener) = one.read()
-    assert (captions.since, captions.reason, captions.waiting) == (990.0, "no answer", 3)
-    assert listener.name == "listener"
-    one.write([])
-    (captions,) = two.read()
-    assert captions.since == 995.0
-    now[0] += FRESH_S + 1
-    assert one.read() == []
-    assert 0 < client.ttl(keys.outages) <= FRESH_S * 3
-
-
-def test_what_waits_is_counted_and_redis_itself_is_told_of(client: Client, keys: Keys) -> None:
-    board = OutageBoard(client, keys, "host-1", time.time)
-    board.write([Outage(name="store", reason="no answer", since=time.time())])
-    outages = OutageReport(board, OutageTracker(), lambda: {"inbox": 2, "segments": 1, "in_flight": 3, "done": 9})
-    (store,) = outages.active()
-    assert store.waiting == 6
-    nowhere = connect_redis("unix:///nowhere/redis.sock", patience_s=1, tries=1)
-    away = OutageReport(OutageBoard(nowhere, keys, "host-2", time.time), OutageTracker(), dict)
-    (redis,) = away.active()
-    assert redis.name == "redis"
-
-
-def test_a_partition_that_is_away_is_told_of_by_its_name(client: Client, keys: Keys) -> None:
-    def counts() -> dict[str, int]:
-        raise StoreUnavailable("killed", "redis/2")
-
-    board = OutageBoard(client, keys, "host-1", time.time)
-    board.write([Outage(name="store", reason="no answer", since=time.time())])
-    partition, store = OutageReport(board, OutageTracker(), counts).active()
-    assert (partition.name, partition.reason, store.name) == ("redis/2", "killed", "store")
 
 
 def test_tags_that_could_not_be_written_back_are_written_when_the_store_is_back(
@@ -304,56 +276,3 @@ def finished(world: World, key: str) -> None:
 def pending(client: Any, keys: Keys, group: str, consumer: str) -> int:
     """Entries of the feed that a consumer has read and not acknowledged."""
     return len(client.xpending_range(keys.feed, group, "-", "+", 100, consumer))
-
-
-def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
-    tries: list[float] = []
-
-    def call() -> None:
-        tries.append(time.monotonic())
-        if len(tries) < 8:
-            raise Transient("somebody else is at it")
-
-    turn = Step(call, OutageTracker())
-    eventually(turn, 10)
-    assert max(b - a for a, b in pairwise(tries)) < 1.5
-
-
-def test_a_qdrant_server_that_was_away_for_long_is_reached_again_at_once_by_grpc() -> None:
-    def answer(_: str, request: object, context: object) -> object:  # noqa: ARG001 -- the library's
-        from qdrant_client.grpc import ListAliasesResponse  # noqa: PLC0415
-
-        return ListAliasesResponse()
-
-    with grpc_wire(answer) as port:
-        proxy = TcpProxy("127.0.0.1", port)
-        client = connect("http://127.0.0.1:6333", grpc=True, grpc_port=proxy.port, timeout_s=2)
-        ask(client.get_aliases)
-        proxy.become("refusing")
-        away = time.monotonic() + 10  # gRPC's pauses would be several seconds long by then
-        while time.monotonic() < away:
-            with pytest.raises(ServerAway):
-                ask(client.get_aliases)
-        proxy.become("open")
-        eventually(lambda: (ask(client.get_aliases), True), SOON_S, despite=(ServerAway,))
-        proxy.close()
-
-
-@pytest.mark.parametrize(("waiting", "sent"), [(0, 2), (1, 1)])
-def test_broken_models_keep_no_object_from_being_sent_again_that_lost_its_message(
-    world: World, client: Client, keys: Keys, waiting: int, sent: int
-) -> None:
-    """They are those of one worker of many, or of segmentation. Otherwise messages wait, and none is sent twice."""
-    board = OutageBoard(client, keys, "worker-1", lambda: world.now)
-    keeping = keeper(world, board, answers=True)
-    ref = world.put("lost.jpg")
-    world.inbox.append([created(ref)])
-    world.dispatcher().step(block_ms=10)
-    world.ledger.advance([ref], world.revision, "embedding", world.now, now=world.now, begin=True)
-    world.ledger.crashed([ref], world.revision, "was ended by SIGKILL", world.now, blamed=True)
-    world.queues.waiting = waiting
-    world.now += 1
-    world.health.beat("embedding")
-    board.write([Outage(name="model", reason="CLIPSeg is not there", since=1.0)])
-    assert keeping.step() == 1
-    assert world.queues.sent == [["lost.jpg"]] * sent

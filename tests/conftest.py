@@ -107,9 +107,14 @@ def redis_url() -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def plain_logging() -> Iterator[None]:
-    """A command that runs in this process sets logging up for all of it, to a stream that ends with its test."""
+    """What runs in this process sets logging up for all of it: a command to a stream that ends with its test.
+
+    After the loop of a long-running process, such as the listener's, commands would write their errors as log lines.
+    """
     yield
     structlog.reset_defaults()
+    if (logs := sys.modules.get("workers.telemetry.logs")) is not None:
+        logs._state.clear()
 
 
 TRACKERS: weakref.WeakSet[OutageTracker] = weakref.WeakSet()  # of this process

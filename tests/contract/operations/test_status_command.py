@@ -116,6 +116,9 @@ def test_a_redis_that_hangs_is_told_within_ten_seconds_and_watched_until_it_is_b
 ) -> None:
     environment = {**os.environ, "WILDTAG_HOME": str(tmp_path), "WILDTAG_REDIS_URL": own.url}
     command = [sys.executable, "-m", "workers.cli", "status"]
+    began = time.monotonic()
+    subprocess.run([*command, "--check"], env=environment, capture_output=True, check=False)
+    usual = time.monotonic() - began  # most of which is the start of Python
     watching = subprocess.Popen(
         [*command, "--watch", "0.5", "--json"],
         env=environment,
@@ -129,7 +132,7 @@ def test_a_redis_that_hangs_is_told_within_ten_seconds_and_watched_until_it_is_b
         own.suspend()
         began = time.monotonic()
         done = subprocess.run([*command, "--check"], env=environment, capture_output=True, text=True, check=False)
-        assert time.monotonic() - began < 10
+        assert time.monotonic() - began < 10 + usual
         assert (done.returncode, done.stdout.startswith("CRITICAL - ")) == (2, True), done.stdout + done.stderr
         while "counts" in (read := json.loads(watching.stdout.readline())):
             pass

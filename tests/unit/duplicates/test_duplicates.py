@@ -194,6 +194,7 @@ def test_100_000_pictures_take_seconds_and_few_vectors() -> None:
     assert max(some.asked) <= 2**14
 
 
+@pytest.mark.long
 def test_pictures_that_share_a_layout_take_seconds() -> None:
     hashes = np.repeat(random_hashes(1), 20_000, axis=0)
     hashes[:, 2:] = random_hashes(20_000)[:, 2:]

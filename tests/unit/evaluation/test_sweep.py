@@ -35,6 +35,7 @@ def encode(texts: Sequence[str]) -> Floats:
     return np.stack([vector_of(text) for text in texts])
 
 
+@pytest.mark.long
 def test_every_combination_has_the_figures_of_the_pipeline() -> None:
     images = [picture((255, 0, 0)), picture((0, 0, 255))]
     grid = Grid([3, 8], [0.2, 1.0], [SPACE.logit_scale / 2, SPACE.logit_scale])

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from ops.chaos.attacker import Attacker
 from ops.chaos.captions import wildtag
 from ops.chaos.world import World
 from vectordb.errors import Permanent
@@ -18,7 +18,7 @@ _RATE = 5.0  # requests per second: it shall not be a fault of its own that noth
 
 
 class Attack:
-    """An attacker at work, in a thread of its own: an ``ops.chaos.attacker.Attacker``."""
+    """An attacker at work, in a thread of its own."""
 
     def __init__(self, attacker: Any) -> None:
         self._attacker = attacker
@@ -59,13 +59,12 @@ def attack(world: World, seed: int, healthy: Callable[[], bool]) -> Iterator[Att
 
     ``healthy``: whether nothing is broken on purpose, so that answers are due. Raises ``Permanent`` without a key.
     """
-    module = importlib.import_module("ops.chaos.attacker")
     made = wildtag(("keys", "create", "attacker", "--scope", "write"), world.environment)
     key = next((word for word in reversed(made.stdout.split())), "")
     if made.returncode or not key:
         raise Permanent(f"no key for the attacker: {made.stderr[-500:]}")
     secrets = (world.key, str(world.home), world.environment["WILDTAG_REDIS_URL"])
-    found = Attack(module.Attacker(world.gateway, key, seed, rate=_RATE, secrets=secrets, healthy=healthy))
+    found = Attack(Attacker(world.gateway, key, seed, rate=_RATE, secrets=secrets, healthy=healthy))
     try:
         yield found
     finally:

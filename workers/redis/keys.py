@@ -107,7 +107,8 @@ key                              type        holds
                                              it was ordered, so no earlier result counts), ``again`` (it is to
                                              be tagged once more when it is finished), ``fault_since`` (since when it
                                              has faults of its own), ``crash`` (how the process ended that last worked
-                                             on it and did not live on)
+                                             on it and did not live on), ``unsegmented`` (why its segmentation was
+                                             given up, msgpack ``workers.lifecycle.record.Error``)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime

@@ -26,12 +26,12 @@ import structlog
 from tasks.message_parts import ObjectRef
 from tasks.messages import Batch, Submitted
 from vectordb.errors import Transient
-from workers.errors.consequences import Consequence, of
+from workers.errors.consequences import Consequence, may_be_input, of
 from workers.errors.rows import MODEL
 from workers.outages.tracker import OutageTracker
 from workers.stages.crash_journal import CrashJournal, Held, Pause, State
 from workers.stages.handover import Handover
-from workers.stages.self_test import ModelBroken, SelfTest
+from workers.stages.self_test import InputFailed, ModelBroken, SelfTest
 
 log = structlog.get_logger()
 
@@ -140,14 +140,22 @@ class CrashGuard:
                 self._outages.end(MODEL)
 
     def judged(self, stage: str, error: Exception) -> Exception:
-        """The error as it is; ``ModelBroken`` instead of one that the models have of harmless input, too."""
-        if of(error).consequence is not Consequence.BUG or stage not in self._self_tests:
+        """The error as it is; ``ModelBroken`` instead of one that the models have of harmless input, too.
+
+        ``InputFailed`` instead of one of the runtime, which may be that of the models, and is not.
+        """
+        runtime = may_be_input(error)
+        if not (runtime or of(error).consequence is Consequence.BUG) or stage not in self._self_tests:
             return error
         try:
             self._try(stage)
         except Exception as exc:
             return exc
-        return error
+        if not runtime:
+            return error
+        failed = InputFailed(f"{type(error).__name__}: {error}")
+        failed.__cause__ = error
+        return failed
 
     def _try(self, stage: str) -> None:
         test = self._self_tests.get(stage)
@@ -156,7 +164,7 @@ class CrashGuard:
                 with self.testing(stage):
                     test()
             except Exception as exc:
-                if of(exc).passes:  # a service is away: the models are tried when it is back
+                if of(exc).passes and not may_be_input(exc):  # a service is away: it is tried when that is back
                     raise
                 reason = f"the models of {stage} do not work: {type(exc).__name__}: {exc}"
                 self._pause(stage, reason)

@@ -190,6 +190,7 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
     self_tests: Mapping[str, SelfTest] = {
         "embedding": self_test.of_images(lambda: w.image_encoder),
         "retrieval": self_test.of_captions(lambda: w.indexes.open(w.chosen())),
+        "extraction": self_test.of_extraction(lambda: w.extractor),
         "scoring": self_test.of_texts(text_encoder),
         INGESTION: self_test.of_texts(lambda: w.text_encoder),
     }

@@ -157,6 +157,8 @@ key                              type        holds
                                              of its clock (msgpack), with a lifetime
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
+``P skipped-captions``           hash        vector space, captions version and id of a caption → if it is skipped or
+                                             suspected (msgpack ``workers.captions.skipped.SkippedCaption``)
 ``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)
 ``P drain``                      hash        present while nothing is handed out (``workers.redis.drain``): ``since``
                                              (Unix seconds), ``token``, dispatcher → the token that it has confirmed

@@ -163,7 +163,9 @@ class StageRunner:
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin, message.begun = False, True
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
-        with self._guard.holding(message.stage, message.batch), self._busy[message.stage].working():
+        crashed = any(one.crashed for one in message.accepted.values())
+        held = self._guard.holding(message.stage, message.batch, alone=crashed)
+        with held, self._busy[message.stage].working():
             stage.work()(message.batch, message.accepted)
         self._guard.finished(message.stage)
         if time.monotonic() - began > AGAIN_S:

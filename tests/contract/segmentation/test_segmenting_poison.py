@@ -1,4 +1,4 @@
-"""Images that end the process that segments them, or that tags them again: what they have they keep, and it is said."""
+"""Images that end the process that segments them, or that tags them again: they keep what they have, and say so."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A real worker that does harm to itself: its encoder over yellow pictures, its extractor over a caption, or over all."""
+"""A real worker that does harm to itself: over yellow pictures, over a caption, or over everything."""
 
 from __future__ import annotations
 

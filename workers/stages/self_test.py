@@ -51,10 +51,10 @@ def of_texts(encoder: Callable[[], TextEncoder]) -> SelfTest:
     return lambda: encoder().encode(WORDS)
 
 
-def of_extraction(extractor: Callable[[], Extractor]) -> SelfTest:
+def of_extraction(loaded: Callable[[], Extractor]) -> SelfTest:
     """Extracts the words of a caption that has to be parsed. The parser is loaded if it is not."""
     hits = [Hit(number, words, 1.0) for number, words in enumerate(WORDS)]
-    return lambda: extractor().candidates([hits], LRUCache(len(hits)))
+    return lambda: loaded().candidates([hits], LRUCache(len(hits)))
 
 
 def of_captions(index: Callable[[], CaptionIndex]) -> SelfTest:

@@ -84,6 +84,7 @@ class Verifier:
         if repair and findings.faults["missing"] + findings.faults["outdated"]:
             for oids in self._pages(PAGE):
                 yield from self._fill(oids, findings)
+        findings.filled = repair
         findings.finished = True
 
     def _orphans(self, findings: Findings, *, repair: bool) -> Verification:

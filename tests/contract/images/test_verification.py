@@ -193,6 +193,21 @@ def test_a_repair_ends_though_other_work_never_does(world: World) -> None:
     assert now == pytest.approx(3 * 1.5 * BUSY_PAUSE_S)
 
 
+def test_what_was_removed_or_indexed_meanwhile_is_not_left(world: World) -> None:
+    _, goes, comes = refs = [world.image(key) for key in ("stays.png", "goes.png", "comes.png")]
+    for ref in refs:
+        world.tag(ref, "cat")
+    found = Findings()
+    running = world.begin(world.verifier(), found)
+    while not found.compared:
+        running.advance(1.0)
+    world.ledger.remove([goes.id])
+    world.put(comes)
+    while not running.finished:
+        running.advance(1.0)
+    assert (found.faults["missing"], found.repaired["missing"], found.left) == (3, 1, 0)
+
+
 def test_a_version_that_came_meanwhile_is_not_replaced_by_an_older_one(world: World) -> None:
     old = world.image("photo.png")
     world.tag(old, "cat")

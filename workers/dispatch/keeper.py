@@ -99,11 +99,12 @@ class Keeper:
         away = self._away() if taken else None
         # models are those of one worker, or of one stage: whether others take all messages shows on the queues
         models = self._models_away() if away and self._away(MODEL) is None else {}
+        behind = _Behind(self._publisher, self._health, self._deadline_s / 2)
         for overdue in taken:
             # other objects do not wait for the segmentation stage
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
             reason = None if models.get(overdue.stage in STAGES) is False else away
-            self._process(overdue, now, consuming=not own, away=reason)
+            self._process(overdue, now, consuming=not own, away=reason, behind=behind)
         return len(taken)
 
     def _models_away(self) -> dict[bool, bool]:
@@ -148,10 +149,13 @@ class Keeper:
                 self._probed[stage] = now
         return {stage for stage in stages if now - max(beats.get(stage, 0.0), self._heard_from) >= self._deadline_s}
 
-    def _process(self, overdue: Overdue, now: float, *, consuming: bool, away: str | None) -> None:
+    def _process(
+        self, overdue: Overdue, now: float, *, consuming: bool, away: str | None, behind: Callable[[Overdue], bool]
+    ) -> None:
         action = after_deadline(
-            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away
-        )
+            overdue, now, consuming=consuming, max_attempts=self._max_attempts, give_up_s=self._give_up_s, away=away,
+            behind=away is None and behind(overdue),
+        )  # fmt: skip
         if isinstance(action, Wait):
             if away and overdue.fault_since is not None:  # it cannot have been tried while the service is away
                 revision = _submitted(overdue).revision
@@ -197,3 +201,25 @@ class Keeper:
 def _submitted(overdue: Overdue) -> Submitted:
     space_id, _, captions_version = overdue.revision.partition("/")
     return Submitted(objects=(overdue.ref,), revision=Revision(space_id, captions_version))
+
+
+class _Behind:
+    """Whether the message of an object may still wait in its queue. Queues are read once.
+
+    It does if messages are there, and none has been begun that was put on the queue ``slack_s`` after it.
+    """
+
+    def __init__(self, publisher: Sender, health: Health, slack_s: float) -> None:
+        self._publisher = publisher
+        self._health = health
+        self._slack_s = slack_s
+        self._queues: dict[str, tuple[bool, float | None]] = {}
+
+    def __call__(self, overdue: Overdue) -> bool:
+        queue = overdue.queue
+        if overdue.put_at is None:
+            return False
+        if queue not in self._queues:
+            self._queues[queue] = self._publisher.queued(queue) > 0, self._health.taken(queue)
+        waiting, taken = self._queues[queue]
+        return waiting and (taken is None or taken < overdue.put_at + self._slack_s)

@@ -59,7 +59,7 @@ class Overdue:
 
     ``fault_since``: since when it has faults of its own, without an outage between them, in Unix seconds. ``crash``:
     how the process ended that last worked on it and did not live on. ``segmented``: it has tags, and is to be
-    segmented.
+    segmented. ``queue``: of its last message, which was put there ``put_at``; ``None`` if a worker has begun with it.
     """
 
     ref: ObjectRef
@@ -71,6 +71,8 @@ class Overdue:
     fault_since: float | None = None
     crash: str | None = None
     segmented: bool = False
+    queue: str = ""
+    put_at: float | None = None
 
 
 class _StoredRef(ObjectRef, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
@@ -97,7 +99,7 @@ class Ledger(LedgerFaults):
         super().__init__(client, keys, feed_length)
         self._enter = self._script("counting", "records", "enter")
         self._advance = self._script("counting", "advance")
-        self._overdue = self._script("overdue")
+        self._overdue = self._script("counting", "overdue")
         self._postpone = self._script("counting", "postpone")
         self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
@@ -161,9 +163,10 @@ class Ledger(LedgerFaults):
                 float(answer[0]),
                 text(answer[1]),
                 known,
-                _entered(answer[2:-2]),
-                bool(answer[-2]),
-                from_msgpack(answer[-1], Error) if answer[-1] else None,
+                _entered(answer[2:-3]),
+                bool(answer[-3]),
+                from_msgpack(answer[-2], Error) if answer[-2] else None,
+                float(answer[-1]) if answer[-1] else None,
             )
             for answer, known in zip(advanced, before, strict=False)
         ]
@@ -182,7 +185,7 @@ class Ledger(LedgerFaults):
     def _claim(self, at: float, deadline: float, limit: int, *, untroubled: bool) -> list[Overdue]:
         with translated():
             taken = self._overdue(
-                keys=[self._keys.ledger, self._keys.segmenting, self._keys.ledger_accepted],
+                keys=[*self._keys.counting, self._keys.ledger, self._keys.segmenting],
                 args=[self._keys.entry(""), at, deadline, limit, int(untroubled), max(at, deadline) + LONGEST_S],
             )
         return [
@@ -190,8 +193,9 @@ class Ledger(LedgerFaults):
                 ObjectRef(*msgspec.structs.astuple(from_msgpack(ref, _StoredRef))), text(revision), text(stage),
                 int(attempts), float(accepted), text(fault) or None,
                 float(since) if since else None, text(crash) or None, bool(segmented),
+                text(queue), float(put_at) if put_at else None,
             )
-            for _oid, ref, revision, stage, attempts, accepted, fault, since, crash, segmented in taken
+            for _, ref, revision, stage, attempts, accepted, fault, since, crash, segmented, queue, put_at in taken
         ]  # fmt: skip
 
     def put_on(

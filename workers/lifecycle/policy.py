@@ -21,6 +21,8 @@ overdue, a worker started it too often      ``dead``: it may crash the worker
 … one of both, and it has come to           tagged once more, and finished without its segmentation, with the
 segmentation                                reason
 overdue, some stage consumes nothing        wait: the object is not the cause
+overdue, what is behind it in its queue     wait: its message is still there. Otherwise a queue that takes longer than
+has not been begun                          the deadline would be filled with copies
 overdue otherwise                           sent again, alone
 ==========================================  =====================================================
 """
@@ -37,6 +39,7 @@ from workers.settings.settings import SEGMENTATION
 RETRIES = 8
 LONGEST_PAUSE_S = 2.0  # between two retries: a longer pause would delay objects after the fault has passed
 PATIENCE_S = 20.0  # how long a worker waits for a service with a batch in hand; see ``patience_for``
+LOST_TOO_OFTEN = 3  # times the largest number of attempts
 POSTPONED_S = 30.0  # until the ledger retries an object after a transient fault
 
 
@@ -158,9 +161,17 @@ def patience_for(service: str, stage: str, time_limit_s: float) -> float:
 
 
 def after_deadline(
-    overdue: Overdue, now: float, *, consuming: bool, max_attempts: int, give_up_s: float, away: str | None = None
+    overdue: Overdue,
+    now: float,
+    *,
+    consuming: bool,
+    max_attempts: int,
+    give_up_s: float,
+    away: str | None = None,
+    behind: bool = False,
 ) -> Dead | GiveUpSegmentation | Resend | Wait:
-    """What the keeper does with an overdue object. ``away``: why a service is unavailable.
+    """What the keeper does with an overdue object. ``away``: why a service is unavailable. ``behind``: its message
+    still waits in its queue.
 
     An outage gives up nothing, however long it lasts. What an object itself cannot get is given up ``give_up_s``
     after its first fault, of those that no outage came between.
@@ -170,7 +181,10 @@ def after_deadline(
     give_up = GiveUpSegmentation if overdue.segmented else Dead  # whatever has come so far has tags
     if overdue.fault and overdue.fault_since is not None and now - overdue.fault_since > give_up_s:
         return give_up("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {overdue.fault}")
-    if overdue.attempts >= max_attempts:
+    if behind:
+        return Wait()
+    # a message that was lost before a worker began with it blames nobody, or not until it is always lost
+    if overdue.attempts >= max_attempts * (1 if overdue.put_at is None else LOST_TOO_OFTEN):
         tried = f"{overdue.attempts} attempts, none finished, the last in {overdue.stage}"
         why = f"the worker {overdue.crash}" if overdue.crash else "it may crash the worker"
         return give_up("poisonous", f"{tried}: {why}")

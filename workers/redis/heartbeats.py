@@ -17,6 +17,7 @@ from workers.supervision.liveness_files import LivenessFiles
 
 NOTE_EVERY_S = 10.0  # between two notes of a process on itself
 FRESH_S = 180.0  # without a note, after which a process counts as gone; idle workers are probed every minute
+_TAKEN = "taken:"
 
 
 class ProcessNote(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,11 +63,15 @@ class Health:
         with translated():
             self._redis.hset(self._key, name, self._clock())
 
-    def command(self, name: str) -> Command:
-        """The same, as a command to be sent with others; the liveness file is touched at once."""
+    def command(self, name: str, taken: float | None = None) -> Command:
+        """The same, as a command to be sent with others; the liveness file is touched at once.
+
+        ``taken``: when the message that was begun last was put on the queue ``name``.
+        """
         self._files.touch(name)
         self._note(name)
-        return ("HSET", self._key, name, self._clock())
+        also = () if taken is None else (f"{_TAKEN}{name}", taken)
+        return ("HSET", self._key, name, self._clock(), *also)
 
     def now(self) -> float:
         """The time by the clock of the heartbeats, in Unix seconds."""
@@ -105,7 +110,14 @@ class Health:
     def beats(self) -> Mapping[str, float]:
         """The time of the last progress of each name."""
         with translated():
-            return {text(name): float(at) for name, at in self._redis.hgetall(self._key).items()}
+            fields = self._redis.hgetall(self._key).items()
+        return {name: float(at) for field, at in fields if not (name := text(field)).startswith(_TAKEN)}
+
+    def taken(self, queue: str) -> float | None:
+        """When the message was put on a queue that a worker of it has begun last; ``None`` if none has."""
+        with translated():
+            at = self._redis.hget(self._key, f"{_TAKEN}{queue}")
+        return None if at is None else float(at)
 
     def ages(self) -> dict[str, float]:
         """Seconds since the last progress of each name. Clocks differ a little: none is below zero."""

@@ -152,7 +152,8 @@ key                              type        holds
 ``P notify:receivers``           hash        receiver → what the notifier last reported of it (JSON, see
                                              ``workers.notifying.receivers``)
 ``P notify:paused``              hash        receiver that nothing is sent to for now → since when (Unix seconds)
-``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds)
+``P heartbeats``                 hash        stage or process → time of its last progress (Unix seconds);
+                                             ``taken:STAGE`` → when the message begun last was put on its queue
 ``P processes``                  hash        ``NAME HOST-PID`` → a process that sends this heartbeat, and the offset
                                              of its clock (msgpack), with a lifetime
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when

@@ -8,7 +8,7 @@ from tests.contract.segmentation.drawing_world import make as make  # noqa: PLC0
 from tests.contract.segmentation.drawing_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.segmenting_world import World
 from tests.unit.segmentation.world import GREEN, RED, halves
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Error, Record
 from workers.settings.settings import SEGMENTATION
 from workers.stages.handover import Handover
 
@@ -101,7 +101,7 @@ def test_tags_are_not_lost_when_tagging_again_fails(world: World, captions: str)
     found = final(world, "a.png")
     assert (found.state, found.tags, found.evidence) == ("done", before.tags, before.evidence)
     assert found.captions_version == "captions@1", "the tags are of these"
-    assert found.retag_error is not None
+    assert isinstance(found.retag_error, Error)
     assert f"the worker {HOW} in embedding" in found.retag_error.reason
     assert found.finished_at > before.finished_at
     label = before.tags[0].label

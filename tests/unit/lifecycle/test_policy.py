@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 
 import pytest
 
@@ -80,6 +81,16 @@ def overdue(attempts: int = 0, fault: str | None = None, since: float | None = N
 )  # fmt: skip
 def test_after_deadline(late: Overdue, now: float, consuming: bool, action: type) -> None:
     assert isinstance(after_deadline(late, now, consuming=consuming, max_attempts=4, give_up_s=3600), action)
+
+
+def test_an_object_whose_message_waits_in_its_queue_waits_too() -> None:
+    def action(late: Overdue, *, behind: bool) -> object:
+        return after_deadline(late, 5000.0, consuming=True, max_attempts=4, give_up_s=3600, behind=behind)
+
+    assert isinstance(action(replace(overdue(99), put_at=1000.0), behind=True), Wait)
+    assert isinstance(action(replace(overdue(4), put_at=1000.0), behind=False), Resend)
+    assert isinstance(action(replace(overdue(12), put_at=1000.0), behind=False), Dead)
+    assert isinstance(action(replace(overdue(9, "odd", 1.0), put_at=1000.0), behind=True), Dead)
 
 
 @pytest.mark.parametrize("late", [overdue(9), overdue(9, "away", 1000.0), overdue(9, "odd", 1.0)])

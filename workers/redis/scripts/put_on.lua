@@ -10,7 +10,7 @@ for n = 1, #KEYS - 3 do
         -- a call that is repeated since its answer was lost has the same time
         if again and redis.call('HGET', entry_key, 'resent_at') ~= now then
             tally('retries:' .. queue)
-            redis.call('HSET', entry_key, 'resent_at', now)
+            redis.call('HSET', entry_key, 'resent_at', now, 'begun_on', '')
         end
         if again then  -- it is missing in the sets if its entry was restored, or is of an older version
             join(ACCEPTED, oid, entry[5])

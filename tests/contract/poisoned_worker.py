@@ -23,7 +23,7 @@ from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 YELLOW = (240, 240, 20)
-CAPTION = "a tabby"
+CAPTION = "a cat"
 
 
 def segfault() -> None:

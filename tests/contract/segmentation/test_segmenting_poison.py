@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from tests.contract.segmentation.drawing_world import make as make  # noqa: PLC0414 -- a fixture
-from tests.contract.segmentation.drawing_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.contract.segmenting_world import World
 from tests.unit.segmentation.world import GREEN, RED, halves
 from workers.lifecycle.record import Error, Record
@@ -13,6 +14,11 @@ from workers.settings.settings import SEGMENTATION
 from workers.stages.handover import Handover
 
 HOW = "was ended by SIGSEGV"
+
+
+@pytest.fixture
+def world(make: Callable[..., World]) -> World:
+    return make(segment_prefixes=("drawn/=dense",), max_attempts=2)
 
 
 def crash(world: World, stage: str, times: int) -> None:
@@ -48,6 +54,7 @@ def test_an_image_that_ends_its_segmentation_keeps_its_tags_and_says_so(world: W
     assert world.final() == [("drawn/a.png", "done", "dense")], "one record"
 
 
+@pytest.mark.long
 def test_it_can_be_asked_for_again(world: World) -> None:
     world.put("drawn/a.png")
     crash(world, SEGMENTATION, world.settings.max_attempts)
@@ -60,6 +67,7 @@ def test_it_can_be_asked_for_again(world: World) -> None:
     assert found.segmentation.segments
 
 
+@pytest.mark.long
 def test_a_request_that_comes_before_it_has_ended_is_tried(world: World) -> None:
     world.put("drawn/a.png")
     crash(world, SEGMENTATION, world.settings.max_attempts)
@@ -69,6 +77,7 @@ def test_a_request_that_comes_before_it_has_ended_is_tried(world: World) -> None
     assert found.segmentation.error is None
 
 
+@pytest.mark.long
 def test_an_image_that_ends_an_earlier_stage_is_dead_all_the_same(world: World) -> None:
     world.put("drawn/a.png")
     crash(world, SEGMENTATION, world.settings.max_attempts)
@@ -76,6 +85,7 @@ def test_an_image_that_ends_an_earlier_stage_is_dead_all_the_same(world: World) 
     assert final(world, "drawn/a.png").state == "dead"
 
 
+@pytest.mark.long
 def test_what_waits_for_too_long_in_segmentation_keeps_its_tags(world: World) -> None:
     world.put("drawn/a.png")
     world.settle(lambda: any(stage == SEGMENTATION for stage, *_ in world.queues.sent))
@@ -90,7 +100,7 @@ def test_what_waits_for_too_long_in_segmentation_keeps_its_tags(world: World) ->
     assert found.segmentation.error.code == "gave-up"
 
 
-@pytest.mark.parametrize("captions", ["captions@1", "captions@2"])
+@pytest.mark.parametrize("captions", [pytest.param("captions@1", marks=pytest.mark.long), "captions@2"])
 def test_tags_are_not_lost_when_tagging_again_fails(world: World, captions: str) -> None:
     world.put("a.png")
     before = final(world, "a.png")
@@ -114,6 +124,7 @@ def test_tags_are_not_lost_when_tagging_again_fails(world: World, captions: str)
     assert (again.captions_version, again.retag_error) == (captions, before.retag_error)
 
 
+@pytest.mark.long
 def test_a_segmentation_of_a_tagged_image_fails_with_its_tagging(world: World) -> None:
     world.put("a.png")
     before = final(world, "a.png")
@@ -127,6 +138,7 @@ def test_a_segmentation_of_a_tagged_image_fails_with_its_tagging(world: World) -
     assert found.segmentation.error == found.retag_error
 
 
+@pytest.mark.long
 def test_tags_of_another_version_of_the_object_are_not_kept(world: World) -> None:
     world.put("a.png")
     final(world, "a.png")

@@ -32,6 +32,14 @@ class PartitionedArtifacts(Artifacts):
         """See ``Artifacts``."""
         return self._parts.at(ref.id, lambda part: part.keep(ref, image, segmented))
 
+    def listed(self, oids: Sequence[str]) -> list[bool]:
+        """See ``Artifacts``."""
+        return self._parts.gather(oids, lambda part, places: part.listed([oids[place] for place in places]))
+
+    def adopt(self, oids: Sequence[str]) -> None:
+        """See ``Artifacts``."""
+        self._parts.divided(oids, lambda part, places: part.adopt([oids[place] for place in places]))
+
     def forget(self, oids: Sequence[str]) -> None:
         """See ``Artifacts``."""
         self._parts.divided(oids, lambda part, places: part.forget([oids[place] for place in places]))

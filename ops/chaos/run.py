@@ -16,6 +16,7 @@ import redis
 from ops.chaos.album import Album
 from ops.chaos.attack import attack
 from ops.chaos.faults import FAULTS, LOSING
+from ops.chaos.home_files import leaked_files, leaked_temporary, owners
 from ops.chaos.leaks import left_files, until_gone
 from ops.chaos.people import PATIENCE_S, People
 from ops.chaos.places import Conditions, scene
@@ -72,11 +73,14 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         for violation in attacker.violations if attacker is not None else ():
             verdict.add("wrong", f"attack: {violation}")
         watch.close()
+        known = owners(wiring.settings, found.switches.known(), here.noted()["pids"])
         here.stop()
         for process in until_gone(here.home, _LEAK_S):
             verdict.add("leaked", f"the process {process} outlives the stack")
+        for leak in (*leaked_files(here.home, known), *leaked_temporary(found.temporary)):
+            verdict.add("leaked", leak)
         for file in left_files(here.home):
-            verdict.add("leaked", f"the file {file}")
+            verdict.add("leaked", f"the file {file} is not finished")
         return {
             **_report(plan, album, people, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated,
             "notifications": dict(found.notifications.counts) if found.notifications is not None else {},

@@ -16,6 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from vectordb.leftovers import remove_leftovers
+from vectordb.locks import is_at
 
 _NAME = "wildtag-"
 OWNER = "owner"  # the locked file of a folder
@@ -54,15 +55,18 @@ def claim(name: str) -> bool:
         if not _locked(held):
             os.close(held)
             return False
-        if _is_at(held, file):
+        if is_at(held, file):
             _at_end(lambda: file.unlink(missing_ok=True))
             return True
         os.close(held)  # its last holder removed it meanwhile
 
 
-def remove_abandoned() -> None:
-    """Remove the folders and lock files of this user whose processes have ended. Never raises."""
-    above = Path(tempfile.gettempdir())
+def remove_abandoned(above: Path | None = None) -> None:
+    """Remove the folders and lock files of this user whose processes have ended. Never raises.
+
+    ``above``: the folder for temporary files; default: that of this process.
+    """
+    above = above or Path(tempfile.gettempdir())
     with suppress(OSError):
         for folder in above.glob(f"{_NAME}*/{OWNER}"):
             _remove(folder, lambda owner: shutil.rmtree(owner.parent, ignore_errors=True))
@@ -76,7 +80,7 @@ def _remove(file: Path, remove: Callable[[Path], None]) -> None:
     with suppress(OSError):  # of another user, or just made or removed
         descriptor = os.open(file, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         try:
-            if os.fstat(descriptor).st_uid == os.getuid() and _locked(descriptor) and _is_at(descriptor, file):
+            if os.fstat(descriptor).st_uid == os.getuid() and _locked(descriptor) and is_at(descriptor, file):
                 remove(file)
         finally:
             os.close(descriptor)
@@ -88,13 +92,6 @@ def _locked(descriptor: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _is_at(descriptor: int, file: Path) -> bool:
-    """Whether the open file still has this name."""
-    with suppress(OSError):
-        return os.path.samestat(os.fstat(descriptor), file.lstat())
-    return False
 
 
 def _at_end(remove: Callable[[], None]) -> None:

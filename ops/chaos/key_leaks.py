@@ -41,7 +41,7 @@ def look(wiring: Wiring, objects: Collection[str]) -> list[str]:
     known = _known(wiring, objects, names)
     found: dict[str, list[str]] = {}
     for name in names:
-        rule, part, pattern = _rule(name)
+        rule, part, pattern = key_rule(name)
         if rule is None:
             found.setdefault("", []).append(f"the key {name!r} of Redis is in no row of the layout")
             continue
@@ -52,7 +52,7 @@ def look(wiring: Wiring, objects: Collection[str]) -> list[str]:
     return strangers + [one for texts in found.values() for one in texts[:_SHOWN]]
 
 
-def _rule(name: bytes) -> tuple[Any, str, str]:
+def key_rule(name: bytes) -> tuple[Any, str, str]:
     """The rule of a key, what stands for the capitals of its pattern, and the pattern."""
     if prepared(name):
         return absent, "", "next:"

@@ -215,7 +215,7 @@ def _artifacts(found: Verdict, done: Done, wiring: Wiring) -> None:
 
 def artifacts(wiring: Wiring) -> tuple[dict[str, str], set[str]]:
     """Artifacts that records name, with the key of the object, and those that are stored."""
-    named = {}
+    named: dict[str, str] = {}
     for one in wiring.records.latest():
         if one.segmentation and one.segmentation.artifacts:
             both = one.segmentation.artifacts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -64,13 +65,7 @@ def _listens(file: Path) -> bool:
     """Whether a server listens on a socket, as far as can be told."""
     with socket.socket(socket.AF_UNIX) as probe:
         probe.settimeout(1)
-        try:
-            probe.connect(str(file))
-        except (FileNotFoundError, ConnectionRefusedError):
-            return False
-        except OSError:
-            return True
-    return True
+        return probe.connect_ex(str(file)) not in {errno.ENOENT, errno.ECONNREFUSED}
 
 
 def _is_private(folder: Path) -> bool:

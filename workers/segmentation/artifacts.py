@@ -12,14 +12,11 @@ import io
 from collections.abc import Sequence
 from contextlib import suppress
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from tasks.message_parts import ObjectRef, place_of
-from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent
 from workers.lifecycle.record import ArtifactKeys
@@ -27,6 +24,9 @@ from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
 from workers.segmentation.artifact_names import KEY, METHOD, keys_of
 from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = structlog.get_logger()
 
@@ -93,6 +93,10 @@ class Artifacts:
 
 def label_map_png(segmented: Segmented, key: str | None = None) -> bytes:
     """The label map as a PNG with a palette. ``key``: that of the object, which it names with the method."""
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415 -- who only removes artifacts does without
+
+    from tasks.segmentation.rendering import as_palette  # noqa: PLC0415 -- as above
+
     file, texts = io.BytesIO(), PngInfo()
     if key is not None:
         with suppress(UnicodeEncodeError):  # a key that is no text cannot be named, and is never a digest's
@@ -104,6 +108,8 @@ def label_map_png(segmented: Segmented, key: str | None = None) -> bytes:
 
 def overlay_jpeg(image: Image.Image, segmented: Segmented) -> bytes:
     """The overlay with its legend as a JPEG."""
+    from tasks.segmentation.rendering import overlaid  # noqa: PLC0415 -- as above
+
     file = io.BytesIO()
     overlaid(image, segmented).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()

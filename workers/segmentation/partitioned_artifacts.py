@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from tasks.message_parts import ObjectRef
 from tasks.segmentation.results import Segmented
@@ -14,6 +13,9 @@ from workers.redis.partitions import Partitions
 from workers.redis.scatter import Scatter
 from workers.segmentation.artifacts import Artifacts
 from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class PartitionedArtifacts(Artifacts):

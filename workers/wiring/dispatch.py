@@ -83,7 +83,7 @@ def stray_artifacts(wiring: Wiring) -> Callable[[str], Iterator[int]]:
     def compare(bucket: str) -> Iterator[int]:
         if next(iter(w.store.list(bucket, f"{s.output_prefix}{FOLDER}")), None) is None:
             return
-        from workers.segmentation.stray_artifacts import StrayArtifacts  # noqa: PLC0415 -- loads numpy and Pillow
+        from workers.segmentation.stray_artifacts import StrayArtifacts  # noqa: PLC0415 -- most find none
 
         strays = StrayArtifacts(
             w.store, w.records, w.artifacts, w.segmentation_requests, w.inbox, w.clock,

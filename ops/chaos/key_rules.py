@@ -259,6 +259,8 @@ RULES: Mapping[str, Rule] = {
     "interrupted:BUCKET": both(OF_BUCKET, WITH_RECORD),
     "holds": listing(lambda known: {known.bucket}, "a bucket"),
     "segmentation-request:OID": both(expires, IN_BUCKET),
+    # a mark whose event was lost counts no more, and the next one of the object replaces it
+    **dict.fromkeys(("inbox:low-priority:once", "retag-marks"), listing(lambda known: known.objects, "an object")),
     "artifacts": listing(lambda known: known.objects, "an object"),
     "record:OID": IN_BUCKET,
     "objects": WITH_RECORD,
@@ -269,12 +271,14 @@ RULES: Mapping[str, Rule] = {
     "tag-spellings:FORM": owned(lambda known: known.tags, "a tag"),
     "statements:OID": owned(lambda known: known.stated, "a statement"),
     "stated": _has_key("statements:"),
-    "statements-unfollowed": WITH_RECORD,
+    "statements-unfollowed": listing(lambda known: {*known.records, *known.stated}, "an object"),
     "statements-taken-back": at_most(lambda _: 10_000),
     "page-sessions:ID": both(expires, owned(lambda known: {"admin", *known.api_keys}, "an API key")),
 }
 CELERY: Mapping[str, Rule] = {
-    **dict.fromkeys((*QUEUES, "unacked", "unacked_index"), empty),
+    **dict.fromkeys(QUEUES, empty),
+    # messages of a killed worker come again after the visibility timeout
+    **dict.fromkeys(("unacked", "unacked_index"), at_most(lambda _: 1_000)),
     "unacked_mutex": expires,
 }
 """The keys of Celery, which are not part of the layout; others that begin with ``_kombu`` list its queues."""

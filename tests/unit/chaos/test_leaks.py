@@ -54,7 +54,8 @@ def test_what_belongs_to_something_is_no_leak(name: str, values: object) -> None
         ("tag:cat", [b"\0\0\0\0\6"]), ("tags", [b"dog"]), ("tag-spellings:dog", [b"Dog"]),
         ("statements:inbox/b.jpg", ()), ("stated", [b"inbox/b.jpg"]), ("notify:counts:other", {b"dead": b"1"}),
         ("follows", [b"f2"]), ("artifacts", [b"inbox/b.jpg"]), ("embedding", [b"x"]),
-        ("retag-marks", {b"inbox/b.jpg": b"n1-0"}), ("batches:unfinished", [b"b2"]), ("ledger:queue:old", []), ("mount:other", ()), ("cache:x", ()),
+        ("retag-marks", {b"inbox/b.jpg": b"n1-0"}),
+        ("batches:unfinished", [b"b2"]), ("ledger:queue:old", []), ("mount:other", ()), ("cache:x", ()),
         ("entry:inbox/a.jpg", {b"ref": b""}), ("next:record:inbox/a.jpg", ()), ("lock:x", ()), ("rpc:x", []),
     ],
 )  # fmt: skip

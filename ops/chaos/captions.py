@@ -49,6 +49,10 @@ class Switches:
             with self._lock:
                 self.use(others[int(variant * len(others))])
 
+    def known(self) -> set[str]:
+        """The versions that there are."""
+        return {*self.versions, *(one.version for one in self.used)}
+
     def use(self, version: str) -> None:
         """Tag new images with this version from now on."""
         used = Used(version, time.monotonic())

@@ -49,12 +49,16 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Scene:
-    """What a run has: the system, where users put objects, the captions, and a home that nobody disturbs."""
+    """What a run has: the system, where users put objects, the captions, and a home that nobody disturbs.
+
+    ``temporary``: the system's own folder for temporary files.
+    """
 
     world: World
     shelf: Shelf
     switches: Switches
     undisturbed: Path
+    temporary: Path
     notifications: Notifications | None
 
 
@@ -70,6 +74,7 @@ def scene(
         home = stack.enter_context(
             new_home(where.prepared) if where.disk is None else own_disk(where.prepared, where.disk)
         )
+        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wf-", dir="/tmp")))
         undisturbed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wu-", dir="/tmp")))
         alone = {**os.environ, "WILDTAG_HOME": str(home)}
         versions = _captions(home, alone, switching=where.switching)
@@ -86,7 +91,7 @@ def scene(
             store = stack.enter_context(store_proxy(bucket.url))
         else:
             shelf = FolderShelf(home / "inbox")
-        made = World(home, settings, store)
+        made = World(home, {**settings, "TMPDIR": str(temporary)}, store)
         stack.callback(made.stop)
         if clock is not None:
             made.clocked(clock)
@@ -102,7 +107,7 @@ def scene(
         made.switches = Switches(lambda: made.environment, versions and [*versions, active], active)
         made.snapshots, made.undisturbed = files, undisturbed
         made.start()
-        yield Scene(made, shelf, made.switches, undisturbed, stage)
+        yield Scene(made, shelf, made.switches, undisturbed, temporary, stage)
 
 
 def _captions(home: Path, alone: Mapping[str, str], *, switching: bool) -> list[str]:

@@ -16,6 +16,7 @@ import redis
 from ops.chaos.album import Album
 from ops.chaos.attack import attack
 from ops.chaos.faults import FAULTS, LOSING
+from ops.chaos.home_files import leaked_files, leaked_temporary, owners
 from ops.chaos.leaks import left_files, until_gone
 from ops.chaos.people import PATIENCE_S, People
 from ops.chaos.places import Conditions, scene
@@ -24,7 +25,7 @@ from ops.chaos.receiver import receiving
 from ops.chaos.redis_faults import RedisFlushed
 from ops.chaos.redis_process import until
 from ops.chaos.truth import Truth
-from ops.chaos.verdict import Done, Verdict, compare
+from ops.chaos.verdict import SWEPT_S, Done, Verdict, artifacts, compare
 from ops.chaos.watching import Struck, Watch
 from ops.chaos.world import World
 from vectordb.errors import Permanent, WildtagError
@@ -72,11 +73,14 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         for violation in attacker.violations if attacker is not None else ():
             verdict.add("wrong", f"attack: {violation}")
         watch.close()
+        known = owners(wiring.settings, found.switches.known(), here.noted()["pids"])
         here.stop()
         for process in until_gone(here.home, _LEAK_S):
             verdict.add("leaked", f"the process {process} outlives the stack")
+        for leak in (*leaked_files(here.home, known), *leaked_temporary(found.temporary)):
+            verdict.add("leaked", leak)
         for file in left_files(here.home):
-            verdict.add("leaked", f"the file {file}")
+            verdict.add("leaked", f"the file {file} is not finished")
         return {
             **_report(plan, album, people, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated,
             "notifications": dict(found.notifications.counts) if found.notifications is not None else {},
@@ -142,7 +146,14 @@ def _strike(strike: Strike, here: World, album: Album, watch: Watch, say: Callab
 
 def _rest(here: World, watch: Watch) -> float:
     """Wait until nothing is on its way. Returns the seconds that it took, at most ``REST_S``."""
-    wiring, still = here.wiring(), 0
+    wiring, still, swept = here.wiring(), 0, 0.0
+
+    def strays() -> bool:
+        """Whether artifacts wait for the comparison of the bucket, which may have images segmented again."""
+        nonlocal swept
+        named, stored = artifacts(wiring)
+        swept = swept or time.monotonic() + SWEPT_S
+        return bool(stored - named.keys()) and time.monotonic() < swept
 
     def quiet() -> bool:
         nonlocal still
@@ -151,7 +162,7 @@ def _rest(here: World, watch: Watch) -> float:
         busy = sum(counts[name] for name in ("inbox", "segments", "in_flight"))
         owed = sum(one.waiting for one in wiring.receivers.standing())
         waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length()
-        resting = not (busy or owed or waiting or watch.unsettled() or covered.incomplete)
+        resting = not (busy or owed or waiting or watch.unsettled() or covered.incomplete or strays())
         still = still + 1 if resting else 0
         if resting:
             time.sleep(1)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ops.chaos.album import Album
 from ops.chaos.captions import Switches
+from ops.chaos.key_leaks import leaked_keys
 from ops.chaos.people import People
 from ops.chaos.pictures import NAMES
 from ops.chaos.receiver import Receiver
@@ -20,12 +20,14 @@ from ops.chaos.world import World
 from tasks.labels.index_form import index_form
 from workers.lifecycle.record import Record
 from workers.lifecycle.tag_entries import segments
+from workers.segmentation.artifact_names import FOLDER, name_in
 from workers.wiring.operations import coverage
 from workers.wiring.wiring import Wiring
 
 KINDS = ("lost", "wrong", "stale", "duplicated", "leaked")
 SHOWN = 20
 MEANWHILE_S = 120.0  # after a change of an object, until its vector is in the index at the latest
+SWEPT_S = 120.0  # within which the bucket is compared, and what no record names is dealt with
 VERIFIED_S = 180.0  # within which the index of images is compared with the records, and repaired
 _INDEX_KINDS = {"missing": "lost", "outdated": "stale", "mislabelled": "stale", "orphaned": "leaked"}
 
@@ -82,8 +84,8 @@ def compare(done: Done) -> Verdict:
     judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth)
     judge_segments(found.add, ours, expected, _segmented(done), done.people, done.truth)
     _indexes(found, done, wiring, records)
-    _keys(found, wiring, records, whole)
-    _artifacts(found, done, wiring, records)
+    _keys(found, wiring, whole)
+    _artifacts(found, done, wiring)
     _feed(found, done, wiring, there)
     if not done.lossy:
         for key, etag in there.items():
@@ -184,36 +186,42 @@ def _forms(records: Mapping[str, Record]) -> Iterator[str]:
         yield from {index_form(label) for label in {tag.label for tag in record.tags} | named} - rejected
 
 
-def _keys(found: Verdict, wiring: Wiring, records: Mapping[str, Record], there: Mapping[str, str]) -> None:
-    """Keys of single objects belong to objects that there are."""
-    bucket, keys = wiring.settings.bucket, wiring.keys
-    for family, known in ((keys.record, records), (keys.entry, {}), (keys.segmentation_request, there)):
-        begin = family(f"{bucket}/")
-        for name in wiring.redis.scan_iter(match=glob(begin) + "*", count=1000):
-            key = name.decode(errors="surrogateescape").removeprefix(begin)
-            if key not in known:
-                found.add("leaked", f"the key {name!r} of Redis belongs to nothing")
+def _keys(found: Verdict, wiring: Wiring, there: Iterable[str]) -> None:
+    """Every key of Redis belongs to something."""
+    for leak in leaked_keys(wiring, set(there)):
+        found.add("leaked", leak)
 
 
-def _artifacts(found: Verdict, done: Done, wiring: Wiring, records: Mapping[str, Record]) -> None:
-    """Artifacts of segmentations belong to records, but for those of segmentations that were lost with Redis."""
-    named = [
-        one.segmentation.artifacts for one in records.values() if one.segmentation and one.segmentation.artifacts
-    ]
-    artifacts = {key for one in named for key in (one.label_map, one.overlay)}
-    folder = f"{wiring.settings.output_prefix}segments/"
-    stored = {info.ref.key for info in wiring.store.list(wiring.settings.bucket, folder)}
-    forgotten = [wiring.artifacts.of(key) for key, must in _segmented(done).items() if not must]
-    names = {key for one in forgotten for key in (one.label_map, one.overlay)}
-    for key in stored - artifacts - names:
-        found.add("leaked", f"{key}: belongs to no record")
-    for key in artifacts - stored:
-        found.add("lost", f"{key}: is named by a record, and is not there")
+def _artifacts(found: Verdict, done: Done, wiring: Wiring) -> None:
+    """Artifacts of segmentations are named by records, at the latest after the next comparison of the bucket.
+
+    Those whose object is not in the bucket stay for a day after a loss of Redis.
+    """
+    deadline = time.monotonic() + SWEPT_S
+    while True:
+        named, stored = artifacts(wiring)
+        strays = stored - named.keys()
+        if not (strays or named.keys() - stored) or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    gone = wiring.settings.output_prefix if done.lossy else None
+    there = {info.ref.key for info in wiring.store.list(wiring.settings.bucket)}
+    for key in sorted(strays):
+        if gone is None or name_in(gone, key) in there:
+            found.add("leaked", f"{key}: belongs to no record")
+    for key in named.keys() - stored:
+        found.add("lost", f"{key}: is named by the record of {named[key]}, and is not there")
 
 
-def glob(text: str) -> str:
-    """A text that a pattern of Redis matches as it is."""
-    return re.sub(r"([\\*?\[\]])", r"\\\1", text)
+def artifacts(wiring: Wiring) -> tuple[dict[str, str], set[str]]:
+    """Artifacts that records name, with the key of the object, and those that are stored."""
+    named: dict[str, str] = {}
+    for one in wiring.records.latest():
+        if one.segmentation and one.segmentation.artifacts:
+            both = one.segmentation.artifacts
+            named |= {both.label_map: one.key, both.overlay: one.key}
+    listed = wiring.store.list(wiring.settings.bucket, f"{wiring.settings.output_prefix}{FOLDER}")
+    return named, {info.ref.key for info in listed}
 
 
 def _taught_meanwhile(done: Done, key: str) -> bool:

@@ -147,7 +147,7 @@ def _keep(record: Record, out: Path, name: str, label_map: bytes, overlay: bytes
 
 def _write(out: Path, name: str, label_map: bytes, overlay: bytes) -> tuple[Path, Path]:
     """Write both artifacts, replacing those of an earlier run. Returns their paths."""
-    from workers.segmentation.artifacts import LABELS, OVERLAY  # noqa: PLC0415 -- as above
+    from workers.segmentation.artifact_names import LABELS, OVERLAY  # noqa: PLC0415 -- as above
 
     out.mkdir(parents=True, exist_ok=True)
     path = out / name

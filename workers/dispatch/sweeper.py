@@ -7,6 +7,7 @@ import math
 import secrets
 import time
 from collections.abc import Callable, Generator, Iterator
+from functools import partial
 from typing import Any
 
 from tasks.message_parts import place_of
@@ -60,12 +61,14 @@ class Sweeper:
         mounts: FolderMounts | None = None,
         refill: Refill | None = None,
         interrupted: Interrupted | None = None,
+        strays: Callable[[str], Iterator[int]] = lambda _: iter(()),
     ) -> None:
         """``limits``: of the removals that are believed. ``confirmed``: a user has confirmed them, however many.
 
         ``resume``: share the position, so that other processes can resume an interrupted pass. Do not set it for
         passes over a part of the bucket. ``refill``: is told when the bucket was compared completely. ``rate``:
-        maximum number of objects per second, applied per page.
+        maximum number of objects per second, applied per page. ``strays``: deals with
+        artifacts of a bucket that belong to nothing, and yields how many segmentations it has requested again.
         """
         self._store = store
         self._bucket = bucket
@@ -86,6 +89,7 @@ class Sweeper:
         self._adopt = adopt
         self._mounts = mounts
         self._refill = refill
+        self._strays = strays
         self._refilled_since: float | None = None
         self._due = -math.inf
         self._token = secrets.token_hex(8)
@@ -93,8 +97,7 @@ class Sweeper:
         self._pass: Iterator[Sweep] | None = None
         self._compared = False  # the bucket is compared, and what is missing is to be dealt with
         self._at: str | None = None  # the last key that was compared; ``None`` after a finished pass
-        self._again = ""  # up to where the pass repeats the beginning of the bucket …
-        self._upto = ""  # … and the same, once the repetition has started
+        self._again = self._upto = ""  # up to where the pass repeats the beginning, and once it does that
         self._before = Sweep()  # progress before it started, resumed, or started again
         self.progress = Sweep()
         """Progress of the current or last pass."""
@@ -219,24 +222,25 @@ class Sweeper:
         if not self._prefix:
             self._holds.end(self._bucket)
             for step in self._queued_again():
-                sent = step.sent
                 yield step
+                sent = step.sent
         for keys in self._missing.pages():
             lost = gone_of(self._store, self._bucket, keys)
-            self._inbox.append([
-                ObjectEvent("removed", self._bucket, key, verified=True, requested=self._confirmed) for key in lost
-            ])  # fmt: skip
+            removed = partial(ObjectEvent, "removed", self._bucket, verified=True, requested=self._confirmed)
+            self._inbox.append([*map(removed, lost)])
             self._missing.discard(keys)
             gone += len(lost)
             yield Sweep(sent=sent, gone=gone, after=keys[-1])
+        for queued in self._strays(self._bucket) if not self._prefix else ():
+            sent += queued
+            yield Sweep(sent=sent, gone=gone)
 
     def _queued_again(self) -> Iterator[Sweep]:
         """Queue what was to be tagged again when the hold began. What is gone is removed by the same event."""
         sent = 0
         for keys in self._interrupted.pages(self._bucket):
-            self._inbox.append([
-                ObjectEvent("created", self._bucket, key, force=True, requested=self._confirmed) for key in keys
-            ])  # fmt: skip
+            again = partial(ObjectEvent, "created", self._bucket, force=True, requested=self._confirmed)
+            self._inbox.append([*map(again, keys)])
             self._interrupted.discard(self._bucket, keys)
             sent += len(keys)
             yield Sweep(sent=sent, after=keys[-1])
@@ -264,9 +268,7 @@ class Sweeper:
         start = f"{self._bucket}/{self._prefix}"
         damaged = [oid for oid in self._records.damaged.list() if oid.startswith(start)]
         idle = [oid for oid, (_, current) in zip(damaged, self._records.known(damaged), strict=True) if not current]
-        self._inbox.append([
-            ObjectEvent("created", self._bucket, place_of(oid)[1], force=True) for oid in idle
-        ])  # fmt: skip
+        self._inbox.append([ObjectEvent("created", self._bucket, place_of(oid)[1], force=True) for oid in idle])
 
     def _note(self) -> None:
         if self._resume:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 import socket
-import tempfile
-from pathlib import Path
 
 from vectordb.errors import Permanent
 from workers.settings.variables import variable
+from workers.supervision.temporary import claim
 
 
 class PortInUse(Permanent):
@@ -50,20 +47,9 @@ def _free(port: int) -> int | None:
         return int(probe.getsockname()[1])
 
 
-_claims: list[int] = []  # open files, locked until the process ends
-
-
 def _claimed(port: int) -> bool:
     """Whether this process holds the lock of the port. True if lock files cannot be created."""
-    file = Path(tempfile.gettempdir()) / f"wildtag-{os.getuid()}-port-{port}.lock"
     try:
-        held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return claim(f"port-{port}")
     except OSError:
         return True
-    try:
-        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(held)
-        return False
-    _claims.append(held)
-    return True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
+import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -21,6 +21,7 @@ from tasks.pipeline import Pipeline, PipelineOptions
 from tasks.segmentation.run import SegmentationMethod
 from vectordb.index import CaptionIndex
 from workers.evaluation.adapters import answering, options_in_use, read_limited, sentences
+from workers.supervision.temporary import temporary_folder
 from workers.wiring.pipeline import pipeline as pipeline_of
 from workers.wiring.wiring import Wiring
 
@@ -58,7 +59,8 @@ def label_maps(
     with ExitStack() as stack:
         folder = source.keep
         if folder is None:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wildtag-evaluation-")))
+            folder = temporary_folder("evaluation")
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
         try:
             maps = labelmaps.write(folder, counted(compositions(items, source.count, seed=source.seed)))
         except OSError as exc:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import structlog
 
+from vectordb.leftovers import remove_leftovers
+
 log = structlog.get_logger()
 
 FILE = "gateway.key"
@@ -41,6 +43,7 @@ def create_home_key(home: Path) -> str:
     if known is not None:
         return known
     key, file = f"wh_{secrets.token_hex(24)}", home / FILE
+    remove_leftovers(home, f".{FILE}-*")
     temporary = home / f".{FILE}-{secrets.token_hex(4)}"
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as new:

@@ -23,9 +23,9 @@ class Lost(msgspec.Struct, frozen=True):
     """The last loss. ``at``: when it was noticed, Unix seconds. Numbers are those of a few seconds before.
 
     ``records`` are made again, and ``unfinished`` objects are found again. The others are lost: create the API keys
-    again, submit the batches and segmentation requests again; those that were done are counted, too: the new records
-    are without them. ``deliveries``: to webhooks, pending ones and dead letters; their images are delivered again
-    when they are tagged again. Batches have no number.
+    again, submit the batches and segmentation requests again. Segmentations that were done are not counted: they are
+    requested again by their label maps (``workers.segmentation.stray_artifacts``). ``deliveries``: to webhooks,
+    pending ones and dead letters; their images are delivered again when they are tagged. Batches have no number.
     ``acknowledged_at``: when somebody acknowledged it, so that checks warn no more.
     """
 
@@ -78,9 +78,8 @@ class Losses:
             pipe.xlen(keys.inbox)
             pipe.hlen(keys.api_keys)
             pipe.zcard(keys.segmentation_queue)
-            pipe.scard(keys.artifacts)
             pipe.hkeys(keys.receivers)
-            data_id, records, ledger, inbox, api_keys, segments, segmented, receivers = pipe.execute()
+            data_id, records, ledger, inbox, api_keys, segments, receivers = pipe.execute()
             deliveries = self._deliveries({DEFAULT_RECEIVER, *map(text, receivers)})
         if self._of_partitions is not None:
             counts = dict(self._of_partitions())
@@ -88,7 +87,7 @@ class Losses:
             records = sum(counts.values())
         # otherwise a loss is about to be noticed
         if data_id is not None and (self._counts is None or self._counts[0] == data_id):
-            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, deliveries, segments + segmented]
+            self._counts = bytes(data_id), [records, ledger + inbox, api_keys, deliveries, segments]
 
     def _deliveries(self, receivers: Iterable[str]) -> int:
         pipe = self._redis.pipeline()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from workers.settings.settings import Settings
 from workers.stages.crash_journal import CrashJournal, note_ending
 from workers.stages.memory_watch import MemoryWatch, resident
 from workers.stages.worker import StageWorker
+from workers.supervision.temporary import temporary_folder
 
 log = structlog.get_logger()
 
@@ -27,7 +27,7 @@ log = structlog.get_logger()
 def temporary_folder_of_crashes() -> Path | None:
     """A folder for the journals of one worker's processes; ``None`` if none can be made."""
     try:
-        return Path(tempfile.mkdtemp(prefix="wildtag-worker-"))
+        return temporary_folder("worker")
     except OSError as exc:  # a full disk, for one: the ledger has the objects
         log.warning("crashes are not recorded", reason=str(exc))
         return None

@@ -10,10 +10,10 @@ import structlog
 
 from workers.monitoring.meter import METER
 from workers.monitoring.metrics_folder import MetricsFolder
-from workers.monitoring.temporary_folder import temporary_folder
 from workers.settings.settings import Settings
 from workers.supervision.home import read_stack
 from workers.supervision.os_processes import MARK
+from workers.supervision.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -72,7 +72,7 @@ def _of_stack(settings: Settings) -> bool:
 
 def _own_folder() -> Path | None:
     try:
-        return temporary_folder()
+        return temporary_folder("metrics")
     except OSError as exc:  # a full disk, for one: the process is of use without
         log.warning("nothing is counted", reason=str(exc))
         return None

@@ -1,37 +1,35 @@
 """The artifacts of a segmentation: a label map and an overlay, stored in the bucket under wildtag's own prefix.
 
-Their keys are derived from the object's key, so an object has at most one of each. They are written before the record
-that names them. Redis keeps the set of objects with artifacts, so that they are deleted with the object.
+Their keys are derived from the object's key (``workers.segmentation.artifact_names``), so an object has at most one
+of each. They are written before the record that names them. Redis keeps the set of objects with artifacts, so that
+they are deleted with the object. What that set or the records do not have is dealt with by a pass over the bucket
+(``workers.segmentation.stray_artifacts``).
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import re
 from collections.abc import Sequence
+from contextlib import suppress
 from itertools import compress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
-from PIL import Image
 
 from tasks.message_parts import ObjectRef, place_of
-from tasks.segmentation.rendering import as_palette, overlaid
 from tasks.segmentation.results import Segmented
 from vectordb.errors import Permanent
 from workers.lifecycle.record import ArtifactKeys
 from workers.redis.connection import Client, raw, translated
 from workers.redis.keys import Keys
+from workers.segmentation.artifact_names import KEY, METHOD, keys_of
 from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 log = structlog.get_logger()
 
-FOLDER = "segments/"  # below the output prefix
-LABELS, OVERLAY = ".labels.png", ".overlay.jpg"
-LONGEST = 900  # maximum bytes of a key: stores allow 1,024
-LONGEST_PART = 200  # maximum bytes between two slashes: file systems allow 255
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 QUALITY = 85  # JPEG quality of an overlay
 
 
@@ -43,23 +41,16 @@ class Artifacts:
         self._store = store
         self._redis: Any = client  # redis-py types every answer as "awaitable or value"
         self._artifacts = keys.artifacts
-        self._folder = f"{output}{FOLDER}"
+        self._output = output
 
     def of(self, key: str) -> ArtifactKeys:
         """The keys of an object's artifacts: its key with a suffix, or a digest if that key would not be valid."""
-        parts = key.split("/")
-        odd = (
-            len(key.encode()) > LONGEST
-            or _DIGEST.fullmatch(key)
-            or any(part.endswith((LABELS, OVERLAY)) or len(part.encode()) > LONGEST_PART for part in parts)
-        )
-        name = f"{self._folder}{hashlib.sha256(key.encode()).hexdigest() if odd else key}"
-        return ArtifactKeys(label_map=f"{name}{LABELS}", overlay=f"{name}{OVERLAY}")
+        return keys_of(self._output, key)
 
     def keep(self, ref: ObjectRef, image: Image.Image, segmented: Segmented) -> ArtifactKeys:
         """Render the artifacts of an object and store them."""
         keys = self.of(ref.key)
-        label_map, overlay = label_map_png(segmented), overlay_jpeg(image, segmented)
+        label_map, overlay = label_map_png(segmented, ref.key), overlay_jpeg(image, segmented)
         with translated():
             self._redis.sadd(
                 self._artifacts, raw(ref.id)
@@ -68,13 +59,22 @@ class Artifacts:
         self._store.put(ref.bucket, keys.overlay, io.BytesIO(overlay), "image/jpeg")
         return keys
 
+    def listed(self, oids: Sequence[str]) -> list[bool]:
+        """Whether Redis lists each of these objects."""
+        if not oids:
+            return []
+        with translated():
+            return [bool(there) for there in self._redis.smismember(self._artifacts, [raw(oid) for oid in oids])]
+
+    def adopt(self, oids: Sequence[str]) -> None:
+        """List objects whose artifacts were found in the store."""
+        if oids:
+            with translated():
+                self._redis.sadd(self._artifacts, *map(raw, oids))
+
     def forget(self, oids: Sequence[str]) -> None:
         """Remove the artifacts of these objects, if any. Artifacts that cannot be removed are logged and stay."""
-        if not oids:
-            return
-        with translated():
-            there = self._redis.smismember(self._artifacts, [raw(oid) for oid in oids])
-        for oid in compress(oids, there):
+        for oid in compress(oids, self.listed(oids)):
             self.remove(oid)
 
     def remove(self, oid: str) -> None:
@@ -91,15 +91,25 @@ class Artifacts:
             self._redis.srem(self._artifacts, raw(oid))
 
 
-def label_map_png(segmented: Segmented) -> bytes:
-    """The label map as a PNG with a palette."""
-    file = io.BytesIO()
-    as_palette(segmented).save(file, "PNG", optimize=True)
+def label_map_png(segmented: Segmented, key: str | None = None) -> bytes:
+    """The label map as a PNG with a palette. ``key``: that of the object, which it names with the method."""
+    from PIL.PngImagePlugin import PngInfo  # noqa: PLC0415 -- who only removes artifacts does without
+
+    from tasks.segmentation.rendering import as_palette  # noqa: PLC0415 -- as above
+
+    file, texts = io.BytesIO(), PngInfo()
+    if key is not None:
+        with suppress(UnicodeEncodeError):  # a key that is no text cannot be named, and is never a digest's
+            texts.add_itxt(KEY, key)
+        texts.add_itxt(METHOD, segmented.method)
+    as_palette(segmented).save(file, "PNG", optimize=True, pnginfo=texts)
     return file.getvalue()
 
 
 def overlay_jpeg(image: Image.Image, segmented: Segmented) -> bytes:
     """The overlay with its legend as a JPEG."""
+    from tasks.segmentation.rendering import overlaid  # noqa: PLC0415 -- as above
+
     file = io.BytesIO()
     overlaid(image, segmented).save(file, "JPEG", quality=QUALITY)
     return file.getvalue()

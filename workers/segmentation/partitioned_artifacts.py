@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-
-from PIL import Image
+from typing import TYPE_CHECKING
 
 from tasks.message_parts import ObjectRef
 from tasks.segmentation.results import Segmented
@@ -14,6 +13,9 @@ from workers.redis.partitions import Partitions
 from workers.redis.scatter import Scatter
 from workers.segmentation.artifacts import Artifacts
 from workers.stores.store import ObjectStore
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 
 class PartitionedArtifacts(Artifacts):
@@ -31,6 +33,14 @@ class PartitionedArtifacts(Artifacts):
     def keep(self, ref: ObjectRef, image: Image.Image, segmented: Segmented) -> ArtifactKeys:
         """See ``Artifacts``."""
         return self._parts.at(ref.id, lambda part: part.keep(ref, image, segmented))
+
+    def listed(self, oids: Sequence[str]) -> list[bool]:
+        """See ``Artifacts``."""
+        return self._parts.gather(oids, lambda part, places: part.listed([oids[place] for place in places]))
+
+    def adopt(self, oids: Sequence[str]) -> None:
+        """See ``Artifacts``."""
+        self._parts.divided(oids, lambda part, places: part.adopt([oids[place] for place in places]))
 
     def forget(self, oids: Sequence[str]) -> None:
         """See ``Artifacts``."""

@@ -19,3 +19,7 @@ class PartitionedRequests(SegmentationRequests):
     def ask(self, oids: Sequence[str], method: str) -> None:
         """See ``SegmentationRequests``."""
         self._parts.divided(oids, lambda part, places: part.ask([oids[place] for place in places], method))
+
+    def pending(self, oids: Sequence[str]) -> list[bool]:
+        """See ``SegmentationRequests``."""
+        return self._parts.gather(oids, lambda part, places: part.pending([oids[place] for place in places]))

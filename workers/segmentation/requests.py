@@ -35,3 +35,10 @@ class SegmentationRequests:
         ]
         with translated():
             call_together(self._redis, self._ask, calls)
+
+    def pending(self, oids: Sequence[str]) -> list[bool]:
+        """Whether there is a request for each of these objects, also one not to segment it."""
+        if not oids:
+            return []
+        with translated():
+            return [value is not None for value in self._redis.mget(list(map(self._keys.segmentation_request, oids)))]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from workers.dispatch.dispatcher import Dispatcher
 from workers.dispatch.event_filter import EventFilter
@@ -15,6 +15,7 @@ from workers.dispatch.requested_sweeps import RequestedSweeps, SweepRequests
 from workers.dispatch.same_versions import Adopt, SameVersions, nothing
 from workers.dispatch.sweeper import Sweeper
 from workers.images.follower import Follower
+from workers.segmentation.artifact_names import FOLDER
 from workers.segmentation.partitioned_queue import PartitionedSegmentQueue
 from workers.segmentation.queue import SegmentQueue
 from workers.settings.settings import STAGES, Settings
@@ -71,7 +72,26 @@ def sweeper(
         limits=limits(s), confirmed=confirmed, prefix=prefix, wanted=wanted, resume=resume and since is None,
         rate=rate or s.reconcile_rate, adopt=adopt(w), mounts=mounts(w),
         refill=w.refill if since is None and bucket in {None, s.bucket} else None, interrupted=w.interrupted,
+        strays=stray_artifacts(w) if since is None else lambda _: iter(()),
     )  # fmt: skip
+
+
+def stray_artifacts(wiring: Wiring) -> Callable[[str], Iterator[int]]:
+    """Goes through the artifacts of a bucket. Nothing is loaded for that in a process that finds none."""
+    w, s = wiring, wiring.settings
+
+    def compare(bucket: str) -> Iterator[int]:
+        if next(iter(w.store.list(bucket, f"{s.output_prefix}{FOLDER}")), None) is None:
+            return
+        from workers.segmentation.stray_artifacts import StrayArtifacts  # noqa: PLC0415 -- most find none
+
+        strays = StrayArtifacts(
+            w.store, w.records, w.artifacts, w.segmentation_requests, w.inbox, w.clock,
+            output=s.output_prefix, followed=w.object_filter.key, rule=s.segmented, methods=s.segmentation_methods,
+        )  # fmt: skip
+        yield from strays.compare(bucket)
+
+    return compare
 
 
 def requested_sweeps(wiring: Wiring, *, parts: bool = False) -> RequestedSweeps:

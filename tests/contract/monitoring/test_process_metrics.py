@@ -21,8 +21,8 @@ from tests.eventually import eventually
 from tests.exposition import differences, values
 from tests.unit.monitoring.test_exporter import got
 from workers.embedded.ports import free_port
-from workers.monitoring.temporary_folder import PREFIX
 from workers.settings.settings import Settings
+from workers.supervision.temporary import prefix
 from workers.wiring.wiring import Wiring
 
 pytestmark = [pytest.mark.long, pytest.mark.timeout(120)]
@@ -88,7 +88,7 @@ def test_a_worker_serves_what_its_children_count(own: OwnRedis, tmp_path: Path) 
         publisher.send("extraction", MESSAGE)
         eventually(lambda: messages() == 2, 60)  # the next child's first, and that of the killed one
         eventually(lambda: busy() > before, 60)
-        (folder,) = (tmp_path / "tmp").glob(f"{PREFIX}*")
+        (folder,) = (tmp_path / "tmp").glob(f"{prefix('metrics')}*")
 
         second = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
         assert second.returncode == 1

@@ -52,7 +52,7 @@ def test_nothing_but_locks_is_left_beside_the_versions(library: FolderLibrary, p
     library.drop("mini", "starter@v2")
     library.restore(tmp_path / "saved.tar")
     names = {path.name for path in place.parent.iterdir()}
-    assert names == {"starter@v1", "starter@v2", "active", ".starter@v1.lock", ".starter@v2.lock"}
+    assert names == {"starter@v1", "starter@v2", "active"}
     assert [path.name for path in place.parent.parent.iterdir()] == ["mini"]
 
 

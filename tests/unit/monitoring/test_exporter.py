@@ -1,4 +1,4 @@
-"""A process serves its metrics at one path, and says in one line why it cannot; its folder does not outlast it."""
+"""A process serves its metrics at one path, and says in one line why it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ from vectordb.errors import Permanent
 from workers.monitoring.catalogue import STAGE_BUSY
 from workers.monitoring.exporter import serve
 from workers.monitoring.meter import Meter
-from workers.monitoring.temporary_folder import PREFIX, temporary_folder
 
 
 def got(port: int, path: str = "/metrics", host: str = "127.0.0.1") -> tuple[int, str]:
@@ -84,49 +82,3 @@ def test_the_port_is_free_when_only_a_child_is_left() -> None:
             serve(None, "127.0.0.1", port).server_close()
         finally:
             os.killpg(process.pid, signal.SIGKILL)
-
-
-FOLDER = """
-import os, signal, sys
-from workers.monitoring.temporary_folder import temporary_folder
-print(temporary_folder(), flush=True)
-if sys.argv[1] == "child" and not os.fork():
-    sys.exit()  # the folder is not that of a child to remove
-if sys.argv[1] == "child":
-    os.wait()
-    signal.pause()
-if sys.argv[1] == "killed":
-    os.kill(os.getpid(), signal.SIGKILL)
-"""
-
-
-def test_the_folder_is_removed_with_its_process_or_by_the_next(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    (tmp_path / f"{PREFIX}of-somebody-else").mkdir()
-
-    def start(how: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [sys.executable, "-c", FOLDER, how], stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "TMPDIR": str(tmp_path)},
-        )  # fmt: skip
-
-    def made(process: subprocess.Popen[str]) -> Path:
-        assert process.stdout is not None
-        return Path(process.stdout.readline().strip())
-
-    with start("ends") as ends:
-        ended = made(ends)
-    assert not ended.exists()
-    with start("killed") as killed:
-        abandoned = made(killed)
-    assert abandoned.exists()
-    with start("child") as lives:
-        of_the_living = made(lives)
-        own = temporary_folder()
-        assert not abandoned.exists()
-        assert of_the_living.exists()
-        assert own.stat().st_mode & 0o777 == 0o700
-        lives.kill()
-    assert own.exists()

@@ -13,10 +13,10 @@ from tests.unit.monitoring.test_exporter import got
 from vectordb.errors import Permanent
 from workers.monitoring.catalogue import STAGE_BUSY
 from workers.monitoring.meter import Meter
-from workers.monitoring.temporary_folder import PREFIX
 from workers.processes import measuring
 from workers.settings.settings import Settings
 from workers.supervision.os_processes import MARK
+from workers.supervision.temporary import prefix
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_another_process_serves_what_it_counts(meter: Meter, tmp_path: Path, por
     meter.count(STAGE_BUSY, 1, "scoring")
     assert 'wildtag_stage_busy_seconds_total{stage="scoring"} 1.0' in got(port)[1]
     assert meter.folder is not None
-    assert meter.folder.name.startswith(PREFIX)
+    assert meter.folder.name.startswith(prefix("metrics"))
     measuring.measure_process(settings)  # as a process does that changes its encoder in place
     meter.end()  # that of another process counts nothing yet
     with pytest.raises(Permanent, match="in use"):

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
-from random import Random
 from typing import Any
 
 import redis
@@ -28,6 +27,7 @@ from ops.chaos.verdict import Done, Verdict, compare
 from ops.chaos.watching import Struck, Watch
 from ops.chaos.world import World
 from vectordb.errors import Permanent, WildtagError
+from workers.redis.connection import translated
 from workers.wiring.operations import coverage
 from workers.wiring.wiring import Wiring
 
@@ -41,16 +41,17 @@ _LEAK_S = 30.0  # after the end of the stack
 def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, Any]:
     """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system does not start."""
     faults = {strike.fault for strike in plan.strikes}
-    clock = Random(plan.seed).random() if "clock-jumps" in faults else None
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving(plan.seed, where.webhooks_fail))
-        made = scene(where, plan.seed, receiver.settings(), clock=clock, snapshots="snapshot-restored" in faults)
+        made = scene(where, plan.seed, receiver.settings(), clocks="clock-jumps" in faults,
+                     snapshots="snapshot-restored" in faults)  # fmt: skip
         found = stack.enter_context(made)
         here = found.world
         say(f"up in {here.home}")
         wiring = here.wiring()
         album = Album(found.shelf)
-        people = People(album, lambda: here.gateway, here.key, found.switches, lambda: _redis_ms(wiring))
+        people = People(album, lambda: here.gateway, here.key, found.switches, lambda: _redis_ms(wiring),
+                        here.bucket)  # fmt: skip
         watch = Watch(here.wiring())
         watch.start()
         attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None
@@ -67,7 +68,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         people.ended.set()
         found.switches.ended.set()
         lossy = any(strike.fault in LOSING for strike in plan.strikes)
-        truth = Truth(found.undisturbed)
+        truth = Truth(found.undisturbed, found.switches.lessons)
         verdict = compare(Done(here, album, people, receiver, found.switches, truth, lossy, where.attack))
         for violation in attacker.violations if attacker is not None else ():
             verdict.add("wrong", f"attack: {violation}")
@@ -80,6 +81,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         return {
             **_report(plan, album, people, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated,
             "notifications": dict(found.notifications.counts) if found.notifications is not None else {},
+            "captions_taught": sum(one.done is not None for one in found.switches.lessons),
             "failovers": here.losses, "attack": attacker.counts() if attacker is not None else None,
         }  # fmt: skip
 
@@ -150,7 +152,9 @@ def _rest(here: World, watch: Watch) -> float:
         covered = coverage(wiring).read()
         busy = sum(counts[name] for name in ("inbox", "segments", "in_flight"))
         owed = sum(one.waiting for one in wiring.receivers.standing())
-        waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length()
+        with translated():
+            following = int(wiring.redis.zcard(wiring.keys.follows))
+        waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length() + following
         resting = not (busy or owed or waiting or watch.unsettled() or covered.incomplete)
         still = still + 1 if resting else 0
         if resting:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from vectordb.errors import WildtagError
 from workers.cli.stack import PREFORK
@@ -43,11 +44,11 @@ def main() -> None:
 
 
 def _clocked(service: Service) -> Service:
-    """This service, with a clock that a file sets if ``CHAOS_CLOCK`` names it: ``SERVICE LIBRARY FILE``."""
-    named, _, rest = os.environ.get("CHAOS_CLOCK", "").partition(" ")
-    if service.name != named:
+    """This service, with a clock that a file sets if ``CHAOS_CLOCKS`` has one for it: ``LIBRARY FOLDER``."""
+    library, _, folder = os.environ.get("CHAOS_CLOCKS", "").partition(" ")
+    file = Path(folder, service.name)
+    if not library or not file.exists():
         return service
-    library, _, file = rest.partition(" ")
     # "monotonic" clocks do not jump on any machine
     variables = (
         f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_CACHE_DURATION=1",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 
 from ops.chaos.captions import Switches
 from ops.chaos.people import METHOD, People, Said, standing
@@ -12,6 +13,8 @@ from tasks.message_parts import place_of
 from workers.lifecycle.record import Record
 
 Add = Callable[[str, str], None]
+Place = tuple[int, str]
+"""A picture, and the version of the captions that it is tagged with."""
 
 _CLOSE = 1e-3  # scores of two batches differ in the last digits
 
@@ -36,32 +39,40 @@ def judge_tags(
         for one in said:
             if one.accepted is False:
                 withheld.setdefault(expected[key], set()).add(index_form(one.label))
-    rejected = {index_form(one.label) for one in people.said if one.accepted is False}
-    differing: dict[str, str] = {}
+    places = {key: (expected[key], record.captions_version) for key, record in done.items()}
+    differing = _differing(done, places, right, people)
+    concerned = _concerned({places[key] for key in differing if places[key][1] in unfollowed}, right, truth)
+    for key in differing:
+        if places[key] not in concerned:
+            tags = [tag.label for tag in done[key].tags if not tag.source]
+            add("wrong", f"{key}: {sorted(tags)} in place of {sorted(right[places[key]])} ({places[key][1]})")
     for key, record in done.items():
         picture = expected[key]
-        wanted = right[picture, record.captions_version]
-        tags = {tag.label: tag.score for tag in record.tags if not tag.source}
-        withdrawn = {label for label in wanted.keys() - tags.keys() if index_form(label) in rejected}
-        if not _same(tags, {label: score for label, score in wanted.items() if label not in withdrawn}):
-            differing[key] = f"{key}: {sorted(tags)} in place of {sorted(wanted)} ({record.captions_version})"
         own = {index_form(one.label) for one in holding.get(key, ()) if one.accepted}
         for tag in record.tags:
             if index_form(tag.label) in withheld.get(picture, set()) - own:
                 add("stale", f"{key}: {tag.label} was rejected for the same picture")
             if tag.source == "example" and tag.example:
                 _judge_example(add, key, place_of(tag.example.object_id)[1], tag.label, people)
-    places = {key: (expected[key], done[key].captions_version) for key in differing}
-    concerned = _concerned({place for place in places.values() if place[1] in unfollowed}, right, truth)
-    for key, text in differing.items():
-        if places[key] not in concerned:
-            add("wrong", text)
     _judge_said(add, done, expected, holding, people)
 
 
-def _concerned(
-    places: Set[tuple[int, str]], right: Mapping[tuple[int, str], Scores], truth: Truth
-) -> set[tuple[int, str]]:
+def _differing(
+    done: Mapping[str, Record], places: Mapping[str, Place], right: Mapping[Place, Scores], people: People
+) -> list[str]:
+    """The keys of records with other tags of the method than these, but for labels that somebody has rejected."""
+    rejected = {index_form(one.label) for one in people.said if one.accepted is False}
+    found = []
+    for key, record in done.items():
+        tags = {tag.label: tag.score for tag in record.tags if not tag.source}
+        wanted = right[places[key]]
+        held = {label for label in wanted if label in tags or index_form(label) not in rejected}
+        if not _same(tags, {label: wanted[label] for label in held}):
+            found.append(key)
+    return found
+
+
+def _concerned(places: AbstractSet[Place], right: Mapping[Place, Scores], truth: Truth) -> set[Place]:
     """Those of these pictures and versions whose tags a lesson has changed."""
     untaught = truth.untaught_tags(places) if places else {}
     return {place for place in places if not _same(untaught[place], right[place])}

@@ -23,7 +23,9 @@ from ops.chaos.world import TEMPORARY, World, indexes_at
 from vectordb.errors import Permanent
 
 OTHER_DISKS = ("inbox", "own-redis", TEMPORARY)
-"""Folders of the home that have a disk of their own, each of a third of the size of the home's."""
+"""Folders of the home that have a disk of their own: a third as large as the home's, or ``_TEMPORARY_MB``."""
+
+_TEMPORARY_MB = 64
 
 
 @dataclass(frozen=True)
@@ -133,7 +135,7 @@ def own_disk(prepared: Path | None, megabytes: int) -> Iterator[Path]:
         stack.enter_context(_mounted(folder, megabytes))
         for part in OTHER_DISKS:
             (folder / part).mkdir()
-            stack.enter_context(_mounted(folder / part, megabytes // 3))
+            stack.enter_context(_mounted(folder / part, _TEMPORARY_MB if part == TEMPORARY else megabytes // 3))
         for part in COPIED if prepared is not None else ():
             if prepared is not None and (prepared / part).is_dir():
                 shutil.copytree(prepared / part, folder / part)

@@ -10,8 +10,11 @@ import psutil
 
 from ops.bench.processes import SUPERVISOR
 from ops.chaos.fault import Fault, send
+from ops.chaos.redis_process import until
 from ops.chaos.world import lives
 from vectordb.errors import Permanent
+
+_REPLACED_S = 60.0
 
 
 class Signalled(Fault):
@@ -139,14 +142,22 @@ class StopSupervisor(Part):
 
 
 class KillGuardian(Part):
-    """SIGKILL to the process that watches the supervisor."""
+    """SIGKILL to the process that watches the supervisor, which replaces it."""
 
     named = "guardian"
 
+    def mend(self) -> None:
+        """A finding if there is no other one."""
+        try:
+            until(lambda: any(lives(one.pid) for one in self.world.supervising(self.named)), _REPLACED_S, "")
+        except Permanent:
+            self.world.problems.append(("lost", "a guardian that was killed is not replaced"))
 
-class TerminateGuardian(KillGuardian):
+
+class TerminateGuardian(Part):
     """SIGTERM to the guardian, as with ``kill`` for the whole session. It must outlive that: the supervisor lives."""
 
+    named = "guardian"
     number = signal.SIGTERM
 
     def mend(self) -> None:
@@ -156,9 +167,10 @@ class TerminateGuardian(KillGuardian):
                 self.world.problems.append(("wrong", "the guardian ended at SIGTERM, before its supervisor"))
 
 
-class StopGuardian(KillGuardian):
+class StopGuardian(Part):
     """SIGSTOP to the guardian, and SIGCONT later."""
 
+    named = "guardian"
     number = signal.SIGSTOP
 
 

@@ -86,6 +86,21 @@ def test_a_guardian_that_ends_at_sigterm_is_a_finding(process: subprocess.Popen[
     assert [kind for kind, _ in world.problems] == ["wrong"]
 
 
+def test_a_guardian_that_is_not_replaced_is_a_finding(
+    process: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ops.chaos.process_faults._REPLACED_S", 0.2)
+    world = World(psutil.Process(process.pid))
+    killed = fault("kill-guardian", world)
+    killed.begin()
+    process.wait(10)
+    killed.mend()
+    assert [kind for kind, _ in world.problems] == ["lost"]
+    world.process = psutil.Process()  # another one
+    killed.mend()
+    assert len(world.problems) == 1
+
+
 def test_a_process_that_is_not_there_is_no_silent_success() -> None:
     with pytest.raises(Permanent, match="no guardian runs"):
         fault("kill-guardian", World(None)).begin()

@@ -26,8 +26,8 @@ METHOD = "regions"  # of segmentations: the cheapest one
 TAUGHT = frozenset({0, 1})
 """The photographs of which people say something. Images of the others must be tagged once, and not again."""
 
-LESSONS = ("a tabby cat of chaos", "a cup of coffee of chaos")
-"""Captions that are taught, each with a number: of the photographs of which people say something."""
+LESSONS = ("Egyptian cat, chaos", "espresso, chaos")
+"""Captions that are taught, each with a number. They change the scores of the photographs of ``TAUGHT``."""
 
 _PAUSE_S = 0.5
 _AGAIN = frozenset({409, 429})

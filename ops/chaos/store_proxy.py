@@ -212,7 +212,7 @@ class _Handler(BaseHTTPRequestHandler):
             behind.request(self.command, self.path, headers=dict(self.headers.items()))
             answer = behind.getresponse()
             self.send_response(answer.status)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", answer.getheader("content-type") or "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
             while data := answer.read1(4096):

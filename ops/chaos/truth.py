@@ -62,7 +62,7 @@ class Truth:
 
     def _teach(self, version: str, environment: Mapping[str, str]) -> None:
         """Let this version have been taught what it shall have been."""
-        texts = sorted({one.text for one in self._lessons if one.version == version and one.done is not None})
+        texts = sorted({one.text for one in self._lessons if one.version == version})
         if bool(texts) == self._taught.get(version, False):
             return
         what = ("add", *texts) if texts else ("remove",)

@@ -180,7 +180,11 @@ class World:
         assert self._up is not None  # noqa: S101 -- as above
         pids = self.noted()["pids"]
         self._up.send_signal(number)
-        status = self._up.wait(_END_S)
+        try:
+            status = self._up.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._up.kill()
+            status = self._up.wait(_END_S)
         if number != signal.SIGKILL and status:
             self.problems.append(("wrong", f"the supervisor ended at {number.name} with the status {status}"))
         try:

@@ -33,6 +33,19 @@ TEMPORARY = "temporary"
 START_S = 600.0
 _END_S = 60.0
 _CLOCKS = "clocks"
+# libfaketime 0.9.10 lets clock_nanosleep fail, with which Python sleeps, if monotonic clocks are not to jump (its
+# issue 426): processes would end at their first sleep
+_SLEEP = """\
+import select
+import time
+
+def sleep(seconds):
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    select.select((), (), (), seconds)
+
+time.sleep = sleep
+"""
 CLOCKED = ("dispatcher", "worker-retrieval", "worker-extraction", "worker-scoring", "notifier")
 """Services whose clocks may jump. Others start sandboxed processes, which could not read it."""
 
@@ -165,6 +178,7 @@ class World:
         library = faketime()
         if library is not None:
             (self.home / _CLOCKS).mkdir()
+            (self.home / _CLOCKS / "sitecustomize.py").write_text(_SLEEP)
             for name in CLOCKED:
                 self.set_clock(name, "+0")
             self.environment |= {"CHAOS_CLOCKS": f"{library} {self.home / _CLOCKS}"}

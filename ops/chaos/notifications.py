@@ -13,8 +13,8 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from ops.chaos.http_server import Handler, serving
 from vectordb.proxies import DIRECT
 
 LOST, REPEATED, DELAYED, REORDERED = 0.1, 0.1, 0.1, 0.3  # shares of the notifications
@@ -101,33 +101,20 @@ def fates(chance: random.Random) -> list[tuple[str, float | None]]:
 def notifications(seed: int, target: Callable[[], str], token: str) -> Iterator[Notifications]:
     """The stage on a free port of the loopback address; as ``Notifications``."""
     state = Notifications(seed, target, token)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}/"
-    threads = [
-        threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True),
-        threading.Thread(target=state.run, name="chaos notifications", daemon=True),
-    ]
-    for thread in threads:
+    thread = threading.Thread(target=state.run, name="chaos notifications", daemon=True)
+    with serving(_Handler, state) as port:
+        state.url = f"http://127.0.0.1:{port}/"
         thread.start()
-    try:
-        yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        state.close()
-        for thread in threads:
+        try:
+            yield state
+        finally:
+            state.close()
             thread.join(5)
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     state: Notifications
 
-    def do_POST(self) -> None:
-        self.state.take(self.rfile.read(int(self.headers.get("content-length") or 0)))
-        self.send_response(200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name that http.server uses
-        """Log nothing."""
+    def do_POST(self) -> None:  # noqa: N802 -- the name that http.server calls
+        self.state.take(self.body())
+        self.finish_empty(200)

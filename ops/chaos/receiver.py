@@ -8,7 +8,8 @@ import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from ops.chaos.http_server import Handler, serving
 
 SIGNING = "whsec_" + base64.b64encode(b"nobody's secret, of a test run").decode()
 
@@ -54,26 +55,13 @@ class Receiver:
 def receiving(seed: int, fails: float) -> Iterator[Receiver]:
     """A receiver on a free port of the loopback address. ``fails``: share of requests answered by an error."""
     state = Receiver(seed, fails)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}/hook"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True)
-    thread.start()
-    try:
+    with serving(_Handler, state) as port:
+        state.url = f"http://127.0.0.1:{port}/hook"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     state: Receiver
 
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
-        self.send_response(self.state.accept(self.headers.get("webhook-id", ""), body))
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name that http.server uses
-        """Log nothing."""
+    def do_POST(self) -> None:  # noqa: N802 -- the name that http.server calls
+        self.finish_empty(self.state.accept(self.headers.get("webhook-id", ""), self.body()))

@@ -14,10 +14,10 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from ops.chaos.http_server import Handler, serving
 from ops.chaos.old_versions import Answer, OldVersions
 
 _HANGS_S = 120.0
@@ -100,30 +100,17 @@ class StoreProxy:
 def store_proxy(upstream: str, ca_file: Path | None = None) -> Iterator[StoreProxy]:
     """The proxy on a free port of the loopback address, in front of the server at ``upstream``; as ``StoreProxy``."""
     state = StoreProxy(upstream, ca_file)
-    server = _Server(("127.0.0.1", 0), type("Handler", (_Handler,), {"state": state}))
-    server.daemon_threads = True
-    state.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=lambda: server.serve_forever(poll_interval=0.05), daemon=True)
-    thread.start()
-    try:
+    with serving(_Handler, state) as port:
+        state.url = f"http://127.0.0.1:{port}"
         yield state
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join(5)
 
 
-class _Server(ThreadingHTTPServer):
-    def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: clients that hang up are what happens here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     protocol_version = "HTTP/1.1"
     state: StoreProxy
 
     def handle_any(self) -> None:
-        body = self.rfile.read(int(self.headers.get("content-length") or 0))
+        body = self.body()
         query = parse_qs(urlsplit(self.path).query, keep_blank_values=True)
         if self.command == "GET" and "events" in query:
             self._listen()
@@ -222,6 +209,3 @@ class _Handler(BaseHTTPRequestHandler):
             return
         finally:
             behind.close()
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 -- the name that http.server uses
-        """Log nothing."""

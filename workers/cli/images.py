@@ -106,7 +106,7 @@ def _run(wiring: Wiring, *, repair: bool) -> Findings:
         bar = progress.add_task("comparing", total=tagged(wiring))
         while not running.finished:
             if not running.advance(1.0) and running.waits:
-                progress.update(bar, description="waiting until no images are being tagged")
+                progress.update(bar, description="waiting: images are being tagged")
                 time.sleep(PAUSE_S)
             elif findings.compared:
                 progress.update(bar, description="filling", completed=findings.indexed, total=findings.records)

@@ -44,7 +44,7 @@ class Coverage(msgspec.Struct, frozen=True):
         if self.indexed is not None and self.indexed < self.tagged:
             reasons.append(
                 f"{self.indexed:,} of {self.tagged:,} images can be found: the index of images is incomplete, and is"
-                " filled while no images are tagged"
+                " being filled"
             )
         if self.refilling:
             reasons.append("Redis was empty: records are being made, and images without one are not found yet")

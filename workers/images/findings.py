@@ -21,6 +21,7 @@ class Findings(msgspec.Struct, kw_only=True):
 
     ``faults``, ``repaired``: number by kind. ``examples``: some objects by kind. ``unreadable``: object → why its
     vector cannot be made; ``unreadable_count``: of them. ``at``: Unix seconds. ``compared``: everything was compared.
+    ``filled``: so were all that lacked their vector, again.
     """
 
     at: float = 0.0
@@ -32,6 +33,7 @@ class Findings(msgspec.Struct, kw_only=True):
     unreadable: dict[str, str] = {}
     unreadable_count: int = 0
     compared: bool = False
+    filled: bool = False
     finished: bool = False
 
     @property
@@ -41,8 +43,14 @@ class Findings(msgspec.Struct, kw_only=True):
 
     @property
     def left(self) -> int:
-        """Number of faults that were not repaired."""
-        return sum(max(0, self.faults[kind] - self.repaired[kind]) for kind in KINDS)
+        """Number of faults that were not repaired.
+
+        When all are filled, no others lack a vector than those that are unreadable: an image may have been removed
+        meanwhile, or come into the index in another way.
+        """
+        kinds = [kind for kind in KINDS if not self.filled or kind not in {"missing", "outdated"}]
+        left = sum(max(0, self.faults[kind] - self.repaired[kind]) for kind in kinds)
+        return left + (self.unreadable_count if self.filled else 0)
 
     def add(self, kind: Kind, oids: Iterable[str]) -> None:
         """Count faults."""

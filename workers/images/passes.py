@@ -21,6 +21,8 @@ from workers.images.verifier import Asked, Verification, WhenIdle
 from workers.redis.rpc import RETRY_S, RpcClient, RpcFailed, RpcPermanent, RpcTimeout, RpcTransient
 
 PATIENCE_S = 60.0
+BUSY_SHARE = 0.2  # of the time, while other work is never done, is spent on batches
+BUSY_PAUSE_S = 2.0  # at least, between two batches then
 _ANSWERS: Mapping[type, Any] = {
     image_requests.Facts: list[ImageFact], image_requests.FactsAfter: list[ImageFact], Embed: Indexed,
     image_requests.RemoveVersions: None, image_requests.Label: None,
@@ -81,7 +83,11 @@ class Call:
 
 
 class Pass:
-    """One verification on its way. ``idle``: whether no other work waits."""
+    """One verification on its way. ``idle``: whether no other work waits.
+
+    Batches are embedded while no other work waits. Where there always is some, they get a small share of the time, or
+    else the index would never be complete.
+    """
 
     def __init__(
         self,
@@ -98,11 +104,12 @@ class Pass:
         self._clock = clock
         self._asked: Asked | None = None
         self._call: Call | None = None
+        self._begun = self._ended = clock()  # of the last batch
         self.finished = False
 
     @property
     def waits(self) -> bool:
-        """Whether it waits until no other work does."""
+        """Whether it waits until no other work does, or for its turn."""
         return isinstance(self._asked, WhenIdle)
 
     def advance(self, patience_s: float) -> bool:
@@ -115,7 +122,9 @@ class Pass:
             answer = self._call.take(patience_s)
             if answer is PENDING:
                 return False
-        elif self.waits and not self._idle():
+            if isinstance(self._asked, Embed):
+                self._ended = self._clock()
+        elif self.waits and not self._idle() and not self._turn():
             return False
         self._call = None
         try:
@@ -125,4 +134,11 @@ class Pass:
             return True
         if not isinstance(self._asked, WhenIdle):
             self._call = Call(self._rpc, self._beats, self._asked, self._clock)
+            if isinstance(self._asked, Embed):
+                self._begun = self._clock()
         return True
+
+    def _turn(self) -> bool:
+        """Whether a batch may be embedded though other work waits."""
+        pause = max(BUSY_PAUSE_S, (self._ended - self._begun) * (1 / BUSY_SHARE - 1))
+        return self._clock() >= self._ended + pause

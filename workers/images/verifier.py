@@ -3,7 +3,7 @@
 1. Page by page of the index: what has no record is removed.
 2. Page by page of the records: labels are set, and what lacks its vector is counted.
 3. If vectors are missing, page by page again: their images are embedded, one batch at a time, while no other work
-   waits. Records are the truth and are never written.
+   waits, or when it is their turn. Records are the truth and are never written.
 
 Only one page is in memory. All requests are idempotent. ``workers.images.passes`` sends them.
 """
@@ -28,7 +28,7 @@ ASIDE_MAX = 100_000  # versions that are remembered as unreadable
 
 
 class WhenIdle:
-    """Asks for nothing: the caller goes on when no other work waits."""
+    """Asks for nothing: the caller goes on when no other work waits, or after a pause."""
 
 
 Asked = requests.Request | Embed | WhenIdle
@@ -84,6 +84,7 @@ class Verifier:
         if repair and findings.faults["missing"] + findings.faults["outdated"]:
             for oids in self._pages(PAGE):
                 yield from self._fill(oids, findings)
+        findings.filled = repair
         findings.finished = True
 
     def _orphans(self, findings: Findings, *, repair: bool) -> Verification:

@@ -15,6 +15,7 @@ from vectordb.images import ImageEntry, ImageLabels
 from workers.images import index_task
 from workers.images.comparison import KINDS
 from workers.images.findings import Findings
+from workers.images.passes import BUSY_PAUSE_S
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
 
@@ -172,6 +173,39 @@ def test_a_repair_waits_until_no_other_work_does(world: World) -> None:
     while not running.finished:
         running.advance(1.0)
     assert found.repaired["missing"] == 1
+
+
+def test_a_repair_ends_though_other_work_never_does(world: World) -> None:
+    now = 0.0
+    world.monotonic = lambda: now
+    for n in range(6):
+        world.tag(world.image(f"{n}.png"), "cat")
+    world.enter(world.image("new.png"))  # and is never done
+    found = Findings()
+    running = world.begin(world.verifier(batch_max=2), found)
+    while not running.finished:
+        if not running.advance(0.01) and running.waits:
+            before, now = found.repaired["missing"], now + BUSY_PAUSE_S / 2
+            running.advance(0.01)
+            assert found.repaired["missing"] == before, "images that were added come first"
+            now += BUSY_PAUSE_S
+    assert found.repaired["missing"] == 6
+    assert now == pytest.approx(3 * 1.5 * BUSY_PAUSE_S)
+
+
+def test_what_was_removed_or_indexed_meanwhile_is_not_left(world: World) -> None:
+    _, goes, comes = refs = [world.image(key) for key in ("stays.png", "goes.png", "comes.png")]
+    for ref in refs:
+        world.tag(ref, "cat")
+    found = Findings()
+    running = world.begin(world.verifier(), found)
+    while not found.compared:
+        running.advance(1.0)
+    world.ledger.remove([goes.id])
+    world.put(comes)
+    while not running.finished:
+        running.advance(1.0)
+    assert (found.faults["missing"], found.repaired["missing"], found.left) == (3, 1, 0)
 
 
 def test_a_version_that_came_meanwhile_is_not_replaced_by_an_older_one(world: World) -> None:

@@ -5,8 +5,8 @@ response of the store                               outcome
 ==================================================  ============================================================
 the wanted version                                  ``images``
 an object whose content type is not followed        ``skipped``; the content decides if the type tells nothing
-another version, confirmed by HEAD                  ``events``: that version is processed by its own event
-no object, confirmed by HEAD                        ``events``: a removal: the object is forgotten, or held
+another version, confirmed by HEAD                  ``changed``: that version is processed by its own event
+no object, confirmed by HEAD                        ``changed``: a removal: the object is forgotten, or held
 GET and HEAD disagree, as behind a stale cache      ``waiting``: retried until they agree or the ledger gives up
 the object can never be read                        ``faults``
 the store is unavailable, or refuses the requests   ``fetch`` raises ``Transient``, because all objects are affected
@@ -53,7 +53,7 @@ def _any_type(_: str | None, __: str) -> bool:
 class Fetched:
     """``images[i]`` belongs to ``refs[i]``. ``waiting``: objects to retry, each with its temporary fault.
 
-    ``events``: changes of objects, to be appended to the inbox.
+    ``changed``: objects that have another version or are gone, each with the event of that, for the inbox.
     """
 
     refs: list[ObjectRef] = field(default_factory=list)
@@ -61,7 +61,7 @@ class Fetched:
     faults: list[Fault] = field(default_factory=list)
     skipped: list[Fault] = field(default_factory=list)
     waiting: list[tuple[ObjectRef, str]] = field(default_factory=list)
-    events: list[ObjectEvent] = field(default_factory=list)
+    changed: list[tuple[ObjectRef, ObjectEvent]] = field(default_factory=list)
 
 
 def fetch(
@@ -111,7 +111,7 @@ class Fetcher:
         """
         wanted = [ref for ref in batch.objects if ref.id in accepted]
         found = fetch(self._store, wanted, self._limit, self._followed, self._executor, self._found_type)
-        self._handover.append_events(found.events)
+        self._handover.announce(found.changed, batch.revision)
         for ref, fault in found.waiting:
             self._handover.postpone([ref], batch.revision, POSTPONED_S, fault)
         self._handover.fail(batch, found.skipped, accepted, "skipped")
@@ -150,10 +150,10 @@ def _differs(store: ObjectStore, ref: ObjectRef, got: ObjectInfo | None, found: 
     if seen is None and got is None:
         log.info("gone", object=ref.id, etag=ref.etag, reason="it was removed before it was fetched",
                  **of_request(ref))  # fmt: skip
-        found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
+        found.changed.append((ref, ObjectEvent("removed", ref.bucket, ref.key, verified=True)))
     elif seen is not None and seen.ref.etag != ref.etag:
         log.info("overwritten", object=ref.id, etag=ref.etag, by=seen.ref.etag, **of_request(ref))
-        found.events.append(ObjectEvent.seen(seen))
+        found.changed.append((ref, ObjectEvent.seen(seen)))
     else:
         fault = f"{DISAGREE}: HEAD returns {_version(seen)}, GET returns {_version(got)}"
         log.warning("disagreement", object=ref.id, etag=ref.etag, reason=fault, **of_request(ref))

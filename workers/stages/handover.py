@@ -30,6 +30,7 @@ from workers.telemetry.origin import of_request
 log = structlog.get_logger()
 
 NOTHING = Judgement()
+ANNOUNCED_S = 300.0  # until an object is looked at again whose event has not been taken in
 
 
 class Handover:
@@ -89,7 +90,7 @@ class Handover:
 
     def settle(self, batch: Batch, unusable: Unusable, accepted: Accepted) -> None:
         """Write the records of objects that are no usable image, and come back to those that may become one."""
-        self.append_events(unusable.events)
+        self.announce(unusable.changed, batch.revision)
         for ref, pause, reason in unusable.waiting:
             log.info("looked at again", object=ref.id, after_s=round(pause, 1), reason=reason, **of_request(ref))
             self.postpone([ref], batch.revision, pause, reason)
@@ -204,6 +205,16 @@ class Handover:
     def pardon(self, objects: Sequence[ObjectRef], revision: Revision, reason: str) -> None:
         """The model fails for every object: what was counted against these was not their fault."""
         self.postpone(objects, revision, self._deadline_s, reason, own=False, back="one")
+
+    def announce(self, changed: Sequence[tuple[ObjectRef, ObjectEvent]], revision: Revision) -> None:
+        """Append events of objects that have another version or are gone, for which their stage can do nothing more.
+
+        The objects wait for the dispatcher to take them in. However long the inbox is, no attempt counts.
+        """
+        self.append_events([event for _, event in changed])
+        if changed:
+            refs = [ref for ref, _ in changed]
+            self.postpone(refs, revision, ANNOUNCED_S, "it was overwritten or removed; its event waits", own=False)
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""

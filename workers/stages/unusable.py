@@ -33,12 +33,15 @@ INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
 
 @dataclass
 class Unusable:
-    """``waiting``: objects to look at again, each after so many seconds and with the reason."""
+    """``waiting``: objects to look at again, each after so many seconds and with the reason.
+
+    ``changed``: objects that have another version or are gone, each with the event of that, for the inbox.
+    """
 
     failed: list[Fault] = field(default_factory=list)
     skipped: list[Fault] = field(default_factory=list)
     waiting: list[tuple[ObjectRef, float, str]] = field(default_factory=list)
-    events: list[ObjectEvent] = field(default_factory=list)
+    changed: list[tuple[ObjectRef, ObjectEvent]] = field(default_factory=list)
 
 
 class Triage:
@@ -77,12 +80,12 @@ class Triage:
         except ObjectError:
             return False
         if info is None:
-            found.events.append(ObjectEvent("removed", ref.bucket, ref.key, verified=True))
+            found.changed.append((ref, ObjectEvent("removed", ref.bucket, ref.key, verified=True)))
             return True
         if info.ref.etag != ref.etag:
             log.info("overwritten", object=ref.id, etag=ref.etag, by=info.ref.etag, code=fault.code,
                      **of_request(ref))  # fmt: skip
-            found.events.append(ObjectEvent.seen(info))
+            found.changed.append((ref, ObjectEvent.seen(info)))
             return True
         left = 0.0 if info.changed is None else info.changed + self._grace_s - self._clock()
         if left <= 0:

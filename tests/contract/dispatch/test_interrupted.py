@@ -59,7 +59,8 @@ class Place:
 
     def work(self) -> None:
         """A worker fetches what is queued, the dispatcher takes what it reports, and the keeper comes too late."""
-        self.world.inbox.append(fetch(self.world.store, self.taken(), 1000, lambda _: True).events)
+        changed = fetch(self.world.store, self.taken(), 1000, lambda _: True).changed
+        self.world.inbox.append([event for _, event in changed])
         self.dispatch()
         self.world.health.beat("embedding")
         self.world.now += 59

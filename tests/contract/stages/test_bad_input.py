@@ -32,6 +32,7 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client
 from workers.settings.settings import STAGES, Settings
+from workers.stages.handover import ANNOUNCED_S
 from workers.stores.s3 import S3Store
 from workers.wiring.dispatch import dispatcher, keeper
 from workers.wiring.stages import stage_worker
@@ -208,6 +209,28 @@ def test_an_object_that_is_gone_before_it_is_fetched_leaves_nothing_but_a_line(w
     world.settle()
     assert (world.records(), world.wiring.ledger.in_flight()) == ({}, 0)
     assert world.events().count("gone") == 1
+
+
+@pytest.mark.parametrize("overwritten", [True, False], ids=["overwritten", "gone"])
+def test_an_object_whose_event_waits_long_is_never_blamed(world: World, store: S3Store, *, overwritten: bool) -> None:
+    world.notify_of("a.png")
+    if overwritten:
+        put(store, world, "a.png", IMAGE)
+    world.dispatcher.step(1)
+    for _ in range(world.settings.max_attempts + 2):  # the dispatcher is far behind with its inbox
+        while world.queues.sent:
+            world._work(*world.queues.sent.pop(0))
+        world.now += ANNOUNCED_S + 2
+        for stage in STAGES:
+            world.wiring.health.beat(stage)
+        world.keeper.step()
+    ((key, attempts, fault),) = world.waiting()
+    assert (key, attempts) == ("a.png", 0)
+    assert "its event waits" in fault
+    assert world.records() == {}
+    world.settle()
+    assert world.waiting() == []
+    assert [one.state for one in world.records().values()] == (["done"] if overwritten else [])
 
 
 def test_an_object_above_the_limit_has_failed(world: World, store: S3Store) -> None:

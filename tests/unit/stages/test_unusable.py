@@ -46,7 +46,7 @@ def outcome(
 
 
 def where(found: Unusable) -> str:
-    names = {name for name in ("failed", "skipped", "waiting", "events") if getattr(found, name)}
+    names = {name for name in ("failed", "skipped", "waiting", "changed") if getattr(found, name)}
     assert len(names) == 1
     return names.pop()
 
@@ -110,8 +110,8 @@ def test_other_faults_and_other_files_do_not_wait() -> None:
 
 def test_a_newer_version_is_reported_instead() -> None:
     met = ObjectInfo(ref("a.jpg", "newer"), "", changed=NOW)
-    (event,) = outcome("a.jpg", b"", "empty", store=Store(met)).events
+    ((_, event),) = outcome("a.jpg", b"", "empty", store=Store(met)).changed
     assert (event.kind, event.key, event.etag, event.verified) == ("created", "a.jpg", "newer", True)
-    (event,) = outcome("a.jpg", b"", "empty", store=Store(None)).events
+    ((_, event),) = outcome("a.jpg", b"", "empty", store=Store(None)).changed
     assert (event.kind, event.key) == ("removed", "a.jpg")
     assert where(outcome("a.jpg", b"", "empty", store=replace(Store(), forbidden=True))) == "failed"

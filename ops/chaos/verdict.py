@@ -223,11 +223,12 @@ def glob(text: str) -> str:
 def _taught_since(done: Done, key: str) -> int:
     """How often what is taught may have had an image tagged again.
 
-    Once if something was said while it may not have been in the index, and once for each caption that was taught.
+    Once if something was said while it may not have been in the index. Twice for each caption that was taught: as an
+    object in progress, and as an image that the caption concerns.
     """
     began = done.album.changed_at.get(key, float("-inf"))
     said = any(began <= one.at <= began + MEANWHILE_S for one in done.people.said)
-    return said + sum(began <= at + MEANWHILE_S for at in done.switches.taught_at)
+    return said + 2 * sum(began <= at + MEANWHILE_S for at in done.switches.taught_at)
 
 
 def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""A real worker for embedding, whose encoder does harm to itself over yellow pictures, or over all of them."""
+"""A real worker that does harm to itself: over yellow pictures, over a caption, or over everything."""
 
 from __future__ import annotations
 
@@ -13,12 +13,17 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from tasks.cache import Cache
+from tasks.extraction import extractor
+from tasks.message_parts import Hit
+from tests.contract.segmenting_world import Versions
 from tests.unit.segmentation.world import CHOICES, SPACE, Colours
 from workers.processes import worker
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
 YELLOW = (240, 240, 20)
+CAPTION = "a tabby"
 
 
 def segfault() -> None:
@@ -58,8 +63,26 @@ class Poisoned(Colours):
         return super().encode(images)
 
 
-def main(harm: str, always: str) -> None:
-    """Work until it is stopped. The settings are in the environment."""
+class PoisonedPhrases:
+    """Extracts the phrases of captions."""
+
+    def __init__(self, harm: str, *, always: bool) -> None:
+        self._harm, self._always = HARM[harm], always
+        self._extractor = extractor()
+
+    def warm(self) -> None:
+        """See ``Extractor``."""
+        self._extractor.warm()
+
+    def candidates(self, retrieved: Sequence[Sequence[Hit]], cache: Cache) -> Any:
+        """See ``Extractor``."""
+        if self._always or any(hit.caption == CAPTION for hits in retrieved for hit in hits):
+            self._harm()
+        return self._extractor.candidates(retrieved, cache)
+
+
+def main(harm: str, always: str, what: str = "picture") -> None:
+    """Work until it is stopped. The settings are in the environment. ``what``: picture or caption."""
     make = Wiring.__init__
 
     def made(wiring: Any, settings: Settings, *more: Any) -> None:
@@ -68,11 +91,16 @@ def main(harm: str, always: str) -> None:
             space=SPACE, image_encoder=Poisoned(harm, always=bool(always)), pipeline_options=CHOICES,
             chosen=lambda: "captions@1", encoders=SimpleNamespace(look=lambda: SPACE.id),
         )  # fmt: skip
+        if what == "caption":
+            vars(wiring).update(
+                image_encoder=Colours(), extractor=PoisonedPhrases(harm, always=bool(always)), indexes=Versions(),
+                reference_vectors=None, confidence_model=None,
+            )  # fmt: skip
 
     wiring_class: Any = Wiring
     wiring_class.__init__ = made
     worker.in_use = lambda settings: settings  # type: ignore[attr-defined]
-    worker.run_worker(Settings(), ["embedding"], 1)
+    worker.run_worker(Settings(), ["embedding"] if what == "picture" else ["embedding", "retrieval", "extraction"], 1)
 
 
 if __name__ == "__main__":

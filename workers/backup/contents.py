@@ -111,6 +111,7 @@ RULES: tuple[Rule, ...] = (
     Rule("heartbeats", "hash", LEFT, _SHORT),
     Rule("processes", "hash", LEFT, _SHORT),
     Rule("models", "hash", LEFT, _SHORT),
+    Rule("skipped-captions", "hash", SAVED, "each costs restarts of workers to find"),
     Rule("words", "string", LEFT, _SHORT),
     Rule("outages", "hash", LEFT, _SHORT),
     Rule("statements:OID", "string", SAVED, "what people said"),

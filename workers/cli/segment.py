@@ -161,7 +161,7 @@ def _show(record: Record) -> None:
     """Print the segments of an image, largest first."""
     drawn = record.segmentation
     if drawn is None or drawn.error is not None:
-        error = record.error or (drawn and drawn.error)
+        error = record.error or (drawn and drawn.error) or record.retag_error
         messages.print(f"[red]{clean(record.key)}: {clean(error.reason) if error else record.state}[/]")
         return
     view = Table("label", "area", "score", "x, y, width, height", "best caption", title=clean(record.key),

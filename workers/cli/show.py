@@ -86,13 +86,15 @@ def _why(state: State, error: Error, notes: Footnotes | None = None) -> str:
 
 def _tags(record: RecordBody) -> str:
     tags = ", ".join(map(_tag, record.tags))
-    return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record) + _warnings(record)
+    return (tags or f"[yellow]unknown[/]{_because(record.unknown_because)}") + _parts(record) + _notes(record)
 
 
-def _warnings(record: RecordBody) -> str:
-    """What may be wrong with the file."""
+def _notes(record: RecordBody) -> str:
+    """What may be wrong with the file, and why the tags are from before."""
     found = record.media.warnings if record.media else ()
-    return "".join(f"; [yellow]warning[/]: {clean(one.reason)}" for one in found)
+    failed = record.retag_error
+    again = f"; [yellow]not tagged again[/]: {clean(failed.reason)}" if failed else ""
+    return again + "".join(f"; [yellow]warning[/]: {clean(one.reason)}" for one in found)
 
 
 def _tag(tag: Tag) -> str:

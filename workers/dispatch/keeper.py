@@ -22,7 +22,8 @@ from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.inbox import EventInbox
 from workers.lifecycle.ledger import Ledger, Overdue
 from workers.lifecycle.outcomes import Acceptance, failed
-from workers.lifecycle.policy import Dead, Wait, after_deadline
+from workers.lifecycle.policy import Dead, GiveUpSegmentation, Wait, after_deadline
+from workers.lifecycle.record import Error
 from workers.lifecycle.record_reports import recorded
 from workers.redis.connection import StoreUnavailable
 from workers.redis.heartbeats import Health
@@ -159,7 +160,13 @@ class Keeper:
             return
         log.warning("object overdue", object=overdue.ref.id, stage=overdue.stage, attempts=overdue.attempts,
                     then=type(action).__name__.lower(), **of_request(overdue.ref))  # fmt: skip
-        if isinstance(action, Dead):
+        if isinstance(action, GiveUpSegmentation):
+            log.warning("segmentation given up", object=overdue.ref.id, code=action.code, reason=action.reason,
+                        then="tagged once more, without it", **of_request(overdue.ref))  # fmt: skip
+            error = Error(action.code, action.reason)
+            self._ledger.give_up_segmentation(overdue.ref, overdue.revision, error)
+            self._resend(overdue)
+        elif isinstance(action, Dead):
             fault = Fault(self._described(overdue.ref), action.code, action.reason)
             accepted = {overdue.ref.id: Acceptance(overdue.accepted_at)}
             self._ledger.finish(list(failed([fault], _submitted(overdue), now, accepted, "dead")), now)

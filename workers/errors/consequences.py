@@ -10,11 +10,12 @@ consequence     what a stage does                                            cou
 ``DROP``        drops the message, whose objects the ledger sends again      no                      500
 ``REFUSE``      several objects: each alone; one object: ``failed``          –                       400, 403, …
 ``BUG``         several objects: each alone; one object: ``failed``          –                       500
+``ATTEMPT``     several objects: each alone; one: again, ``dead`` at last    yes                     500
 ``RAISE``       nothing: the process is to end                               –                       –
 ==============  ===========================================================  ======================  ==============
 
-``BUG`` fails an object only if the model of the stage still works, see ``workers.stages.self_test``. An object that
-ends its process raises nothing: see ``workers.stages.crashes``.
+``BUG`` fails an object only if the model of the stage still works, see ``workers.stages.self_test``; so does
+``ATTEMPT`` count one. An object that ends its process raises nothing: see ``workers.stages.crash_guard``.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from vectordb.resources import lacks_resources, passes
-from workers.errors.rows import NAMED_BY_ERROR, ROWS
+from workers.errors.rows import MODEL, NAMED_BY_ERROR, ROWS
 
 
 class Consequence(StrEnum):
@@ -36,9 +37,12 @@ class Consequence(StrEnum):
     DROP = "drop"
     REFUSE = "refuse"
     BUG = "bug"
+    ATTEMPT = "attempt"
     RAISE = "raise"
 
 
+RUNTIME = "onnxruntime."
+"""The beginning of the names of errors that a model's runtime raises, when it is loaded and for an input."""
 LIBRARIES = ("onnxruntime", "torch", "qdrant_edge", "sqlite3")
 PASSING = frozenset({Consequence.WAIT, Consequence.RETRY, Consequence.ALONE, Consequence.AGAIN})
 """After which the same call may succeed."""
@@ -87,6 +91,12 @@ def of(error: BaseException) -> Effect:
             consequence = Consequence.ALONE
         return Effect(consequence, service, name_of(kind))
     return Effect(Consequence.RAISE)
+
+
+def may_be_input(error: BaseException) -> bool:
+    """Whether the runtime of a model raised it, so that the model is broken, or takes only this input badly."""
+    effect = of(error)
+    return effect.service == MODEL and effect.row.startswith(RUNTIME)
 
 
 def service_of(error: BaseException) -> str | None:

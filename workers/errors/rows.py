@@ -139,6 +139,10 @@ _IN_TURN: tuple[tuple[str, str | None, str], ...] = (
         workers.supervision.service.StackRunning workers.supervision.service.StartFailed
         workers.telemetry.tracing.TracingMissing
     """),
+    # the model works for others, and fails for this object
+    ("attempt", None, """
+        workers.stages.self_test.InputFailed
+    """),
     ("bug", None, """
         Exception workers.redis.rpc.RpcFailed
     """),

@@ -173,6 +173,10 @@ class Record(BaseModel):
     finished_at: datetime
     media: Media | None = Field(description="The file; null if it could not be decoded, and in older records.")
     unknown_because: Unknown | None = Field(description="Null if the image has tags, and in older records.")
+    retag_error: Error | None = Field(
+        default=None,
+        description="Why tagging this version again failed: all else is as it was before. Absent if it did not.",
+    )
     rejected: list[str] | None = Field(default=None, description="Labels that a person rejected; absent without any.")
     file_name: str | None = Field(default=None, description="The name of the uploaded file; absent if unknown.")
     client_id: str | None = Field(default=None, description="The client's own id; absent without one.")

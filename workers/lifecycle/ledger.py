@@ -22,9 +22,11 @@ from redis.exceptions import NoPermissionError
 from tasks.message_parts import ObjectRef, Revision
 from vectordb.decoders import from_msgpack
 from workers.lifecycle.deadlines import LONGEST_S, whole
+from workers.lifecycle.ledger_faults import LedgerFaults
 from workers.lifecycle.outcomes import Acceptance
 from workers.lifecycle.queued_origin import packed_origin
-from workers.lifecycle.record_writer import AT_ONCE, RecordWriter, before_of, token
+from workers.lifecycle.record import Error
+from workers.lifecycle.record_writer import AT_ONCE, before_of, token
 from workers.redis.connection import Client, raw, text, translated
 from workers.redis.keys import Keys
 from workers.redis.script_calls import Command, call_together
@@ -56,7 +58,8 @@ class Overdue:
     """An object whose deadline has passed. ``attempts``: how often a worker started it.
 
     ``fault_since``: since when it has faults of its own, without an outage between them, in Unix seconds. ``crash``:
-    how the process ended that last worked on it and did not live on.
+    how the process ended that last worked on it and did not live on. ``segmented``: it has tags, and is to be
+    segmented.
     """
 
     ref: ObjectRef
@@ -67,6 +70,7 @@ class Overdue:
     fault: str | None
     fault_since: float | None = None
     crash: str | None = None
+    segmented: bool = False
 
 
 class _StoredRef(ObjectRef, frozen=True, omit_defaults=True, forbid_unknown_fields=False):
@@ -86,7 +90,7 @@ class Waiting:
     low_priority: int
 
 
-class Ledger(RecordWriter):
+class Ledger(LedgerFaults):
     """Enters, advances, finishes and removes objects, and finds overdue ones."""
 
     def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
@@ -98,7 +102,6 @@ class Ledger(RecordWriter):
         self._put_on = self._script("counting", "put_on")
         self._go_on = self._script("go_on")
         self._tag_again = self._script("counting", "tag_again")
-        self._crashed = self._script("crashed")
 
     def enter(self, arrivals: Sequence[Arrival], revision: Revision, now: float, deadline: float) -> list[str]:
         """Accept objects and return each one's outcome. Send only ``entered``, ``known`` and ``again`` (forced) ones.
@@ -155,7 +158,12 @@ class Ledger(RecordWriter):
             None
             if answer is None
             else Acceptance(
-                float(answer[0]), text(answer[1]), known, _entered(answer[2:-1]), crashed=bool(answer[-1])
+                float(answer[0]),
+                text(answer[1]),
+                known,
+                _entered(answer[2:-2]),
+                bool(answer[-2]),
+                from_msgpack(answer[-1], Error) if answer[-1] else None,
             )
             for answer, known in zip(advanced, before, strict=False)
         ]
@@ -181,9 +189,9 @@ class Ledger(RecordWriter):
             Overdue(
                 ObjectRef(*msgspec.structs.astuple(from_msgpack(ref, _StoredRef))), text(revision), text(stage),
                 int(attempts), float(accepted), text(fault) or None,
-                float(since) if since else None, text(crash) or None,
+                float(since) if since else None, text(crash) or None, bool(segmented),
             )
-            for _oid, ref, revision, stage, attempts, accepted, fault, since, crash in taken
+            for _oid, ref, revision, stage, attempts, accepted, fault, since, crash, segmented in taken
         ]  # fmt: skip
 
     def put_on(
@@ -227,21 +235,6 @@ class Ledger(RecordWriter):
         k, args = self._keys, [self._keys.entry(""), "" if revision is None else token(revision)]
         with translated():
             return int(self._tag_again(keys=[*k.counting, k.ledger], args=args))
-
-    def crashed(
-        self, refs: Sequence[ObjectRef], revision: Revision, how: str, deadline: float, *, blamed: bool
-    ) -> list[str]:
-        """Record that a process ended while it worked on these objects. Returns the ids of those still waited for.
-
-        ``how``: for people. ``blamed``: it worked on nothing else, so the attempt counts. See ``Acceptance.crashed``.
-        """
-        if not refs:
-            return []
-        keys = [self._keys.ledger, *(self._keys.entry(ref.id) for ref in refs)]
-        args = [token(revision), how, deadline, int(blamed)]
-        args += [one for ref in refs for one in (raw(ref.id), ref.etag)]
-        with translated():
-            return [text(oid) for oid in self._crashed(keys=keys, args=args)]
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """The segmentation method of each object; empty if it is not to be segmented."""

@@ -24,6 +24,7 @@ class Acceptance(NamedTuple):
 
     ``before``: what there was of it then, if that was read. ``entered``: when it entered each stage (Unix seconds),
     so far. ``crashed``: a process ended while it worked on the object, so nothing else is to be worked on beside it.
+    ``unsegmented``: why its segmentation is given up, so that it is finished without.
     """
 
     at: float
@@ -31,6 +32,7 @@ class Acceptance(NamedTuple):
     before: Before | None = None
     entered: Mapping[str, float] = {}
     crashed: bool = False
+    unsegmented: Error | None = None
 
 
 Accepted = Mapping[str, Acceptance]

@@ -14,7 +14,7 @@ from typing import TypeVar
 from tasks.message_parts import ObjectRef, Revision
 from workers.lifecycle.ledger import Arrival, Ledger, Overdue, TakenBack, Waiting
 from workers.lifecycle.outcomes import Acceptance, Before
-from workers.lifecycle.record import Record
+from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client, translated
 from workers.redis.partition_faults import PartitionFaults
 from workers.redis.partitions import Partitions
@@ -189,6 +189,15 @@ class PartitionedLedger(Ledger):
             return [ref.id if ref.id in found else "" for ref in mine]
 
         return [oid for oid in self._answered([ref.id for ref in refs], noted, "") if oid]
+
+    def give_up_segmentation(self, ref: ObjectRef, revision: str, error: Error) -> None:
+        """See ``Ledger``."""
+
+        def given_up(part: Ledger, _: Sequence[int]) -> list[None]:
+            part.give_up_segmentation(ref, revision, error)
+            return [None]
+
+        self._answered([ref.id], given_up, None)
 
     def segmentation_methods(self, refs: Sequence[ObjectRef]) -> list[str]:
         """See ``Ledger``."""

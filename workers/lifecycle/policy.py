@@ -13,10 +13,13 @@ its captions were dropped (``AGAIN``)       it is submitted again, for those now
 it cannot be read (``DROP``)                drop it: the ledger sends the objects again
 … of another release                        the end of its queue, for a worker of that release
 any other error, several objects            each object alone, so that only the faulty one fails
+its model fails for this input only         several objects: each alone; one: its attempt counts
 any other error, one object                 a ``failed`` record; after a bug, if the model still works
 overdue, a service is unavailable           wait, however long: the object is not the cause
 overdue, faults of its own for too long     ``dead``, with the last fault
 overdue, a worker started it too often      ``dead``: it may crash the worker
+… one of both, and it has come to           tagged once more, and finished without its segmentation, with the
+segmentation                                reason
 overdue, some stage consumes nothing        wait: the object is not the cause
 overdue otherwise                           sent again, alone
 ==========================================  =====================================================
@@ -82,8 +85,23 @@ class Fail:
 
 
 @dataclass(frozen=True)
+class Blame:
+    """The only object is to blame: its attempt counts, and the keeper comes back to it. ``how``: what it met."""
+
+    how: str
+
+
+@dataclass(frozen=True)
 class Dead:
     """Write a final record, ``dead``: inspect and replay."""
+
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class GiveUpSegmentation:
+    """Send the object again, alone, and finish it with its tags when it comes to its segmentation."""
 
     code: str
     reason: str
@@ -101,7 +119,7 @@ class Wait:
 
 def after_error(  # noqa: PLR0911 -- a table
     error: Exception, objects: int, retries: int, *, away: bool = False
-) -> Retry | Requeue | Postpone | Split | SubmitAgain | Drop | Fail:
+) -> Retry | Requeue | Postpone | Split | SubmitAgain | Drop | Fail | Blame:
     """What a worker does after a stage raised. ``away``: it has already waited for an unavailable service."""
     effect = of(error)
     if away and effect.passes:
@@ -117,6 +135,8 @@ def after_error(  # noqa: PLR0911 -- a table
             return Split() if objects > 1 else _later(error, retries)
     if objects > 1:
         return Split()
+    if effect.consequence is Consequence.ATTEMPT:
+        return Blame(str(error))
     if effect.consequence is Consequence.REFUSE:
         return Fail(getattr(error, "code", "refused"), str(error))
     named = f"{type(error).__name__}: {error}"
@@ -139,7 +159,7 @@ def patience_for(service: str, stage: str, time_limit_s: float) -> float:
 
 def after_deadline(
     overdue: Overdue, now: float, *, consuming: bool, max_attempts: int, give_up_s: float, away: str | None = None
-) -> Dead | Resend | Wait:
+) -> Dead | GiveUpSegmentation | Resend | Wait:
     """What the keeper does with an overdue object. ``away``: why a service is unavailable.
 
     An outage gives up nothing, however long it lasts. What an object itself cannot get is given up ``give_up_s``
@@ -147,10 +167,11 @@ def after_deadline(
     """
     if away:
         return Wait()
+    give_up = GiveUpSegmentation if overdue.segmented else Dead  # whatever has come so far has tags
     if overdue.fault and overdue.fault_since is not None and now - overdue.fault_since > give_up_s:
-        return Dead("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {overdue.fault}")
+        return give_up("gave-up", f"gave up after {give_up_s / 3600:.0f} hours; last error: {overdue.fault}")
     if overdue.attempts >= max_attempts:
         tried = f"{overdue.attempts} attempts, none finished, the last in {overdue.stage}"
         why = f"the worker {overdue.crash}" if overdue.crash else "it may crash the worker"
-        return Dead("poisonous", f"{tried}: {why}")
+        return give_up("poisonous", f"{tried}: {why}")
     return Resend() if consuming else Wait()

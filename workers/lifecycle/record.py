@@ -84,6 +84,7 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     wall time, and ``total`` from acceptance to this record. ``media``: the file; ``None`` if it was not decoded, and
     in records of older versions. ``rejected``: labels that a person rejected for the object; unset without any.
     ``file_name``, ``client_id``, ``metadata``: what its owner wrote beside the object; unset without any.
+    ``retag_error``: why tagging this version again failed, so that all else is as it was before; unset otherwise.
     """
 
     bucket: str
@@ -105,6 +106,7 @@ class RecordBody(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=False)
     file_name: str | msgspec.UnsetType = msgspec.UNSET
     client_id: str | msgspec.UnsetType = msgspec.UNSET
     metadata: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
+    retag_error: Error | msgspec.UnsetType = msgspec.UNSET
 
     @property
     def id(self) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tasks.message_parts import ObjectRef, Revision
+from workers.lifecycle.kept_tags import kept, segmented_as
 from workers.lifecycle.lost_rows import LostRows
 from workers.lifecycle.outcomes import Before
 from workers.lifecycle.reasons import counted_reason
@@ -59,9 +60,26 @@ class RecordWriter:
         while left := [place for place, answer in enumerate(answers) if answer == CHANGED]:
             mine = [records[place] for place in left]
             before = [Before(UNCHECKED, one.record) for one in self.before([record.id for record in mine])]
-            for place, answer in zip(left, self.finish_said(mine, before, now), strict=True):
+            keeping = [kept(record, one.record) for record, one in zip(mine, before, strict=True)]
+            methods = self._wanted([one.id for one in keeping if one is not None])
+            revisions = [Revision(one.space_id, one.captions_version) for one in mine]
+            mine = [
+                record if earlier is None else segmented_as(earlier, methods[record.id])
+                for record, earlier in zip(mine, keeping, strict=True)
+            ]
+            for place, answer in zip(left, self._finish_of(mine, before, now, revisions), strict=True):
                 answers[place] = answer
         return [answer == "written" for answer in answers]
+
+    def _wanted(self, oids: Sequence[str]) -> dict[str, str]:
+        """By which method the ledger has each object segmented; empty if it has not."""
+        if not oids:
+            return {}
+        with translated():
+            pipe = self._redis.pipeline(transaction=False)
+            for oid in oids:
+                pipe.hget(self._keys.entry(oid), "segment")
+            return {oid: text(method or b"") for oid, method in zip(oids, pipe.execute(), strict=True)}
 
     def finish_said(self, records: Sequence[Record], before: Sequence[Before], now: float) -> list[str]:
         """Write final records that contain what people said. ``before``: what there was when they were composed.
@@ -69,9 +87,16 @@ class RecordWriter:
         Returns for each ``written``, ``refused`` (not in the ledger), or ``changed``: people have said something else
         meanwhile, or there is another record, and nothing was written.
         """
+        revisions = [Revision(one.space_id, one.captions_version) for one in records]
+        return self._finish_of(records, before, now, revisions)
+
+    def _finish_of(
+        self, records: Sequence[Record], before: Sequence[Before], now: float, revisions: Sequence[Revision]
+    ) -> list[str]:
+        """``revisions``: those that the ledger waits for; a record that is kept is of an earlier one."""
         calls: list[Call] = []
         order: list[int] = []
-        for revision, places in _by_revision(records):
+        for revision, places in _by_revision(revisions):
             for start in range(0, len(places), AT_ONCE):
                 part = places[start : start + AT_ONCE]
                 calls.append(self._finishing([(records[place], before[place]) for place in part], revision, now))
@@ -88,10 +113,12 @@ class RecordWriter:
         args: list[Any] = [k.prefix, revision, self._feed_length, now]
         for record, before in part:
             oid, entries = record.id, tag_entries(record)
+            failure = record.error or record.retag_error or None
+            own = token(Revision(record.space_id, record.captions_version))
             keys += [k.entry(oid), k.record(oid), k.segmentation_request(oid), k.statements(oid)]
             args += [
-                raw(oid), record.etag, record.state, counted_reason(record.error.code if record.error else None),
-                record.segmentation_method, PLACES[record.state],
+                raw(oid), record.etag, record.state, counted_reason(failure.code if failure else None),
+                record.segmentation_method, "" if own == revision else own, PLACES[record.state],
                 before.said, before.record, removed(self._lost.rows(oid, before.record)), added(entries),
                 packed_body(record, [entry.row for entry in entries], now),
             ]  # fmt: skip
@@ -158,11 +185,11 @@ def before_of(answer: Sequence[bytes | None]) -> Before:
     return Before(bytes(said or b""), bytes(record or b""))
 
 
-def _by_revision(records: Sequence[Record]) -> Iterator[tuple[str, list[int]]]:
-    """The positions of the records of each revision."""
+def _by_revision(revisions: Sequence[Revision]) -> Iterator[tuple[str, list[int]]]:
+    """The positions of each revision."""
     found: dict[str, list[int]] = {}
-    for place, record in enumerate(records):
-        found.setdefault(token(Revision(record.space_id, record.captions_version)), []).append(place)
+    for place, revision in enumerate(revisions):
+        found.setdefault(token(revision), []).append(place)
     yield from found.items()
 
 

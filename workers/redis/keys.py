@@ -107,7 +107,8 @@ key                              type        holds
                                              it was ordered, so no earlier result counts), ``again`` (it is to
                                              be tagged once more when it is finished), ``fault_since`` (since when it
                                              has faults of its own), ``crash`` (how the process ended that last worked
-                                             on it and did not live on)
+                                             on it and did not live on), ``unsegmented`` (why its segmentation was
+                                             given up, msgpack ``workers.lifecycle.record.Error``)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime
@@ -156,6 +157,8 @@ key                              type        holds
                                              of its clock (msgpack), with a lifetime
 ``P models``                     hash        ``HOST-PID QUEUE MODEL`` → how a model of that process computes, and when
                                              that was last reported (msgpack); see ``workers.redis.models_in_use``
+``P skipped-captions``           hash        vector space, captions version and id of a caption → if it is skipped or
+                                             suspected (msgpack ``workers.captions.skipped.SkippedCaption``)
 ``P words``                      string      progress of ``workers.stages.words_ahead`` (msgpack)
 ``P drain``                      hash        present while nothing is handed out (``workers.redis.drain``): ``since``
                                              (Unix seconds), ``token``, dispatcher → the token that it has confirmed

@@ -29,6 +29,10 @@ class ProcessKeys:
         return f"{self.prefix}models"
 
     @property
+    def skipped_captions(self) -> str:
+        return f"{self.prefix}skipped-captions"
+
+    @property
     def words_ahead(self) -> str:
         return f"{self.prefix}words"
 

@@ -40,7 +40,7 @@ NEEDS: Mapping[str, tuple[Secrets, ...]] = {
     "writer": (REDIS, STORE),
     "notifier": (REDIS, RECEIVER),
     "worker-embedding": (REDIS, STORE, MODELS),
-    "worker-retrieval": (REDIS, CAPTIONS, MODELS),
+    "worker-retrieval": (REDIS, STORE, CAPTIONS, MODELS),  # asks whether an image is there that was taught
     "worker-extraction": (REDIS,),
     "worker-scoring": (REDIS, MODELS),
     "worker-segmentation": (REDIS, STORE, CAPTIONS, MODELS),

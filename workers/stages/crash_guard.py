@@ -5,6 +5,7 @@ what the process worked on when it died         what its successor does
 ==============================================  ==============================================================
 one object                                      an attempt counts; it is tried again, with nothing beside it
 several objects                                 no attempt counts; each is tried again alone
+one caption, which it extracted alone           no attempt counts; the caption is tried again, then skipped
 a request of another process                    tells that process that the request failed
 the self-test of a stage                        the stage pauses; what was counted against objects is taken back
 ==============================================  ==============================================================
@@ -26,12 +27,13 @@ import structlog
 from tasks.message_parts import ObjectRef
 from tasks.messages import Batch, Submitted
 from vectordb.errors import Transient
-from workers.errors.consequences import Consequence, of
+from workers.errors.consequences import Consequence, may_be_input, of
 from workers.errors.rows import MODEL
 from workers.outages.tracker import OutageTracker
+from workers.stages.caption_trials import CaptionTrials
 from workers.stages.crash_journal import CrashJournal, Held, Pause, State
 from workers.stages.handover import Handover
-from workers.stages.self_test import ModelBroken, SelfTest
+from workers.stages.self_test import InputFailed, ModelBroken, SelfTest
 
 log = structlog.get_logger()
 
@@ -53,8 +55,13 @@ class CrashGuard:
         answer_crashed: Callable[[str, str], object],
         time_limits: Mapping[str, float],
         clock: Callable[[], float] = time.time,
+        captions: CaptionTrials | None = None,
     ) -> None:
-        """``answer_crashed``: tells the sender of an RPC request why it gets no answer. ``time_limits``: by stage."""
+        """``answer_crashed``: tells the sender of an RPC request why it gets no answer. ``time_limits``: by stage.
+
+        ``captions``: takes note of captions over which processes end.
+        """
+        self._captions = captions
         self._journal = journal
         self._self_tests = self_tests
         self._handover = handover
@@ -80,6 +87,8 @@ class CrashGuard:
         for one in held:
             log.error("a process ended over its work", stage=one.stage, how=how, request=one.request or None)
         try:
+            if self._caption_is_to_blame(how, [stage for stage, _ in objects]):
+                count = 0  # whatever object it was worked on for
             for stage, batch in objects:
                 self._handover.blame(batch.objects, batch.revision, f"{how} in {stage}", blamed=count == 1)
             for one in held:
@@ -89,10 +98,26 @@ class CrashGuard:
             log.warning("left to the ledger", error=str(exc))
         self._journal.update(lambda state: self._note(state, objects, count))
 
+    def _caption_is_to_blame(self, how: str, stages: Sequence[str]) -> bool:
+        caption = self._journal.state.caption
+        if caption is None or self._captions is None or self._journal.state.left:
+            return False
+        if not self._captions.ended(caption, f"a process {how} over it"):
+            return False
+        suspects = dict.fromkeys(stages, caption)
+        self._journal.update(lambda state: state.suspects.update(suspects))
+        return True
+
     @contextmanager
-    def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> Iterator[None]:
-        """Work on a message or a request, which a successor finds if this process dies over it."""
+    def holding(
+        self, stage: str, batch: Batch | None = None, request: str = "", *, alone: bool = False
+    ) -> Iterator[None]:
+        """Work on a message or a request, which a successor finds if this process dies over it.
+
+        ``alone``: an object of it is one over which a process has ended.
+        """
         objects = b"" if batch is None else Submitted(objects=batch.objects, revision=batch.revision).encode()
+        self._journal.alone = alone
         try:
             with self._journal.holding(stage, objects, request):
                 yield
@@ -140,14 +165,22 @@ class CrashGuard:
                 self._outages.end(MODEL)
 
     def judged(self, stage: str, error: Exception) -> Exception:
-        """The error as it is; ``ModelBroken`` instead of one that the models have of harmless input, too."""
-        if of(error).consequence is not Consequence.BUG or stage not in self._self_tests:
+        """The error as it is; ``ModelBroken`` instead of one that the models have of harmless input, too.
+
+        ``InputFailed`` instead of one of the runtime, which may be that of the models, and is not.
+        """
+        runtime = may_be_input(error)
+        if not (runtime or of(error).consequence is Consequence.BUG) or stage not in self._self_tests:
             return error
         try:
             self._try(stage)
         except Exception as exc:
             return exc
-        return error
+        if not runtime:
+            return error
+        failed = InputFailed(f"{type(error).__name__}: {error}")
+        failed.__cause__ = error
+        return failed
 
     def _try(self, stage: str) -> None:
         test = self._self_tests.get(stage)
@@ -156,7 +189,7 @@ class CrashGuard:
                 with self.testing(stage):
                     test()
             except Exception as exc:
-                if of(exc).passes:  # a service is away: the models are tried when it is back
+                if of(exc).passes and not may_be_input(exc):  # a service is away: it is tried when that is back
                     raise
                 reason = f"the models of {stage} do not work: {type(exc).__name__}: {exc}"
                 self._pause(stage, reason)
@@ -165,6 +198,7 @@ class CrashGuard:
 
         def works(state: State) -> None:
             state.doubted.discard(stage)
+            state.suspects.pop(stage, None)
             if ended is not None and ended.for_all:
                 state.paused.pop(stage, None)
                 state.crashes.pop(stage, None)
@@ -183,6 +217,9 @@ class CrashGuard:
         """The self-test of a stage failed: no object was to blame."""
         blamed = [Submitted.decode(one) for one in self._journal.state.crashes.get(stage, [])]
         try:
+            suspect = self._journal.state.suspects.get(stage)
+            if suspect is not None and self._captions is not None:
+                self._captions.pardon(suspect)
             for batch in blamed:
                 self._handover.pardon(batch.objects, batch.revision, reason)
         except Transient as exc:
@@ -190,6 +227,7 @@ class CrashGuard:
 
         def change(state: State) -> None:
             state.testing = ""
+            state.suspects.pop(stage, None)
             state.doubted.add(stage)
             state.crashes.pop(stage, None)
             self._prolong(state, stage, reason, for_all=True)
@@ -207,6 +245,7 @@ class CrashGuard:
     def _note(self, state: State, objects: list[tuple[str, Submitted]], count: int) -> None:
         state.held.clear()
         state.left = False
+        state.caption = None
         for stage, batch in objects:
             state.doubted.add(stage)
             if count == 1:

@@ -17,9 +17,12 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from tasks.message_parts import Hit, Revision
 from vectordb.decoders import from_msgpack
 
 log = structlog.get_logger()
+
+CAPTION_S = 60.0  # for one caption, which takes milliseconds: sooner than the limit of its message
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -47,11 +50,27 @@ class Pause(msgspec.Struct):
     for_all: bool
 
 
+class CaptionHeld(msgspec.Struct, frozen=True):
+    """A caption that a process extracts alone. ``began``: as in ``Held``."""
+
+    revision: Revision
+    id: int
+    caption: str
+    began: float
+
+    @property
+    def hit(self) -> Hit:
+        """As it was retrieved; its similarity says nothing here."""
+        return Hit(self.id, self.caption, 0.0)
+
+
 class State(msgspec.Struct):
     """``held``: by number. ``testing``: the stage whose self-test runs. ``doubted``: stages to test before work.
 
     ``crashes``: by stage, the objects that it crashed over since one ended well, each as a ``Submitted``.
-    ``left``: the process ended on purpose.
+    ``left``: the process ended on purpose. ``caption``: extracted alone just now. ``suspects``: over which
+    processes ended, by stage, until its self-test has shown that it works. ``methods``: of segmentation that were
+    used.
     """
 
     held: dict[int, Held] = {}
@@ -60,6 +79,9 @@ class State(msgspec.Struct):
     paused: dict[str, Pause] = {}
     crashes: dict[str, list[bytes]] = {}
     left: bool = False
+    caption: CaptionHeld | None = None
+    suspects: dict[str, CaptionHeld] = {}
+    methods: set[str] = set()
 
 
 class CrashJournal:
@@ -79,6 +101,8 @@ class CrashJournal:
         self._lock = threading.Lock()
         self._number = 0
         self._complained = False
+        self.alone = False
+        """Whether what is worked on is an object over which a process has ended."""
         self.state = self._read()
 
     @property
@@ -112,6 +136,10 @@ class CrashJournal:
                 self.state.held.pop(number, None)
                 self._write()
 
+    def now(self) -> float:
+        """Seconds of the machine's clock."""
+        return self._clock()
+
     def age(self, held: Held) -> float:
         """Seconds since something was begun."""
         return self._clock() - held.began
@@ -119,7 +147,9 @@ class CrashJournal:
     def overdue(self, time_limits: Mapping[str, float]) -> str:
         """How this process is to be ended if something that it works on exceeds its limit in seconds; else empty."""
         with self._lock:
-            held = list(self.state.held.values())
+            held, caption = list(self.state.held.values()), self.state.caption
+        if caption is not None and self._clock() - caption.began > CAPTION_S:
+            return f"was ended since a caption took longer than {CAPTION_S:.0f} s"
         for one in held:
             limit = time_limits.get(one.stage)
             if limit is not None and self.age(one) > limit:

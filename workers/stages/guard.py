@@ -14,7 +14,9 @@ class Guard(Protocol):
 
     def require(self, stage: str) -> None: ...
     def overdue(self) -> str: ...
-    def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> AbstractContextManager[None]: ...
+    def holding(
+        self, stage: str, batch: Batch | None = None, request: str = "", *, alone: bool = False
+    ) -> AbstractContextManager[None]: ...  # fmt: skip
     def testing(self, stage: str) -> AbstractContextManager[None]: ...
     def finished(self, stage: str) -> None: ...
     def leaving(self) -> None: ...
@@ -31,7 +33,14 @@ class Unguarded:
         """Nothing is."""
         return ""
 
-    def holding(self, stage: str, batch: Batch | None = None, request: str = "") -> AbstractContextManager[None]:  # noqa: ARG002
+    def holding(
+        self,
+        stage: str,  # noqa: ARG002
+        batch: Batch | None = None,  # noqa: ARG002
+        request: str = "",  # noqa: ARG002
+        *,
+        alone: bool = False,  # noqa: ARG002
+    ) -> AbstractContextManager[None]:
         """Remembers nothing."""
         return contextlib.nullcontext()
 

@@ -103,6 +103,8 @@ class Handover:
         An object whose requested segmentation is not ``drawn`` is sent to the segmentation queue instead. ``drawn``:
         the segmentation of the only object of the batch.
         """
+        if drawn is None:
+            batch = self._finish_unsegmented(batch, accepted)
         if drawn is None:  # a request that came since is met by the ledger, which then refuses the record
             methods = [accepted[ref.id].method if ref.id in accepted else "" for ref in batch.objects]
         else:
@@ -123,6 +125,17 @@ class Handover:
         for place, ref in enumerate(batch.objects):
             if ref.id not in ended and not self._segment(batch.only([place])) and drawn is not None:
                 self._late(ref)
+
+    def _finish_unsegmented(self, batch: Scored, accepted: Accepted) -> Scored:
+        """Finish those whose segmentation is given up. Returns the others."""
+        given_up = {
+            place: Segmentation(method=at.method, error=at.unsegmented)
+            for place, ref in enumerate(batch.objects)
+            if (at := accepted.get(ref.id)) is not None and at.method and at.unsegmented is not None
+        }
+        for place, segmentation in given_up.items():
+            self.finish(batch.only([place]), accepted, segmentation)
+        return batch.only([place for place in range(len(batch.objects)) if place not in given_up])
 
     def _write(self, batch: Scored, records: Sequence[Record], accepted: Accepted, now: float) -> list[str]:
         """Write records with what people and exemplars say of the objects.

@@ -21,9 +21,10 @@ from tasks.message_parts import Fault, ObjectRef, Revision
 from tasks.messages import Batch, Scored, of_other_release
 from vectordb.errors import Transient
 from workers.broker.publisher import Publisher
-from workers.errors.consequences import of
+from workers.errors.consequences import may_be_input, of
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.policy import (
+    Blame,
     Drop,
     Fail,
     Postpone,
@@ -148,7 +149,7 @@ class StageRunner:
         """The error, or that of the models if they fail for every object: before one is recorded as failed."""
         action = after_error(error, len(message.batch.objects) if message.batch else 0, message.retries)
         bug = isinstance(action, Fail) and action.bug
-        return self._guard.judged(message.stage, error) if bug else error
+        return self._guard.judged(message.stage, error) if bug or may_be_input(error) else error
 
     def _try(self, message: _Message) -> None:
         stage = self._stages[message.stage]
@@ -162,7 +163,9 @@ class StageRunner:
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
         message.begin, message.begun = False, True
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
-        with self._guard.holding(message.stage, message.batch), self._busy[message.stage].working():
+        crashed = any(one.crashed for one in message.accepted.values())
+        held = self._guard.holding(message.stage, message.batch, alone=crashed)
+        with held, self._busy[message.stage].working():
             stage.work()(message.batch, message.accepted)
         self._guard.finished(message.stage)
         if time.monotonic() - began > AGAIN_S:
@@ -207,6 +210,9 @@ class StageRunner:
                     self._handover.postpone(batch.objects, batch.revision, pause, fault)
                 case SubmitAgain():
                     self._handover.submit_again(batch)
+                case Blame(how):
+                    how = f"met {how} in {stage}, although its models work"
+                    self._handover.blame(batch.objects, batch.revision, how, blamed=True)
                 case Split():
                     self._handover.split(batch)
                 case Fail(code, reason, _) if isinstance(batch, Scored):  # tagged; only its segmentation failed

@@ -12,8 +12,11 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from tasks.cache import LRUCache
 from tasks.encoders.protocols import ImageEncoder, TextEncoder
-from vectordb.errors import Transient
+from tasks.extraction.stage import Extractor
+from tasks.message_parts import Hit
+from vectordb.errors import Transient, WildtagError
 from vectordb.index import CaptionIndex
 from workers.errors.rows import MODEL
 
@@ -29,6 +32,10 @@ class ModelBroken(Transient):
     service = MODEL
 
 
+class InputFailed(WildtagError):
+    """The runtime of a model fails for an object, and works for harmless input."""
+
+
 def of_images(encoder: Callable[[], ImageEncoder]) -> SelfTest:
     """Encodes a grey picture. The encoder is loaded if it is not."""
 
@@ -42,6 +49,12 @@ def of_images(encoder: Callable[[], ImageEncoder]) -> SelfTest:
 def of_texts(encoder: Callable[[], TextEncoder]) -> SelfTest:
     """Encodes a few words."""
     return lambda: encoder().encode(WORDS)
+
+
+def of_extraction(loaded: Callable[[], Extractor]) -> SelfTest:
+    """Extracts the words of a caption that has to be parsed. The parser is loaded if it is not."""
+    hits = [Hit(number, words, 1.0) for number, words in enumerate(WORDS)]
+    return lambda: loaded().candidates([hits], LRUCache(len(hits)))
 
 
 def of_captions(index: Callable[[], CaptionIndex]) -> SelfTest:

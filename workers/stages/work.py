@@ -15,7 +15,7 @@ from tasks.encoders.protocols import ImageEncoder, TextEncoder
 from tasks.extraction import Extractor
 from tasks.hubness import ReferenceVectors
 from tasks.images.decoder import Decoder
-from tasks.message_parts import DerivedThresholds
+from tasks.message_parts import DerivedThresholds, Revision
 from tasks.messages import Embedded, Extracted, Retrieved, Submitted
 from tasks.overlap import Overlap
 from tasks.pipeline import PipelineOptions
@@ -166,7 +166,8 @@ class Retrieval:
 class Extraction:
     """Extract the candidates from the captions."""
 
-    def __init__(self, extractor: Extractor, cache: Cache, handover: Handover) -> None:
+    def __init__(self, extractor: Callable[[Revision], Extractor], cache: Cache, handover: Handover) -> None:
+        """``extractor``: of the captions of a version."""
         self._extractor = extractor
         self._cache = cache
         self._handover = handover
@@ -174,7 +175,7 @@ class Extraction:
     def __call__(self, batch: Retrieved, _: Accepted) -> None:
         """See ``workers.stages.table.Work``."""
         start = time.perf_counter()
-        extracted = pipeline.extraction(batch, self._extractor, self._cache)
+        extracted = pipeline.extraction(batch, self._extractor(batch.revision), self._cache)
         self._handover.hand_on("scoring", extracted.timed("extraction", _since(start)))
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import cached_property
 
+from workers.captions.skipped import SkippedCaptions
 from workers.dispatch.batch_objects import BatchObjects
 from workers.dispatch.interrupted import Interrupted
 from workers.dispatch.partitioned_batch_objects import PartitionedBatchObjects
@@ -166,6 +167,10 @@ class LifecycleWiring:
                 self.partitions, self.redis, self.partition_clients, self.settings.feed_length, self.partition_faults
             )
         return Ledger(self.redis, self.keys, self.settings.feed_length)
+
+    @cached_property
+    def skipped_captions(self) -> SkippedCaptions:
+        return SkippedCaptions(self.redis, self.keys)
 
     @cached_property
     def statements(self) -> Statements:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 
 from tasks.encoders.requirements import MissingPackage, ModelNotLoaded
@@ -15,6 +17,7 @@ from vectordb.index import CaptionIndex
 from workers.captions.versions import OPEN_MAX
 from workers.segmentation.methods import MethodUnavailable, MethodUnknown
 from workers.settings.settings import Settings
+from workers.stages.caption_trials import CaptionTrials
 from workers.stages.fetching import Fetcher
 from workers.stages.handover import Handover
 from workers.stages.segmenter import Segmenter, Segmenting
@@ -25,8 +28,10 @@ from workers.wiring.wiring import Wiring
 class SegmentationMethods:
     """The segmentation methods. Each is created, and its model loaded, at its first use."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, used: Callable[[str], object] = lambda _: None) -> None:
+        """``used``: called with the name of a method before it is created."""
         self._settings = settings
+        self._used = used
         self._made: dict[str, SegmentationMethod] = {}
         self.models: dict[str, object] = {}
         """The models that are loaded, by their role."""
@@ -39,6 +44,7 @@ class SegmentationMethods:
         if (reason := self._settings.lacks(name)) is not None:
             raise MethodUnknown(reason)
         if name not in self._made:
+            self._used(name)
             try:
                 self._made[name] = self._make(name)
             except (MissingPackage, ModelNotLoaded) as exc:
@@ -77,14 +83,18 @@ class SegmentationMethods:
         return proposer
 
 
-def segmenter(wiring: Wiring, methods: SegmentationMethods) -> Segmenter:
-    """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image."""
+def segmenter(wiring: Wiring, methods: SegmentationMethods, captions: CaptionTrials) -> Segmenter:
+    """A segmenter that searches through the retrieval worker or a Qdrant server. Loads models for the first image.
+
+    ``captions``: finds those that are skipped.
+    """
 
     remote = lru_cache(maxsize=OPEN_MAX)(wiring.remote_index)
 
     @lru_cache(maxsize=OPEN_MAX)  # making one reads a sample of the captions and their thresholds
     def made(version: str, index: CaptionIndex) -> Pipeline:
-        return pipeline_of(wiring, index, version)
+        found = pipeline_of(wiring, index, version)
+        return replace(found, extractor=captions.extractor(found.extractor, found.revision))
 
     def pipeline(version: str) -> Pipeline:
         index = remote(version) if wiring.owned else wiring.indexes.open(version)

@@ -26,6 +26,7 @@ from workers.monitoring.measured import MeasuredCache
 from workers.redis.rpc import answer_crashed
 from workers.settings.settings import INGESTION, SEGMENTATION, STAGES
 from workers.stages import self_test
+from workers.stages.caption_trials import CaptionTrials
 from workers.stages.crash_guard import CrashGuard
 from workers.stages.crash_journal import CrashJournal
 from workers.stages.fetching import Fetcher
@@ -45,12 +46,12 @@ from workers.telemetry import tracing
 from workers.wiring.indexing import indexing
 from workers.wiring.models import DECODERS, decoded_ahead, decoders, pipeline_options
 from workers.wiring.operations import journal
+from workers.wiring.stage_of_segmentation import StageOfSegmentation
 from workers.wiring.wiring import Wiring
 from workers.wiring.words import words_ahead_of
 
 if TYPE_CHECKING:
-    from workers.stages.segmenter import Segmenter, Segmenting
-    from workers.wiring.segmentation import SegmentationMethods
+    from workers.stages.segmenter import Segmenting
 
 FETCHED_AT_ONCE = 8  # objects; a store on the network takes milliseconds for each
 
@@ -71,34 +72,25 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
     ``crash_journal``: what the process before this one worked on when it died, and how the models do.
     """
     w, s = wiring, wiring.settings
+    extraction_works = self_test.of_extraction(lambda: w.extractor)
+    captions = CaptionTrials(w.skipped_captions, crash_journal, extraction_works)
 
-    @cache
-    def segmentation_methods() -> SegmentationMethods:
-        from workers.wiring import segmentation  # noqa: PLC0415 -- only who segments needs scipy
-
-        return segmentation.SegmentationMethods(s)
-
-    @cache
-    def segmenter() -> Segmenter:
-        from workers.wiring import segmentation  # noqa: PLC0415 -- as above
-
-        return segmentation.segmenter(w, segmentation_methods())
+    text_encoder = cache(lambda: LockedTextEncoder(w.text_encoder))
+    segmentation = StageOfSegmentation(w, text_encoder, captions, crash_journal)
 
     def loaded() -> Mapping[str, object]:
-        used = segmentation_methods().models if segmentation_methods.cache_info().currsize else {}
-        return {**w.loaded_models(), **used}
+        return {**w.loaded_models(), **segmentation.models()}
 
     @cache
     def segmenting() -> Segmenting:
-        from workers.wiring import segmentation  # noqa: PLC0415 -- as above
+        from workers.wiring.segmentation import segmenting  # noqa: PLC0415 -- only who segments needs scipy
 
-        return segmentation.segmenting(w, segmenter(), fetcher(), handover)
+        return segmenting(w, segmentation.segmenter, fetcher(), handover)
 
-    text_encoder = cache(lambda: LockedTextEncoder(w.text_encoder))
     encode_ahead = words_ahead_of(w, text_encoder)
 
     def late(ref: ObjectRef) -> None:
-        segmenter().late(ref)
+        segmentation.segmenter.late(ref)
 
     handover = Handover(w.ledger, w.publisher, w.inbox, late, s.deadline_s, w.clock)
 
@@ -156,7 +148,12 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
             ),
         ),
         "extraction": Stage(
-            Retrieved.decode, cache(lambda: Extraction(w.extractor, MeasuredCache(w.cache, "phrases"), handover))
+            Retrieved.decode,
+            cache(
+                lambda: Extraction(
+                    partial(captions.extractor, w.extractor), MeasuredCache(w.cache, "phrases"), handover
+                )
+            ),
         ),
         "scoring": Stage(
             Extracted.decode,
@@ -190,13 +187,16 @@ def stage_worker(wiring: Wiring, crash_journal: CrashJournal | None = None) -> S
     self_tests: Mapping[str, SelfTest] = {
         "embedding": self_test.of_images(lambda: w.image_encoder),
         "retrieval": self_test.of_captions(lambda: w.indexes.open(w.chosen())),
+        "extraction": extraction_works,
         "scoring": self_test.of_texts(text_encoder),
         INGESTION: self_test.of_texts(lambda: w.text_encoder),
+        SEGMENTATION: segmentation.test,
     }
     guard: Guard = UNGUARDED
     if crash_journal is not None:
         answer = partial(answer_crashed, w.redis, w.keys)
-        guard = CrashGuard(crash_journal, self_tests, handover, w.outage_tracker, answer, s.time_limits)
+        guard = CrashGuard(crash_journal, self_tests, handover, w.outage_tracker, answer, s.time_limits,
+                           captions=captions)  # fmt: skip
         guard.recover()
     runner = StageRunner(
         stages, handover, w.publisher, w.health, w.outage_tracker, s.task_time_limit_s, guard=guard,

@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from tests.contract.poisoned_worker import YELLOW
+from tests.contract.poisoned_worker import CAPTION, YELLOW
 from tests.contract.worker_of_colours import wired
 from tests.eventually import eventually
+from tests.unit.segmentation.world import RED
 from workers.lifecycle.event import ObjectEvent
 from workers.outages.board import OutageBoard
 from workers.redis.connection import Client
@@ -36,13 +37,13 @@ class World:
         self.wiring, self.log = wiring, log
         self.worker: subprocess.Popen[bytes] | None = None
 
-    def start(self, harm: str, always: str = "") -> None:
-        command = [sys.executable, "-P", "-m", "tests.contract.poisoned_worker", harm, always]
+    def start(self, harm: str, always: str = "", what: str = "picture") -> None:
+        command = [sys.executable, "-P", "-m", "tests.contract.poisoned_worker", harm, always, what]
         env = self.wiring.settings.process_environment() | {"PYTHONPATH": os.environ.get("PYTHONPATH", "")}
         env["PYTHONPATH"] = f"{Path(__file__).parents[3]}:{env['PYTHONPATH']}"
         with self.log.open("wb") as out:
             self.worker = subprocess.Popen(command, env=env, stdout=out, stderr=out, start_new_session=True)
-        colours = [(30 + n, 200, 40) for n in range(GOOD)] + [YELLOW]
+        colours = [(30 + n, 200, 40) for n in range(GOOD)] + [YELLOW if what == "picture" else RED]
         infos = []
         for n, colour in enumerate(colours):
             file = io.BytesIO()
@@ -58,7 +59,7 @@ class World:
         self.keeper = keeper_of(self.wiring)
 
     def step(self) -> None:
-        for stage in ("retrieval", "extraction", "scoring"):
+        for stage in ("embedding", "retrieval", "extraction", "scoring"):
             self.wiring.health.beat(stage)
         self.keeper.step()
 
@@ -80,7 +81,8 @@ def world(redis_url: str, client: Client, tmp_path: Path) -> Iterator[World]:
     settings = Settings.model_validate({
         "redis_url": redis_url, "broker_url": redis_url.replace("unix://", "redis+socket://"), "key_prefix": "test:",
         "home": tmp_path, "inbox": tmp_path / "inbox", "qdrant_url": "http://127.0.0.1:1", "batch_max": 8,
-        "max_attempts": 2, "deadline_s": 300, "stage_time_limits": "embedding=5", "worker_memory_mib": 600,
+        "max_attempts": 2, "deadline_s": 300, "stage_time_limits": "embedding=5,extraction=5",
+        "worker_memory_mib": 600,
     })  # fmt: skip
     made = World(wired(settings), tmp_path / "log")
     made.wiring.layout.require()
@@ -117,3 +119,32 @@ def test_a_model_that_always_crashes_pauses_its_stage_and_makes_nothing_dead(wor
     assert client.zcard("test:ledger") == GOOD + 1, "none has a record"
     attempts = {client.hget(f"test:entry:inbox/{n}.png", "attempts") for n in range(GOOD + 1)}
     assert attempts <= {b"0", b"1"}
+
+
+@pytest.mark.parametrize("harm", ["segfault", "hang"])
+def test_a_poisonous_caption_is_skipped_and_its_picture_is_tagged(world: World, client: Any, harm: str) -> None:
+    world.start(harm, what="caption")
+
+    def extracted() -> bool:
+        world.step()
+        return all(client.hget(f"test:entry:inbox/{n}.png", "queue") == b"scoring" for n in range(GOOD + 1))
+
+    eventually(extracted, 140, world.log.read_text)
+    (skipped,) = world.wiring.skipped_captions.all()
+    assert skipped.caption == CAPTION
+    assert client.zcard("test:ledger") == GOOD + 1, "none is dead"
+    assert world.worker is not None
+    assert world.worker.poll() is None, "the worker lives on"
+
+
+def test_a_parser_that_always_crashes_pauses_extraction(world: World, client: Any) -> None:
+    world.start("segfault", "always", what="caption")
+    board = OutageBoard(world.wiring.redis, world.wiring.keys, "test-1", world.wiring.clock)
+
+    def trials() -> bool:
+        world.step()
+        return any("3 trials in vain" in one.reason for one in board.read() if one.name == "model")
+
+    eventually(trials, 140, world.log.read_text)
+    assert client.zcard("test:ledger") == GOOD + 1, "none has a record"
+    assert world.wiring.skipped_captions.all() == []

@@ -68,6 +68,6 @@ def test_no_method_that_uses_redis_is_inherited(one: type, all_: type) -> None:
 
 # called only by methods that are replaced
 PRIVATE = {
-    "Ledger": {"_claim", "_removed", "_script"},
+    "Ledger": {"_claim", "_finish_of", "_removed", "_script", "_wanted"},
     "BatchObjects": {"_told_until"},
 }

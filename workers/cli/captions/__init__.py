@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import typer
 
-from workers.cli.captions import build, copy, get, keep, look, teach, thresholds
+from workers.cli.captions import build, copy, get, keep, look, skipped, teach, thresholds
 from workers.cli.panels import CAPTIONS
 
 captions = typer.Typer(no_args_is_help=True, help="Import, switch, copy, search and teach captions.")
-for module in (build, get, keep, copy, look, teach, thresholds):
+for module in (build, get, keep, copy, look, teach, thresholds, skipped):
     module.add_to(captions)
 
 

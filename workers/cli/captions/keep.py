@@ -14,6 +14,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.table import Table
 
+from vectordb.errors import Transient
 from workers.cli.captions.manifest_json import manifest_json
 from workers.cli.captions.thresholds import note_missing
 from workers.cli.connection import home_settings
@@ -100,6 +101,8 @@ def drop(
     if not yes:
         typer.confirm(f"Delete {version} permanently?", abort=True)
     taken_over(settings, version, lambda: wiring.library.drop(space_id, version))
+    with suppress(Transient):  # without Redis: the list of skipped captions is short
+        wiring.skipped_captions.forget(space_id, version)
     console.print(f"Removed {escape(version)}")
 
 

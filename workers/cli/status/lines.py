@@ -43,6 +43,9 @@ def warnings(found: Overview) -> Iterator[str]:
         yield f"[red]{clean(one.name)} is unavailable{since}[/]{waiting}: {clean(one.reason)}"
     if found.counts.get("dead"):
         yield f"[red]{_objects(found.counts['dead'])} given up[/]: `wildtag dead list` says why"
+    if count := found.skipped_captions:
+        skipped = f"{count:,} caption{'' if count == 1 else 's'} skipped"
+        yield f"[yellow]{skipped}[/], since extraction fails for them: `wildtag captions skipped` says why"
     for line in off(note.clock for note in found.processes):
         yield f"[yellow]{clean(line)}[/]"
     for risk in found.risks:

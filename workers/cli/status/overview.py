@@ -98,6 +98,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
     draining: float | None = None
     encoder_change: dict[str, Any] | None = None
     captions_version: str | None = None
+    skipped_captions: int = 0
     memory: list[RedisServer] = []
     risks: list[str] = []
     pending: list[Pending] = []
@@ -130,6 +131,7 @@ class Overview(msgspec.Struct, frozen=True, kw_only=True):
             "coverage": None if self.coverage is None else self.coverage.row(),
             "webhooks": public(self.receivers), "data_loss": public(self.lost),
             "refilling_since": rfc3339_or_none(self.refilling), "captions_version": self.captions_version,
+            "skipped_captions": self.skipped_captions,
             "draining_since": rfc3339_or_none(self.draining), "encoder_change": self.encoder_change,
             "redis": [{"used": one.used, "limit": one.limit, "evicted": one.evicted} for one in self.memory],
             "redis_risks": self.risks, "disks": self.disks, "home": self.home, "inbox": self.inbox,
@@ -208,6 +210,7 @@ class OverviewReader:
             receivers=wiring.receivers.standing(), lost=losses(wiring).read(), refilling=wiring.refill.since(),
             memory=RedisServers(servers, wiring.keys).read(), risks=risks(servers), inbox=str(s.inbox_folder),
             draining=None if draining is None else draining.since, encoder_change=progress_of(wiring),
+            skipped_captions=len(wiring.skipped_captions.all()),
             inbox_oldest_s=_age(known.at, wiring.inbox_readers[0].read().since),
         )  # fmt: skip
         return self._whole(found) if whole else found

@@ -9,6 +9,10 @@ const SHOWN = 3; // captions before "more"
 export function details(record, before = null, beside = undefined) {
   if (record.state !== "done") return [make("p", { class: "problem" }, reason(record)), written(record)].filter(Boolean);
   const parts = [];
+  if (record.retag_error) {
+    const why = ended(record.retag_error.reason);
+    parts.push(make("p", { class: "problem" }, `Tagging it again failed, so these are the earlier tags: ${why}`));
+  }
   if (record.unknown) {
     parts.push(make("p", { class: "unknown" }, because(record.unknown_because)));
   } else if (!record.tags.length) {

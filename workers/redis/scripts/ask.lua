@@ -7,4 +7,5 @@ redis.call('SET', request_key, method, 'EX', ARGV[3])
 if redis.call('EXISTS', entry_key) == 0 then return end
 if method == 'none' then method = '' end
 redis.call('HSET', entry_key, 'segment', method, 'requested', '1')
+redis.call('HDEL', entry_key, 'unsegmented')  -- it is tried once more
 redis.call(method ~= '' and 'SADD' or 'SREM', segmenting, oid)

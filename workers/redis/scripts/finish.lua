@@ -2,12 +2,13 @@
 -- Refused unless the ledger waits for exactly this version and revision, so a record is written once and a late result
 -- never overwrites a newer one. A record with tags must also have the segmentation that the ledger entry wants.
 -- What was forced while it was in progress is then tagged once more: its event is added to the low-priority inbox.
+-- A record that is kept, since tagging its version again failed, keeps its revision.
 -- KEYS: those of counting.lua, ledger, segmenting, records, objects, damaged, feed, tags, last number, low-priority
 --       inbox, its objects that wait, marks, then of each object: entry, record, segmentation request, statements
 -- ARGV: prefix, revision, feed_length, time, then of each object: oid, etag, state, reason (as it is counted), method
---       ('' not segmented), place of the state in the list of records, what people said of it that is part of the
---       record ('*' nothing is), the stored record that was there before ('' none), the rows of that, the rows of the
---       new one (see tag_index), the body
+--       ('' not segmented), the revision of a record that is kept ('' it is of the one above), place of the state in
+--       the list of records, what people said of it that is part of the record ('*' nothing is), the stored record that
+--       was there before ('' none), the rows of that, the rows of the new one (see tag_index), the body
 -- Returns of each object: written | refused | changed (people have said something else, or there is another record)
 local prefix, revision, at = ARGV[1], ARGV[2], tonumber(ARGV[4])
 local ledger, segmenting, records, objects, damaged, feed, tags, last, low_priority, once, marks = unpack(KEYS, 4, 14)
@@ -32,7 +33,7 @@ local function tag_again(oid)
     redis.call('HSET', marks, oid, 'l' .. waits)
 end
 
-local function finish(keys, oid, etag, state, reason, method, place, said, known, old, new, body)
+local function finish(keys, oid, etag, state, reason, method, kept, place, said, known, old, new, body)
     local entry_key, record_key, request_key, statements_key = unpack(keys)
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'sequence', 'segment', 'requested', 'accepted_at',
         'queue', 'since', 'again')
@@ -58,7 +59,8 @@ local function finish(keys, oid, etag, state, reason, method, place, said, known
     local member = member_of(number)
     unindex(prefix, tags, member, old)
     index(prefix, tags, member, new)
-    local value = with_head({etag, entry[3] or '', revision, state, method, entry[5] or '', number, at}, body)
+    local of = kept ~= '' and kept or revision
+    local value = with_head({etag, entry[3] or '', of, state, method, entry[5] or '', number, at}, body)
     redis.call('SET', record_key, value)
     redis.call('ZADD', records, score_of(tonumber(place), redis.call('ZSCORE', records, member)), member)
     redis.call('ZADD', objects, 0, oid)
@@ -81,7 +83,7 @@ end
 
 local answers = {}
 for n = 0, (#KEYS - 14) / 4 - 1 do
-    answers[n + 1] = finish({unpack(KEYS, 15 + 4 * n, 18 + 4 * n)}, unpack(ARGV, 5 + 11 * n, 15 + 11 * n))
+    answers[n + 1] = finish({unpack(KEYS, 15 + 4 * n, 18 + 4 * n)}, unpack(ARGV, 5 + 12 * n, 16 + 12 * n))
 end
 settle()
 return answers

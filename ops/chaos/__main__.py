@@ -10,6 +10,7 @@ import json
 import sys
 from pathlib import Path
 
+from ops.chaos.buckets import FOLDER, MOTO, parsed
 from ops.chaos.faults import possible
 from ops.chaos.pictures import PICTURES, bad_files
 from ops.chaos.places import Conditions
@@ -27,8 +28,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--strikes", type=int, help="number of faults (default: three a minute)")
     parser.add_argument("--faults", help="names, separated by commas (default: all that the bucket can have)")
     parser.add_argument(
-        "--bucket", choices=("folder", "s3"), default="folder", help="s3: moto behind a faulty network"
-    )
+        "--bucket", default=FOLDER, help="folder, s3 (moto behind a faulty network), or the address of a bucket on a"
+        " real S3 server, http://HOST:PORT/BUCKET, which must be new or empty, and is emptied at the end",
+    )  # fmt: skip
     parser.add_argument(
         "--index", choices=("embedded", "server"), default="embedded", help="server: a made-up Qdrant"
     )
@@ -40,7 +42,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     options = parser.parse_args(arguments)
-    able = possible(store=options.bucket == "s3", disk=options.disk is not None, server=options.index == "server")
+    if options.bucket not in {FOLDER, MOTO}:
+        try:
+            parsed(options.bucket)
+        except ValueError as exc:
+            parser.error(str(exc))
+    able = possible(store=options.bucket != FOLDER, disk=options.disk is not None, server=options.index == "server")
     faults = able if options.faults is None else [name for name in options.faults.split(",") if name]
     unknown = [name for name in faults if name not in able]
     if unknown or options.objects < 1 or options.minutes <= 0:

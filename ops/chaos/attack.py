@@ -64,7 +64,8 @@ def attack(world: World, seed: int, healthy: Callable[[], bool]) -> Iterator[Att
     if made.returncode or not key:
         raise Permanent(f"no key for the attacker: {made.stderr[-500:]}")
     secrets = (world.key, str(world.home), world.environment["WILDTAG_REDIS_URL"])
-    found = Attack(Attacker(world.gateway, key, seed, rate=_RATE, secrets=secrets, healthy=healthy))
+    attacker = Attacker(world.gateway, key, seed, bucket=world.bucket, rate=_RATE, secrets=secrets, healthy=healthy)
+    found = Attack(attacker)
     try:
         yield found
     finally:

@@ -1,4 +1,4 @@
-"""The caption databases of a run: two small ones beside the starter captions, switched as people do, by command."""
+"""The caption databases of a run: two small ones beside the starter captions, switched and taught by command."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ SMALL = {"even": 0, "odd": 1}
 """Name of each small database, and which captions of the starter set it has."""
 
 EVERY = 40  # of the captions that only one of them has
+FOLLOWED_S = 120.0  # after a lesson, within which all images are tagged again that it concerns
 GRACE_S = 10.0  # after a switch, within which an image may be tagged with the captions of before
+SOURCE = "chaos"
+"""Of the captions that are taught."""
+
 _COMMAND_S = 180.0
 
 
@@ -31,15 +35,32 @@ class Used:
     done: float | None = None
 
 
+@dataclass
+class Lesson:
+    """A caption that is taught to a version. ``done``: when the command succeeded; ``None`` if it never did.
+
+    ``followed``: whether the stack has been told to tag the images again that it concerns.
+    """
+
+    version: str
+    text: str
+    began: float
+    done: float | None = None
+    followed: bool = False
+
+
 class Switches:
-    """Which captions were in use when. Commands are repeated until they succeed."""
+    """Which captions were in use when, and what they were taught. Commands are repeated until they succeed."""
 
     def __init__(self, environment: Callable[[], Mapping[str, str]], versions: list[str], active: str) -> None:
         """``versions``: those that are switched between. Without any, nothing is switched."""
         self._environment = environment
         self.versions = versions
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self.ended = threading.Event()
+        self.lessons: list[Lesson] = []
+        self.taught_at: list[float] = []
+        """When each command began that teaches, those that failed included."""
         self.used = [Used(active, float("-inf"), float("-inf"))]
 
     def switch(self, variant: float) -> None:
@@ -79,7 +100,50 @@ class Switches:
                         raise Permanent(f"captions {what[0]}: {done.stderr[-500:]}")
                     time.sleep(1)  # images in progress still need it
             self.use(version)
+            self.teach_again(version)
         return version
+
+    def teach(self, text: str) -> None:
+        """Add a caption to those in use."""
+        with self._lock:
+            lesson = Lesson(self.used[-1].version, text, time.monotonic())
+            self.lessons.append(lesson)
+            self._teach(lesson, float("inf"))
+
+    def teach_again(self, version: str) -> None:
+        """Repeat what this version was taught, after it was replaced by an older copy. Raises ``Permanent``."""
+        with self._lock:
+            for lesson in self.lessons:
+                if lesson.version == version and not self._teach(lesson, time.monotonic() + _COMMAND_S):
+                    raise Permanent(f"{version} cannot be taught {lesson.text!r} again")
+
+    def _teach(self, lesson: Lesson, deadline: float) -> bool:
+        tried = False
+        while not self.ended.is_set() and time.monotonic() < deadline:
+            self.taught_at.append(time.monotonic())
+            done = self.command(
+                "captions", "add", lesson.text, "--source", SOURCE, "--captions", lesson.version, "--json"
+            )
+            if done.returncode == 0:
+                lesson.done = time.monotonic()
+                rows = [json.loads(line) for line in done.stdout.splitlines()]
+                # no row: it is there already. A first try that failed may not have reached the stack
+                lesson.followed = rows[0]["images"] is not None if rows else lesson.followed and not tried
+                return True
+            tried = True
+            time.sleep(1)
+        return False
+
+    def unfollowed(self, lost_at: list[tuple[float, float]]) -> frozenset[str]:
+        """The versions of whose lessons it is not sure that images were tagged again.
+
+        ``lost_at``: times between which Redis has lost what it had acknowledged.
+        """
+        return frozenset(
+            one.version for one in self.lessons
+            if one.done is None or not one.followed
+            or any(one.began <= end and begin <= one.done + FOLLOWED_S for begin, end in lost_at)
+        )  # fmt: skip
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``wildtag`` against the stack."""
@@ -108,6 +172,18 @@ def import_small(environment: Mapping[str, str], folder: Path) -> list[str]:
         file.unlink()
         made.append(f"{name}@1")
     return made
+
+
+def taught(version: str, environment: Mapping[str, str], patience_s: float = _COMMAND_S) -> set[str]:
+    """What a version was taught in a run. Raises ``Permanent`` if it cannot be read within ``patience_s``."""
+    deadline = time.monotonic() + patience_s
+    while (done := wildtag(
+        ("captions", "taught", "--source", SOURCE, "--captions", version, "--json"), environment
+    )).returncode:  # fmt: skip
+        if time.monotonic() > deadline:
+            raise Permanent(f"captions taught of {version}: {done.stderr[-500:]}")
+        time.sleep(1)
+    return {str(json.loads(line)["caption"]) for line in done.stdout.splitlines()}
 
 
 def active_version(environment: Mapping[str, str]) -> str:

@@ -21,11 +21,27 @@ from ops.chaos.machine_faults import (
     DiskFull,
     DiskFullBucket,
     DiskFullRedis,
+    DiskFullTemporary,
     NoDescriptors,
     NoMemory,
     Starved,
 )
-from ops.chaos.process_faults import Kill, KillChild, KillGuardian, KillSupervisor, Stop, Terminate, Unwatched
+from ops.chaos.process_faults import (
+    Kill,
+    KillChild,
+    KillGuardian,
+    KillPrefork,
+    KillSupervisor,
+    Stop,
+    StopGuardian,
+    StopPrefork,
+    StopSupervisor,
+    Terminate,
+    TerminateGuardian,
+    TerminatePrefork,
+    TerminateSupervisor,
+    Unwatched,
+)
 from ops.chaos.redis_faults import (
     Failover,
     Network,
@@ -54,7 +70,10 @@ FAULTS: dict[str, Callable[[World, float], Fault]] = {
     "failover": Failover, "unwatched": Unwatched, "index-away": IndexAway, "index-damaged": IndexDamaged,
     "snapshot-restored": SnapshotRestored, "server-away": ServerAway, "server-slow": ServerSlow,
     "server-silent": ServerSilent, "server-500": ServerFault, "server-wrong-dimension": ServerWrongDimension,
-    "network-late": NetworkLate, "network-slow": NetworkSlow,
+    "network-late": NetworkLate, "network-slow": NetworkSlow, "terminate-supervisor": TerminateSupervisor,
+    "stop-supervisor": StopSupervisor, "terminate-guardian": TerminateGuardian, "stop-guardian": StopGuardian,
+    "kill-prefork": KillPrefork, "terminate-prefork": TerminatePrefork, "stop-prefork": StopPrefork,
+    "disk-full-temporary": DiskFullTemporary,
     **{f"store-{trouble.value.replace(' ', '-')}": partial(StoreTrouble, trouble=trouble)
        for trouble in Trouble if trouble is not Trouble.NONE},
 }  # fmt: skip

@@ -63,7 +63,7 @@ RULES: tuple[tuple[str, Rule], ...] = (
     (r"redis/damaged/[^/]+", _fine),
     (r"run/(?:lock|encoder\.lock|metrics/[^/.][^/]*)", _fine),
 )
-OF_THE_RUN = re.compile(r"(?:own-redis/.*|clock|up\.log|inbox/.*)", re.DOTALL)
+OF_THE_RUN = re.compile(r"(?:own-redis/.*|clocks/.*|temporary/.*|up\.log|inbox/.*)", re.DOTALL)
 """What the run itself puts there. Its bucket is compared apart."""
 
 

@@ -78,7 +78,7 @@ class IndexDamaged(IndexFault):
         self.restart()
 
     def mend(self) -> None:
-        """Put a copy of the captions back; have the index of images made anew."""
+        """Put a copy of the captions back, and teach them again; have the index of images made anew."""
         switches = self.world.switches
         if self.images and switches is not None:
             until(
@@ -91,6 +91,8 @@ class IndexDamaged(IndexFault):
         shutil.rmtree(self._place)
         copy.rename(self._place)
         self.restart()
+        if switches is not None:
+            switches.teach_again(self._place.name)
 
 
 class ServerFault(Fault):

@@ -176,6 +176,7 @@ RULES: Mapping[str, Rule] = {
             "catching-up",
             "sources",
             "heartbeats",
+            "skipped-captions",
             "events:counts",
             "ledger:counts",
             "api-keys",

@@ -1,4 +1,4 @@
-"""What a stack leaves behind when it has ended: processes, and files that are half written."""
+"""What a stack leaves behind when it has ended: processes, files that are half written, and what its logs say."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 import psutil
 
 _LOOK_S = 0.5
+_UNEQUIPPED = "no credentials for the S3 server"
 _FINE = ("*.sock", "*.lock")
 
 
@@ -36,3 +37,9 @@ def left_files(home: Path) -> list[str]:
     for pattern in ("**/*.part", "**/*.tmp", "**/.*.building", "**/.*.restoring"):
         found += [str(file.relative_to(home)) for file in home.glob(pattern)]
     return sorted(found)
+
+
+def unequipped(home: Path) -> list[str]:
+    """The logs in which a process says that it was not given the credentials of the store, which it needs."""
+    logs = sorted((home / "logs").glob("*.log*"))
+    return [log.name for log in logs if _UNEQUIPPED in log.read_text(encoding="utf-8", errors="replace")]

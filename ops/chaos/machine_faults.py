@@ -11,6 +11,7 @@ from contextlib import suppress
 import psutil
 
 from ops.chaos.fault import Fault
+from ops.chaos.world import CLOCKED, TEMPORARY
 
 _ROOM = 4 * 2**20  # bytes of memory that a process may still take
 _HOURS = 5  # a clock jumps by at most so many
@@ -48,23 +49,27 @@ class DiskFullBucket(DiskFull):
     folder = "inbox"
 
 
+class DiskFullTemporary(DiskFull):
+    """The disk of temporary files is full: large uploads are refused."""
+
+    folder = TEMPORARY
+
+
 class ClockJumps(Fault):
-    """The wall clock of one service jumps by hours, and back."""
+    """The wall clock of one service jumps by hours, and back. The next one concerns another service."""
 
     def begin(self) -> None:
         """Set it."""
         hours = 1 + int(self.chance * 2 * _HOURS) % _HOURS
-        self.victim = self.world.environment.get("CHAOS_CLOCK", "none").partition(" ")[0]
-        self._set(f"{'+' if self.chance < 0.5 else '-'}{hours}h")
+        jumped = self.world.jumped
+        seldom = [name for name in CLOCKED if jumped[name] == min(jumped[one] for one in CLOCKED)]
+        self.victim = seldom[int(self.chance * len(seldom))]
+        jumped[self.victim] += 1
+        self.world.set_clock(self.victim, f"{'+' if self.chance < 0.5 else '-'}{hours}h")
 
     def mend(self) -> None:
         """Set it right."""
-        self._set("+0")
-
-    def _set(self, text: str) -> None:
-        new = self.world.clock.with_suffix(".new")
-        new.write_text(text + "\n")
-        new.replace(self.world.clock)
+        self.world.set_clock(self.victim, "+0")
 
 
 class Limited(Fault):

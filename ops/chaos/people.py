@@ -16,15 +16,18 @@ from urllib.parse import quote
 import httpx
 
 from ops.chaos.album import Album
+from ops.chaos.buckets import NAME
 from ops.chaos.captions import Switches
 from ops.chaos.pictures import NAMES, content
 from ops.chaos.plan import SEGMENTED, Act
-from ops.chaos.world import BUCKET
 
 PATIENCE_S = 1800.0  # for which a call is repeated
 METHOD = "regions"  # of segmentations: the cheapest one
 TAUGHT = frozenset({0, 1})
 """The photographs of which people say something. Images of the others must be tagged once, and not again."""
+
+LESSONS = ("Egyptian cat, chaos", "espresso, chaos")
+"""Captions that are taught, each with a number. They change the scores of the photographs of ``TAUGHT``."""
 
 _PAUSE_S = 0.5
 _AGAIN = frozenset({409, 429})
@@ -60,13 +63,15 @@ class People:
     """Carries out what goes over the API with ``key``. ``redis_ms`` reads the clock of Redis."""
 
     def __init__(
-        self, album: Album, gateway: Callable[[], str], key: str, switches: Switches, redis_ms: Callable[[], int]
-    ) -> None:
+        self, album: Album, gateway: Callable[[], str], key: str, switches: Switches, redis_ms: Callable[[], int],
+        bucket: str = NAME,
+    ) -> None:  # fmt: skip
         self._album = album
         self._gateway = gateway
         self._headers = {"Authorization": f"Bearer {key}"}
         self._switches = switches
         self._redis_ms = redis_ms
+        self._objects = f"/v1/objects/{bucket}/"
         self.refused: list[str] = []
         """Uploads that were never accepted: nothing was promised of them."""
         self.said: list[Said] = []
@@ -81,6 +86,9 @@ class People:
         """Do it. Returns the keys that have changed."""
         if act.what == "upload":
             return self._upload(act)
+        if act.what == "teach":
+            self._switches.teach(f"{LESSONS[int(act.variant * len(LESSONS))]} {act.key.removesuffix('.jpg')[-5:]}")
+            return ()
         if act.what == "switch":
             self._switches.switch(act.variant)
             return ()
@@ -113,7 +121,7 @@ class People:
         return (key,)
 
     def _retag(self, key: str) -> tuple[str, ...]:
-        answer, _ = self._call("POST", _path(key, ":retag"), again=frozenset({429}))
+        answer, _ = self._call("POST", self._path(key, ":retag"), again=frozenset({429}))
         if answer is None or answer.status_code != 202:
             return ()  # it is not known yet, or removed
         self.retagged.append(Retagged(key, self._redis_ms(), time.monotonic()))
@@ -127,14 +135,14 @@ class People:
         elif act.variant < 0.75 and mine:
             label, accepted = mine[-1].label, None
         else:
-            answer, _ = self._call("GET", _path(key))
+            answer, _ = self._call("GET", self._path(key))
             record = answer.json().get("record") if answer is not None and answer.status_code == 200 else None
             tags = [tag["label"] for tag in (record or {}).get("tags", ()) if not tag.get("source")]
             if not tags:
                 return ()
             label, accepted = tags[0], False
         answer, doubtful = self._call(
-            "POST", _path(key, ":tag"), json={"label": label, "accepted": accepted}, again=frozenset({429})
+            "POST", self._path(key, ":tag"), json={"label": label, "accepted": accepted}, again=frozenset({429})
         )
         if answer is None or answer.status_code != 200:
             if doubtful:
@@ -145,6 +153,9 @@ class People:
         etag = str(body["record"]["etag"])
         self.said.append(Said(key, label, accepted, etag, time.monotonic(), body["problem"], near))
         return (key, *near)
+
+    def _path(self, key: str, action: str = "") -> str:
+        return quote(self._objects + key) + action
 
     def _call(
         self, method: str, path: str, *, again: frozenset[int] = frozenset(), **request: Any
@@ -180,7 +191,3 @@ def standing(said: list[Said], came_from: Mapping[str, str], key: str) -> dict[s
         if one.key in names:
             found[one.label] = one
     return found
-
-
-def _path(key: str, action: str = "") -> str:
-    return quote(f"/v1/objects/{BUCKET}/{key}") + action

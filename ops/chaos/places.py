@@ -12,34 +12,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from ops.bench.made_up_minio import made_up_minio
-from ops.bench.moto_server import moto
 from ops.bench.qdrant_rest import rest_server
 from ops.bench.stacks import COPIED, new_home
+from ops.chaos.buckets import FOLDER, bucket_at
 from ops.chaos.captions import Switches, active_version, import_small, wildtag
 from ops.chaos.notifications import Notifications, notifications
 from ops.chaos.proxy import Proxy
-from ops.chaos.shelves import BucketShelf, FolderShelf, Shelf
-from ops.chaos.store_proxy import store_proxy
-from ops.chaos.world import BUCKET, World, indexes_at
+from ops.chaos.shelves import Shelf
+from ops.chaos.world import TEMPORARY, World, indexes_at
 from vectordb.errors import Permanent
 
-OTHER_DISKS = ("inbox", "own-redis")
-"""Folders of the home that have a disk of their own, each of a third of the size of the home's."""
+OTHER_DISKS = ("inbox", "own-redis", TEMPORARY)
+"""Folders of the home that have a disk of their own: a third as large as the home's, or ``_TEMPORARY_MB``."""
+
+_TEMPORARY_MB = 64
 
 
 @dataclass(frozen=True)
 class Conditions:
     """Where a plan is carried out.
 
-    ``prepared``: a home whose captions and caches are copied. ``bucket``: ``folder`` or ``s3``. ``disk``: the size of
-    a disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused. ``switching``: whether
+    ``prepared``: a home whose captions and caches are copied. ``bucket``: see ``bucket_at``. ``disk``: the size of a
+    disk of the home's own in MB. ``webhooks_fail``: share of deliveries that are refused. ``switching``: whether
     there are two more caption databases, and people switch between them. ``attack``: whether somebody attacks it.
     ``index``: ``embedded`` or ``server``.
     """
 
     prepared: Path | None = None
-    bucket: str = "folder"
+    bucket: str = FOLDER
     disk: int | None = None
     webhooks_fail: float = 0.2
     switching: bool = True
@@ -64,9 +64,9 @@ class Scene:
 
 @contextmanager
 def scene(
-    where: Conditions, seed: int, settings: Mapping[str, str], *, clock: float | None, snapshots: bool
+    where: Conditions, seed: int, settings: Mapping[str, str], *, clocks: bool, snapshots: bool
 ) -> Iterator[Scene]:
-    """The system until the end of the block. ``clock``: chooses the service whose clock can jump.
+    """The system until the end of the block. ``clocks``: whether those of some services can be set.
 
     ``snapshots``: whether there must be snapshots of the small databases. Raises ``Permanent`` if it does not start.
     """
@@ -74,7 +74,9 @@ def scene(
         home = stack.enter_context(
             new_home(where.prepared) if where.disk is None else own_disk(where.prepared, where.disk)
         )
-        temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wf-", dir="/tmp")))
+        temporary = home / TEMPORARY
+        if where.disk is None:
+            temporary = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wf-", dir="/tmp")))
         undisturbed = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="wu-", dir="/tmp")))
         alone = {**os.environ, "WILDTAG_HOME": str(home)}
         versions = _captions(home, alone, switching=where.switching)
@@ -83,21 +85,14 @@ def scene(
             if (home / part).is_dir():
                 shutil.copytree(home / part, undisturbed / part)
         active = active_version(alone)
-        store, stage, bucket = None, None, None
-        if where.bucket == "s3":
-            upstream = stack.enter_context(moto())
-            bucket = stack.enter_context(made_up_minio(upstream, BUCKET))
-            shelf: Shelf = BucketShelf(bucket.url, BUCKET)
-            store = stack.enter_context(store_proxy(bucket.url))
-        else:
-            shelf = FolderShelf(home / "inbox")
-        made = World(home, {**settings, "TMPDIR": str(temporary)}, store)
+        bucket, stage = stack.enter_context(bucket_at(where.bucket, home)), None
+        made = World(home, {**settings, "TMPDIR": str(temporary)}, bucket)
         stack.callback(made.stop)
-        if clock is not None:
-            made.clocked(clock)
-        if bucket is not None:
+        if clocks:
+            made.clocked()
+        if bucket.events is not None:
             stage = stack.enter_context(notifications(seed, lambda: f"{made.gateway}/v1/events/minio", made.key))
-            bucket.at_once = stage.url
+            bucket.events.at_once = stage.url
         if where.index == "server":
             server = stack.enter_context(rest_server())
             network = Proxy(urlsplit(server.url).port or 0)
@@ -107,7 +102,7 @@ def scene(
         made.switches = Switches(lambda: made.environment, versions and [*versions, active], active)
         made.snapshots, made.undisturbed = files, undisturbed
         made.start()
-        yield Scene(made, shelf, made.switches, undisturbed, temporary, stage)
+        yield Scene(made, bucket.shelf, made.switches, undisturbed, temporary, stage)
 
 
 def _captions(home: Path, alone: Mapping[str, str], *, switching: bool) -> list[str]:
@@ -147,7 +142,7 @@ def own_disk(prepared: Path | None, megabytes: int) -> Iterator[Path]:
         stack.enter_context(_mounted(folder, megabytes))
         for part in OTHER_DISKS:
             (folder / part).mkdir()
-            stack.enter_context(_mounted(folder / part, megabytes // 3))
+            stack.enter_context(_mounted(folder / part, _TEMPORARY_MB if part == TEMPORARY else megabytes // 3))
         for part in COPIED if prepared is not None else ():
             if prepared is not None and (prepared / part).is_dir():
                 shutil.copytree(prepared / part, folder / part)

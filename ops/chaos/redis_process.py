@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from vectordb.errors import Permanent
+from workers.embedded.aof_repair import repair
 from workers.embedded.ports import free_port
 from workers.redis.server_program import choose_server
 
@@ -50,6 +51,7 @@ class RedisProcess:
 
     def start(self) -> None:
         """Start it and wait until it has loaded its data."""
+        repair(self.folder)  # as `wildtag up` does: a full disk leaves zeros in the file of Redis 7.0
         with (self.folder / "log").open("ab") as log:
             command = [str(choose_server().program.path), str(self.folder / "redis.conf")]
             self._process = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)

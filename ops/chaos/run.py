@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, suppress
 from functools import partial
-from random import Random
 from typing import Any
 
 import redis
@@ -17,7 +16,7 @@ from ops.chaos.album import Album
 from ops.chaos.attack import attack
 from ops.chaos.faults import FAULTS, LOSING
 from ops.chaos.home_files import leaked_files, leaked_temporary, owners
-from ops.chaos.leaks import left_files, until_gone
+from ops.chaos.leaks import left_files, unequipped, until_gone
 from ops.chaos.people import PATIENCE_S, People
 from ops.chaos.places import Conditions, scene
 from ops.chaos.plan import BY_API, Act, Plan, Strike
@@ -29,6 +28,7 @@ from ops.chaos.verdict import SWEPT_S, Done, Verdict, artifacts, compare
 from ops.chaos.watching import Struck, Watch
 from ops.chaos.world import World
 from vectordb.errors import Permanent, WildtagError
+from workers.redis.connection import translated
 from workers.wiring.operations import coverage
 from workers.wiring.wiring import Wiring
 
@@ -42,16 +42,17 @@ _LEAK_S = 30.0  # after the end of the stack
 def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, Any]:
     """Carry the plan out. Returns what is printed. Raises ``Permanent`` if the system does not start."""
     faults = {strike.fault for strike in plan.strikes}
-    clock = Random(plan.seed).random() if "clock-jumps" in faults else None
     with ExitStack() as stack:
         receiver = stack.enter_context(receiving(plan.seed, where.webhooks_fail))
-        made = scene(where, plan.seed, receiver.settings(), clock=clock, snapshots="snapshot-restored" in faults)
+        made = scene(where, plan.seed, receiver.settings(), clocks="clock-jumps" in faults,
+                     snapshots="snapshot-restored" in faults)  # fmt: skip
         found = stack.enter_context(made)
         here = found.world
         say(f"up in {here.home}")
         wiring = here.wiring()
         album = Album(found.shelf)
-        people = People(album, lambda: here.gateway, here.key, found.switches, lambda: _redis_ms(wiring))
+        people = People(album, lambda: here.gateway, here.key, found.switches, lambda: _redis_ms(wiring),
+                        here.bucket)  # fmt: skip
         watch = Watch(here.wiring())
         watch.start()
         attacker = stack.enter_context(attack(here, plan.seed, watch.healthy)) if where.attack else None
@@ -68,7 +69,7 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         people.ended.set()
         found.switches.ended.set()
         lossy = any(strike.fault in LOSING for strike in plan.strikes)
-        truth = Truth(found.undisturbed)
+        truth = Truth(found.undisturbed, found.switches.lessons)
         verdict = compare(Done(here, album, people, receiver, found.switches, truth, lossy, where.attack))
         for violation in attacker.violations if attacker is not None else ():
             verdict.add("wrong", f"attack: {violation}")
@@ -81,9 +82,12 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
             verdict.add("leaked", leak)
         for file in left_files(here.home):
             verdict.add("leaked", f"the file {file} is not finished")
+        for log in unequipped(here.home):
+            verdict.add("wrong", f"a process lacks the credentials of the store: see {log}")
         return {
             **_report(plan, album, people, watch.struck, verdict, rested), "deliveries_repeated": receiver.repeated,
             "notifications": dict(found.notifications.counts) if found.notifications is not None else {},
+            "captions_taught": sum(one.done is not None for one in found.switches.lessons),
             "failovers": here.losses, "attack": attacker.counts() if attacker is not None else None,
         }  # fmt: skip
 
@@ -161,7 +165,9 @@ def _rest(here: World, watch: Watch) -> float:
         covered = coverage(wiring).read()
         busy = sum(counts[name] for name in ("inbox", "segments", "in_flight"))
         owed = sum(one.waiting for one in wiring.receivers.standing())
-        waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length()
+        with translated():
+            following = int(wiring.redis.zcard(wiring.keys.follows))
+        waiting = wiring.backlog.waiting() + wiring.low_priority_inbox.length() + following
         resting = not (busy or owed or waiting or watch.unsettled() or covered.incomplete or strays())
         still = still + 1 if resting else 0
         if resting:

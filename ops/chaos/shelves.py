@@ -9,7 +9,6 @@ from pathlib import Path
 
 from minio import Minio
 from minio.commonconfig import CopySource
-from minio.error import S3Error
 
 
 class Shelf(ABC):
@@ -62,12 +61,10 @@ class FolderShelf(Shelf):
 class BucketShelf(Shelf):
     """A bucket."""
 
-    def __init__(self, endpoint: str, bucket: str) -> None:
-        """``endpoint``: a URL of this machine."""
-        self._client = Minio(endpoint.removeprefix("http://"), "a", "b", secure=False, region="us-east-1")
+    def __init__(self, client: Minio, bucket: str) -> None:
+        """``client``: does not meet the faults."""
+        self._client = client
         self._bucket = bucket
-        with suppress(S3Error):
-            self._client.make_bucket(bucket)
 
     def write(self, key: str, data: bytes, *, in_place: bool) -> None:
         """See ``Shelf``."""

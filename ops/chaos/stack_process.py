@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 from vectordb.errors import WildtagError
 from workers.cli.stack import PREFORK
@@ -38,18 +39,20 @@ def main() -> None:
             "redis": settings.redis_url, "broker": settings.broker, "inbox": str(settings.inbox_folder),
             "flower": f"http://127.0.0.1:{port}", "gateway": f"http://127.0.0.1:{settings.gateway_port}",
         }  # fmt: skip
-        supervisor.start([_clocked(replace(one, after=())) for one in found], addresses, published(settings))
+        supervisor.start([clocked(replace(one, after=())) for one in found], addresses, published(settings))
         supervisor.run()
 
 
-def _clocked(service: Service) -> Service:
-    """This service, with a clock that a file sets if ``CHAOS_CLOCK`` names it: ``SERVICE LIBRARY FILE``."""
-    named, _, rest = os.environ.get("CHAOS_CLOCK", "").partition(" ")
-    if service.name != named:
+def clocked(service: Service) -> Service:
+    """This service, with a clock that a file sets if ``CHAOS_CLOCKS`` has one for it: ``LIBRARY FOLDER``."""
+    library, _, folder = os.environ.get("CHAOS_CLOCKS", "").partition(" ")
+    file = Path(folder, service.name)
+    if not library or not file.exists():
         return service
-    library, _, file = rest.partition(" ")
     # "monotonic" clocks do not jump on any machine
+    path = os.pathsep.join(filter(None, (folder, os.environ.get("PYTHONPATH"))))
     variables = (
+        f"PYTHONPATH={path}",
         f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_CACHE_DURATION=1",
         "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
     )  # fmt: skip

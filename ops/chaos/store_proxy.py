@@ -8,23 +8,31 @@ from __future__ import annotations
 import http.client
 import random
 import re
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import Enum
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from ops.chaos.http_server import Handler, serving
+from ops.chaos.old_versions import Answer, OldVersions
 
 _HANGS_S = 120.0
+_BEHIND_S = 60.0
 _DROPPED = {"connection", "transfer-encoding", "content-length", "keep-alive", "server", "date"}
 _ERROR = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>chaos</Message></Error>"
 _ENTRY = re.compile(rb"<Contents>.*?</Contents>", re.DOTALL)
 
 
 class Trouble(Enum):
-    """What the store does. ``SOMETIMES``: every third request fails with one of the errors."""
+    """What the store does.
+
+    ``SOMETIMES``: every third request fails with one of the errors. ``OLD_OBJECTS``: for some seconds after a change,
+    GET and HEAD answer what was there before, also 404.
+    """
 
     NONE = "none"
     ERRORS = "500"
@@ -39,18 +47,29 @@ class Trouble(Enum):
     NO_BUCKET = "no bucket"
     EMPTY = "empty"
     SOMETIMES = "sometimes"
+    OLD_OBJECTS = "old objects"
 
 
 class StoreProxy:
     """The proxy, while it runs. ``trouble`` may be changed at any time."""
 
-    def __init__(self, upstream: str) -> None:
-        self.upstream = urlsplit(upstream).netloc
+    def __init__(self, upstream: str, ca_file: Path | None = None) -> None:
+        """``upstream``: a URL. ``ca_file``: the authorities that are believed if it is one of TLS."""
+        self.upstream = upstream
+        self._tls = ssl.create_default_context(cafile=ca_file) if urlsplit(upstream).scheme == "https" else None
         self.trouble = Trouble.NONE
+        self.versions = OldVersions()
         self._listings: dict[str, bytes] = {}
         self._count = 0
         self._lock = threading.Lock()
         self.url = ""
+
+    def connect(self) -> http.client.HTTPConnection:
+        """A connection to the server behind it."""
+        place = urlsplit(self.upstream).netloc
+        if self._tls is None:
+            return http.client.HTTPConnection(place, timeout=_BEHIND_S)
+        return http.client.HTTPSConnection(place, timeout=_BEHIND_S, context=self._tls)
 
     def now(self) -> Trouble:
         """The trouble of this request."""
@@ -78,9 +97,9 @@ class StoreProxy:
 
 
 @contextmanager
-def store_proxy(upstream: str) -> Iterator[StoreProxy]:
-    """The proxy on a free port of the loopback address, in front of the server at ``upstream``."""
-    state = StoreProxy(upstream)
+def store_proxy(upstream: str, ca_file: Path | None = None) -> Iterator[StoreProxy]:
+    """The proxy on a free port of the loopback address, in front of the server at ``upstream``; as ``StoreProxy``."""
+    state = StoreProxy(upstream, ca_file)
     with serving(_Handler, state) as port:
         state.url = f"http://127.0.0.1:{port}"
         yield state
@@ -115,32 +134,45 @@ class _Handler(Handler):
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = handle_any  # noqa: N815 -- the names that http.server calls
 
     def _forward(self, body: bytes, query: dict[str, list[str]], trouble: Trouble) -> None:
-        behind = http.client.HTTPConnection(self.state.upstream, timeout=60)
+        behind = self.state.connect()
         try:
             behind.request(self.command, self.path, body, dict(self.headers.items()))
             answer = behind.getresponse()
-            data, headers = answer.read(), answer.getheaders()
-        except OSError:
+            status, data, headers = answer.status, answer.read(), answer.getheaders()
+        except (OSError, http.client.HTTPException):
             self._refuse(502, "BadGateway")
             return
         finally:
             behind.close()
-        if "list-type" in query and answer.status == 200:
+        if "list-type" in query and status == 200:
             data = self.state.listing(self.path, data, trouble)
-        whole = answer.getheader("content-length") if self.command == "HEAD" else str(len(data))
+        whole = (answer.getheader("content-length") or "0") if self.command == "HEAD" else str(len(data))
+        if self._reads(query, status):
+            current = Answer(status, headers, data if self.command == "GET" else None, whole)
+            seen = self.state.versions.answer(self.path, current, late=trouble is Trouble.OLD_OBJECTS)
+            if status == 200 and not seen.found:
+                self._refuse(404, "NoSuchKey")
+                return
+            status, data, headers, whole = seen.status, seen.data or b"", list(seen.headers), seen.length
         cut = trouble is Trouble.TRUNCATED and self.command == "GET" and len(data) > 1
-        self.send_response(answer.status)
+        self.send_response(status)
         for name, value in headers:
             if name.lower() == "etag" and trouble is Trouble.WRONG_ETAG:
                 value = f'"{random.getrandbits(128):032x}"'  # noqa: PLW2901
             if name.lower() not in _DROPPED:
                 self.send_header(name, value)
-        self.send_header("Content-Length", whole or "0")
+        self.send_header("Content-Length", whole)
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(data[: len(data) // 2] if cut else data)
         if cut:
             self.close_connection = True
+
+    def _reads(self, query: dict[str, list[str]], status: int) -> bool:
+        """Whether this is an answer about a whole object."""
+        key = self.path.strip("/").partition("/")[2]
+        whole = self.command in {"GET", "HEAD"} and not query and "range" not in self.headers
+        return whole and bool(key) and status in {200, 404}
 
     def _refuse(self, status: int, code: str) -> None:
         data = _ERROR.format(code=code).encode() if self.command != "HEAD" else b""
@@ -162,12 +194,12 @@ class _Handler(Handler):
         if self.state.trouble in {Trouble.ERRORS, Trouble.SLOW_DOWN, Trouble.EXPIRED}:
             self._refuse(503, "SlowDown")
             return
-        behind = http.client.HTTPConnection(self.state.upstream, timeout=60)
+        behind = self.state.connect()
         try:
             behind.request(self.command, self.path, headers=dict(self.headers.items()))
             answer = behind.getresponse()
             self.send_response(answer.status)
-            self.send_header("Content-Type", "text/event-stream")
+            self.send_header("Content-Type", answer.getheader("content-type") or "text/event-stream")
             self.send_header("Connection", "close")
             self.end_headers()
             while data := answer.read1(4096):

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from ops.chaos.album import Album
-from ops.chaos.captions import Switches
+from ops.chaos.captions import Switches, taught
 from ops.chaos.key_leaks import leaked_keys
 from ops.chaos.people import People
 from ops.chaos.pictures import NAMES
 from ops.chaos.receiver import Receiver
-from ops.chaos.tag_verdict import judge_segments, judge_tags
+from ops.chaos.tag_verdict import judge_lessons, judge_segments, judge_tags
 from ops.chaos.truth import Truth
 from ops.chaos.world import World
 from tasks.labels.index_form import index_form
@@ -78,10 +78,14 @@ def compare(done: Done) -> Verdict:
         uploads = wiring.settings.upload_prefix
         there = {key: etag for key, etag in there.items() if key in expected or not key.startswith(uploads)}
         ours = {key: one for key, one in records.items() if key in expected or not key.startswith(uploads)}
+    for kind, text in done.world.problems:
+        found.add(kind, text)
     found.states = dict(Counter(record.state for record in records.values()))
     _objects(found, ours, there, expected)
     _versions(found, done, ours)
-    judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth)
+    unfollowed = done.switches.unfollowed(done.world.lost_at)
+    judge_tags(found.add, ours, there, expected, done.album.came_from, done.people, done.truth, unfollowed)
+    judge_lessons(found.add, done.switches, lambda version: taught(version, done.world.environment))
     judge_segments(found.add, ours, expected, _segmented(done), done.people, done.truth)
     _indexes(found, done, wiring, records)
     _keys(found, wiring, whole)
@@ -224,10 +228,15 @@ def artifacts(wiring: Wiring) -> tuple[dict[str, str], set[str]]:
     return named, {info.ref.key for info in listed}
 
 
-def _taught_meanwhile(done: Done, key: str) -> bool:
-    """Whether something was said while the image may not have been in the index: it is tagged once more then."""
+def _taught_since(done: Done, key: str) -> int:
+    """How often what is taught may have had an image tagged again.
+
+    Once if something was said while it may not have been in the index. Twice for each caption that was taught: as an
+    object in progress, and as an image that the caption concerns.
+    """
     began = done.album.changed_at.get(key, float("-inf"))
-    return any(began <= one.at <= began + MEANWHILE_S for one in done.people.said)
+    said = any(began <= one.at <= began + MEANWHILE_S for one in done.people.said)
+    return said + 2 * sum(began <= at + MEANWHILE_S for at in done.switches.taught_at)
 
 
 def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) -> None:
@@ -247,12 +256,12 @@ def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) 
     if done.lossy:
         return
     asked = Counter(one.key for one in done.people.retagged)
-    taught = {one.key for one in done.people.said} | {key for one in done.people.said for key in one.near}
-    photographs = {done.album.expected[key] % len(NAMES) for key in taught & done.album.expected.keys()}
+    named = {one.key for one in done.people.said} | {key for one in done.people.said for key in one.near}
+    photographs = {done.album.expected[key] % len(NAMES) for key in named & done.album.expected.keys()}
     for (oid, etag), times in seen.items():
         key = oid.partition("/")[2]
         picture = done.album.expected.get(key, -1)
-        if key in taught or picture < 0 or picture % len(NAMES) in photographs:
+        if key in named or picture < 0 or picture % len(NAMES) in photographs:
             continue  # what people say has it tagged again
-        if times > 1 + asked[key] + _taught_meanwhile(done, key):
+        if times > 1 + asked[key] + _taught_since(done, key):
             found.add("duplicated", f"{oid}: {etag} was reported {times} times")

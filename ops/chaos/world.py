@@ -8,6 +8,7 @@ import secrets
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -17,33 +18,53 @@ import psutil
 
 from ops.bench.processes import SUPERVISOR, services_of
 from ops.bench.qdrant_rest import RestServer
+from ops.chaos.buckets import Bucket
 from ops.chaos.captions import Switches
 from ops.chaos.proxy import Proxy
 from ops.chaos.redis_process import RedisProcess, until
-from ops.chaos.store_proxy import StoreProxy
+from vectordb.errors import Permanent
 from workers.embedded.ports import free_port
 from workers.settings.settings import Settings
 from workers.wiring.wiring import Wiring
 
-BUCKET = "inbox"
+TEMPORARY = "temporary"
+"""Folder of the home for temporary files, if it has a disk of its own."""
+
 START_S = 600.0
+_END_S = 60.0
+_CLOCKS = "clocks"
+# libfaketime 0.9.10 lets clock_nanosleep fail, with which Python sleeps, if monotonic clocks are not to jump (its
+# issue 426): processes would end at their first sleep
+_SLEEP = """\
+import select
+import time
+
+def sleep(seconds):
+    if seconds < 0:
+        raise ValueError("sleep length must be non-negative")
+    select.select((), (), (), seconds)
+
+time.sleep = sleep
+"""
 CLOCKED = ("dispatcher", "worker-retrieval", "worker-extraction", "worker-scoring", "notifier")
-"""Services of which one may have a clock that jumps. Others start sandboxed processes, which could not read it."""
+"""Services whose clocks may jump. Others start sandboxed processes, which could not read it."""
 
 
 class World:
     """Everything that runs. ``settings`` are further variables of the stack."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str], store: StoreProxy | None = None) -> None:
-        """``store``: in front of the S3 server that has the bucket; ``None``: it is a folder."""
+    def __init__(self, home: Path, settings: Mapping[str, str], bucket: Bucket) -> None:
         self.home = home
-        self.store = store
+        self.store = bucket.proxy
+        self.bucket = bucket.name
         self.redis = RedisProcess(home / "own-redis")
         self.redis.start()
         self.proxy = Proxy(self.redis.port)
         self._direct = Proxy(self.redis.port)
-        self.clock = home / "clock"
-        """What the clock of one service is ahead, as libfaketime reads it."""
+        self.jumped: Counter[str] = Counter()
+        """How often the clock of each service has jumped."""
+        self.problems: list[tuple[str, str]] = []
+        """What faults have found by themselves: kind of finding, and text."""
         self.lost_at: list[tuple[float, float]] = []
         """Times between which what Redis acknowledged may be lost, as those of ``time.monotonic``."""
         self.wiped_at: list[float] = []
@@ -68,8 +89,11 @@ class World:
             "WILDTAG_IMAGES_VERIFY_S": "60", "WILDTAG_KEY_REQUIRED": "true", "WILDTAG_ADMIN_KEY": self.key,
             "WILDTAG_WEBHOOK_TOKEN": self.key,
             **settings,
-            **({} if store is None else _at(store.url)),
+            "WILDTAG_BUCKET": bucket.name, **bucket.settings,
         }  # fmt: skip
+        self.environment.pop("WILDTAG_S3_ENDPOINT", None)  # of somebody's shell
+        if bucket.proxy is not None:
+            self.environment["WILDTAG_S3_ENDPOINT"] = bucket.proxy.url
         self._up: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -107,20 +131,21 @@ class World:
         assert self._up is not None  # noqa: S101 -- as above
         return services_of(self._up.pid, self.noted()["pids"])
 
-    def guardians(self) -> list[psutil.Process]:
-        """The processes that end the stack when the supervisor dies."""
-        return [one for one in self.services()[SUPERVISOR] if any("guardian" in part for part in _command(one))]
+    def supervising(self, named: str | None) -> list[psutil.Process]:
+        """The supervisor itself, or those of its own processes that have this in their command."""
+        found = self.services()[SUPERVISOR]
+        return found[:1] if named is None else [one for one in found if any(named in part for part in _command(one))]
 
     def wiring(self) -> Wiring:
         """Adapters to this world that do not go through the proxy."""
         given = {name.removeprefix("WILDTAG_").lower(): value for name, value in self.environment.items()}
         known = {name: value for name, value in given.items() if name in Settings.model_fields}
         known |= {"redis_url": f"redis://127.0.0.1:{self._direct.port}/0", "home": str(self.home)}
+        known.pop("s3_endpoint", None)
         if self.index is not None:
             known["qdrant_url"] = self.index.url
-        if self.store is not None:
-            known["s3_endpoint"] = f"http://{self.store.upstream}"
-        return Wiring(Settings(**known))  # type: ignore[arg-type]  # pydantic reads the texts
+        endpoint = None if self.store is None else self.store.upstream
+        return Wiring(Settings(**known, s3_endpoint=endpoint))  # type: ignore[arg-type]  # pydantic reads the texts
 
     def stop(self) -> None:
         """End everything. It may be called again."""
@@ -147,20 +172,39 @@ class World:
         self.index, self.index_network = server, network
         self.environment |= indexes_at(f"http://127.0.0.1:{network.port}")
 
-    def clocked(self, chance: float) -> None:
-        """Give one service, chosen by ``chance``, a clock that a fault can set. Before the start."""
+    def clocked(self) -> None:
+        """Give some services clocks that a fault can set. Before the start."""
         library = faketime()
         if library is not None:
-            self.clock.write_text("+0\n")
-            name = CLOCKED[int(chance * len(CLOCKED))]
-            self.environment |= {"CHAOS_CLOCK": f"{name} {library} {self.clock}"}
+            (self.home / _CLOCKS).mkdir()
+            (self.home / _CLOCKS / "sitecustomize.py").write_text(_SLEEP)
+            for name in CLOCKED:
+                self.set_clock(name, "+0")
+            self.environment |= {"CHAOS_CLOCKS": f"{library} {self.home / _CLOCKS}"}
 
-    def reap(self) -> None:
-        """Wait for a supervisor that was killed, and for the end of what it has left."""
-        if self._up is not None:
-            self._up.wait(30)
-        pids = list(self.noted()["pids"].values())
-        until(lambda: not any(_lives(pid) for pid in pids), 60, "processes outlive their supervisor")
+    def set_clock(self, service: str, text: str) -> None:
+        """Set how far the clock of a service is ahead, as libfaketime reads it."""
+        new = self.home / _CLOCKS / f".{service}"
+        new.write_text(text + "\n")
+        new.replace(self.home / _CLOCKS / service)
+
+    def end(self, number: signal.Signals) -> None:
+        """End the supervisor by a signal, and wait for the end of what it has left."""
+        assert self._up is not None  # noqa: S101 -- as above
+        pids = self.noted()["pids"]
+        self._up.send_signal(number)
+        try:
+            status = self._up.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._up.kill()
+            status = self._up.wait(_END_S)
+        if number != signal.SIGKILL and status:
+            self.problems.append(("wrong", f"the supervisor ended at {number.name} with the status {status}"))
+        try:
+            until(lambda: not any(lives(pid) for pid in pids.values()), 60, "")
+        except Permanent:
+            left = [name for name, pid in pids.items() if lives(pid)]
+            self.problems.append(("leaked", f"{', '.join(left)} outlives its supervisor, which got {number.name}"))
 
     def said(self) -> str:
         """The end of what its processes logged."""
@@ -178,21 +222,14 @@ def indexes_at(url: str) -> dict[str, str]:
     return {"WILDTAG_QDRANT_URL": url, "WILDTAG_QDRANT_GRPC_PORT": "0"}
 
 
-def _at(endpoint: str) -> dict[str, str]:
-    """The variables of a bucket there; nobody checks the keys."""
-    return {
-        "WILDTAG_S3_ENDPOINT": endpoint, "WILDTAG_S3_ACCESS_KEY": "a", "WILDTAG_S3_SECRET_KEY": "b",
-        "WILDTAG_BUCKET": BUCKET,
-    }  # fmt: skip
-
-
 def _command(process: psutil.Process) -> list[str]:
     with suppress(psutil.Error):
         return list(process.cmdline())
     return []
 
 
-def _lives(pid: int) -> bool:
+def lives(pid: int) -> bool:
+    """Whether this process runs, or is stopped."""
     with suppress(psutil.Error):
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     return False

@@ -18,7 +18,7 @@ from ops.chaos.run import run
 pytestmark = pytest.mark.timeout(1800)
 
 SHORT = ["kill", "redis-restart", "network-reset"]
-WITHOUT_SEGMENTS = 23  # a seed of a plan in which nobody asks for them: they take most of the time
+WITHOUT_SEGMENTS = 39  # a seed of a plan in which nobody asks for them, or teaches: that takes most of the time
 
 
 def chaos(seed: int, seconds: float, faults: list[str], where: Conditions) -> dict[str, Any]:
@@ -43,3 +43,10 @@ def test_nothing_is_lost_in_four_minutes_of_every_fault(prepared: Path, bucket: 
     disk = 900 if os.geteuid() == 0 and bucket == "folder" else None  # only root can mount one
     faults = possible(store=bucket == "s3", disk=disk is not None, server=index == "server")
     chaos(2, 240, faults, Conditions(prepared, bucket, disk, webhooks_fail=0.1, index=index))
+
+
+@pytest.mark.long
+def test_nothing_is_lost_in_two_minutes_of_chaos_and_attacks(prepared: Path) -> None:
+    faults = possible(store=False, disk=False)
+    result = chaos(4, 120, faults, Conditions(prepared, webhooks_fail=0.1, attack=True))
+    assert result["attack"]["sent"]

@@ -271,10 +271,27 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path, separate: Separate) 
     assert read_stack(tmp_path) is None
 
 
+def guardians(home: Path) -> list[int]:
+    """The pids of guardians of the supervisor of this home."""
+    return [pid for pid in descendants(home) if b"supervision.guardian" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+def test_a_guardian_that_was_killed_is_replaced(tmp_path: Path, separate: Separate) -> None:
+    process = separate(WITH_RUNAWAY)
+    child = printed_child(tmp_path, "s0")
+    (first,) = guardians(tmp_path)
+    os.kill(first, signal.SIGKILL)
+    eventually(lambda: guardians(tmp_path) not in ([], [first]), 10)
+    process.kill()
+    process.wait()
+    eventually(lambda: not alive(child), 10)
+
+
 def test_the_next_start_ends_what_even_the_guardian_could_not(tmp_path: Path, separate: Separate) -> None:
     process = separate(WITH_RUNAWAY)
     child = printed_child(tmp_path, "s0")
-    (guardian,) = [pid for pid in descendants(tmp_path) if b"guardian" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    process.send_signal(signal.SIGSTOP)  # it would replace its guardian
+    (guardian,) = guardians(tmp_path)
     os.kill(guardian, signal.SIGKILL)
     process.kill()
     process.wait()

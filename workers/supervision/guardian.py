@@ -30,6 +30,11 @@ class Guardian:
             start_new_session=True,
         )
 
+    @property
+    def ended(self) -> bool:
+        """Whether it is no longer there."""
+        return self._process.poll() is not None
+
     def dismiss(self) -> None:
         """Let it check the run file one last time and exit."""
         if self._process.stdin is not None:

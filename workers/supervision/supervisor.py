@@ -162,6 +162,7 @@ class Supervisor:
         if self._clock() - self._rotated_at >= ROTATE_EVERY:
             self._rotated_at = self._clock()
             self._rotate()
+            self._keep_guardian()
 
     def run(self, until: Callable[[], bool] | None = None) -> bool:
         """Keep everything running until a signal (``False``) or until ``until()`` is true (``True``)."""
@@ -250,6 +251,13 @@ class Supervisor:
         for name in (*self._members, "prefork", "supervisor"):
             with contextlib.suppress(OSError):  # a full disk: it is tried again
                 rotate(self._log_of(name), self._log_limit, self._logs_kept)
+
+    def _keep_guardian(self) -> None:
+        """Replace a guardian that has ended: without one, processes could outlive this one."""
+        if self._guardian is not None and self._guardian.ended:
+            with contextlib.suppress(OSError):  # too many processes: it is tried again
+                self._guardian = Guardian(self._home)
+                self._emit(Event("restarted", "supervisor", "its guardian had ended, and was started again"))
 
     def _log_of(self, name: str) -> Path:
         return self._home.logs / f"{name}.log"

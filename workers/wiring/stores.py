@@ -39,19 +39,26 @@ def folder_store(settings: Settings) -> FolderStore:
 def open_s3(settings: Settings, **patience: Any) -> S3Store:
     """The bucket on an S3 server. ``patience``: of ``S3Options``. Raises ``Permanent`` if no server is configured."""
     from workers.stores.s3 import S3Store  # noqa: PLC0415 -- the client is not for those who have a folder
-    from workers.stores.s3_connection import S3Connection, S3Options  # noqa: PLC0415 -- as above
+    from workers.stores.s3_connection import S3Connection  # noqa: PLC0415 -- as above
+
+    connection = S3Connection(s3_options(settings, **patience))
+    return measured_store(S3Store(connection, frozenset({settings.bucket})))
+
+
+def s3_options(settings: Settings, **patience: Any) -> S3Options:
+    """The server and the credentials of the settings; as ``open_s3``."""
+    from workers.stores.s3_connection import S3Options  # noqa: PLC0415 -- as above
 
     s = settings
     if s.s3_endpoint is None:
         raise Permanent(
             "WILDTAG_S3_ENDPOINT is not set: set it to the URL of the S3 server, such as http://minio:9000"
         )
-    options = S3Options(
+    return S3Options(
         s.s3_endpoint, s.s3_public_endpoint or s.s3_endpoint, s.s3_region,
         access_key=s.s3_access_key, secret_key=s.s3_secret_key, credentials_file=s.s3_credentials_file,
         ca_file=s.s3_ca_file, iam=s.s3_iam, **patience,
     )  # fmt: skip
-    return measured_store(S3Store(S3Connection(options), frozenset({s.bucket})))
 
 
 def s3_store(options: S3Options, bucket: str) -> S3Store:

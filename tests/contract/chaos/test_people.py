@@ -103,6 +103,14 @@ def test_a_retag_is_noted_with_the_clock_of_redis(album: Album) -> None:
     assert [(one.key, one.at_ms) for one in crowd.retagged] == [(KEY, 77)]
 
 
+def test_captions_are_taught_by_command(album: Album, monkeypatch: pytest.MonkeyPatch) -> None:
+    taught: list[str] = []
+    monkeypatch.setattr(Switches, "teach", lambda _, text: taught.append(text))
+    crowd = people(album, "")
+    assert crowd.act(act("teach", 0.1)) == crowd.act(act("teach", 0.9)) == ()
+    assert taught == [f"{lesson} 00009" for lesson in module.LESSONS]
+
+
 def test_statements_move_with_their_object_and_the_last_one_holds() -> None:
     said = [Said(key, label, accepted, "e", 1.0, None, ()) for key, label, accepted in (
         ("a", "cat", True), ("b", "cat", None), ("a", "dog", True), ("z", "cow", True),

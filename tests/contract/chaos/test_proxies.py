@@ -17,6 +17,7 @@ from urllib3 import PoolManager, Retry, Timeout
 
 from ops.bench.moto_server import moto
 from ops.chaos.notifications import notifications
+from ops.chaos.old_versions import LAG_S, OldVersions
 from ops.chaos.proxy import Proxy, Toxic
 from ops.chaos.store_proxy import StoreProxy, Trouble, store_proxy
 from tests.eventually import eventually
@@ -150,6 +151,30 @@ def test_bodies_are_cut_etags_are_wrong_and_requests_hang(bucket: tuple[StorePro
         client.stat_object("photos", "a")
     proxy.trouble = Trouble.NONE
     eventually(lambda: client.stat_object("photos", "a").etag == right, 5)
+
+
+def test_changes_are_seen_late(bucket: tuple[StoreProxy, Minio]) -> None:
+    proxy, client = bucket
+    client.put_object("photos", "late", io.BytesIO(b"before"), 6)
+    assert client.get_object("photos", "late").data == b"before"
+    old = client.stat_object("photos", "late").etag
+    now = 0.0
+    proxy.versions = OldVersions(clock=lambda: now)
+    client.get_object("photos", "late")
+    proxy.trouble = Trouble.OLD_OBJECTS
+    for name in ("late", "new"):
+        client.put_object("photos", name, io.BytesIO(b"after"), 5)
+    assert client.get_object("photos", "late").data == b"before"
+    assert client.stat_object("photos", "late").etag == old
+    for ask in (client.get_object, client.stat_object):
+        with pytest.raises(S3Error) as refused:
+            ask("photos", "new")
+        assert refused.value.code == "NoSuchKey"
+    assert {"late", "new"} <= set(names(client))
+    now = LAG_S
+    assert client.get_object("photos", "late").data == client.get_object("photos", "new").data == b"after"
+    assert client.stat_object("photos", "late").size == 5
+    proxy.trouble = Trouble.NONE
 
 
 def test_notifications_are_passed_on_as_often_as_the_stage_decides() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
-from ops.chaos.faults import possible
+from ops.chaos.faults import FAULTS, possible
 from ops.chaos.plan import SHARES, Plan, made
 
 
@@ -48,3 +49,8 @@ def test_faults_that_need_a_server_or_a_disk_are_left_out_without() -> None:
 def test_few_strikes_are_of_any_faults() -> None:
     named = {strike.fault for seed in range(40) for strike in plan(seed, 10).strikes}
     assert named == set(possible(store=True, disk=True))
+
+
+def test_every_fault_is_documented() -> None:
+    page = Path(__file__).parents[3].joinpath("docs/explanation/reliability.md").read_text()
+    assert [name for name in FAULTS if f"`{name}`" not in page] == []

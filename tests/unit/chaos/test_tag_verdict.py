@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from ops.chaos.album import Album
-from ops.chaos.captions import Switches
+from ops.chaos.captions import Lesson, Switches
 from ops.chaos.people import METHOD, People, Said
 from ops.chaos.shelves import FolderShelf
-from ops.chaos.tag_verdict import judge_segments, judge_tags
+from ops.chaos.tag_verdict import judge_lessons, judge_segments, judge_tags
 from ops.chaos.truth import Parts, Scores, Truth
 from tasks.message_parts import Likeness, Tag
 from tasks.segmentation.results import RunLengths, Segment
@@ -30,8 +30,16 @@ class Known(Truth):
     def tags(self, _: object) -> dict[tuple[int, str], Scores]:
         return {(picture, "v@1"): {CAT: 0.6, SOFA: 0.3} for picture in PICTURES.values()}
 
+    def untaught_tags(self, wanted: object) -> dict[tuple[int, str], Scores]:
+        """A lesson concerned the picture 0."""
+        return self.tags(wanted) | {(0, "v@1"): {CAT: 0.6}}
+
     def segments(self, _: object, __: str) -> dict[tuple[int, str], Parts]:
         return {(picture, "v@1"): [(CAT, 500)] for picture in PICTURES.values()}
+
+    def untaught_segments(self, wanted: object, method: str) -> dict[tuple[int, str], Parts]:
+        """A lesson concerned the picture 2."""
+        return self.segments(wanted, method) | {(2, "v@1"): []}
 
 
 def tag(label: str, score: float, **more: object) -> Tag:
@@ -58,7 +66,9 @@ def people(tmp_path: Path) -> People:
     return People(Album(FolderShelf(tmp_path)), str, "a-key", Switches(dict, [], "v@1"), int)
 
 
-def found(people: People, *records: Record, must: bool = True) -> list[tuple[str, str]]:
+def found(
+    people: People, *records: Record, must: bool = True, unfollowed: frozenset[str] = frozenset()
+) -> list[tuple[str, str]]:
     """The kind of each finding, and the key that it begins with."""
     everything = {one.key: one for one in map(record, NOW)} | {one.key: one for one in records}
     findings: list[tuple[str, str]] = []
@@ -66,7 +76,7 @@ def found(people: People, *records: Record, must: bool = True) -> list[tuple[str
     def add(kind: str, text: str) -> None:
         findings.append((kind, text.partition(":")[0]))
 
-    judge_tags(add, everything, NOW, PICTURES, {}, people, Known())
+    judge_tags(add, everything, NOW, PICTURES, {}, people, Known(), unfollowed)
     judge_segments(add, everything, PICTURES, dict.fromkeys(people.segmented, must), people, Known())
     return findings
 
@@ -97,6 +107,31 @@ def test_what_was_taken_back_and_is_still_there_is_stale(people: People) -> None
     assert found(people, own, record("copy.jpg", gained, *like)) == [("stale", "copy.jpg"), ("stale", "one.jpg")]
 
 
+def test_only_images_that_a_lesson_concerns_may_not_know_it_and_only_if_it_may_be_lost(people: People) -> None:
+    less = [record(key, tag(CAT, 0.6)) for key in ("one.jpg", "other.jpg")]
+    assert found(people, *less) == [("wrong", "one.jpg"), ("wrong", "other.jpg")]
+    assert found(people, *less, unfollowed=frozenset({"v@1"})) == [("wrong", "other.jpg")]
+
+
+def test_captions_that_were_taught_are_there_and_no_others() -> None:
+    switches = Switches(dict, [], "v@1")
+    switches.lessons = [
+        Lesson("v@1", "a cat", 1.0, 2.0),
+        Lesson("v@1", "a dog", 3.0),
+        Lesson("w@1", "a cow", 4.0, 5.0),
+    ]
+    findings: list[tuple[str, str]] = []
+
+    def judged(there: dict[str, set[str]]) -> list[tuple[str, str]]:
+        findings.clear()
+        judge_lessons(lambda kind, text: findings.append((kind, text.partition(":")[0])), switches, there.__getitem__)
+        return findings
+
+    assert judged({"v@1": {"a cat"}, "w@1": {"a cow"}}) == []
+    assert judged({"v@1": {"a cat", "a dog"}, "w@1": {"a cow"}}) == []  # nobody knows whether that was added
+    assert judged({"v@1": {"a dog", "a pig"}, "w@1": {"a cow"}}) == [("lost", "v@1"), ("leaked", "v@1")]
+
+
 def test_segments_are_there_where_somebody_asked_for_them_and_as_one_process_finds_them(people: People) -> None:
     people.segmented = {"one.jpg": 1.0, "copy.jpg": 1.0}
     parts = Segmentation(method=METHOD, segments=(part(CAT),))
@@ -106,3 +141,5 @@ def test_segments_are_there_where_somebody_asked_for_them_and_as_one_process_fin
     dog = Segmentation(method=METHOD, segments=(part("dog"),))
     both = (record("one.jpg", segmentation=parts), record("copy.jpg", segmentation=dog))
     assert found(people, *both) == [("wrong", "copy.jpg")]
+    people.segmented = {"other.jpg": 1.0}
+    assert found(people, record("other.jpg", segmentation=dog)) == []  # as it was before the lesson, perhaps

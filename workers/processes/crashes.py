@@ -55,6 +55,8 @@ class Crashes:
         folder = self._folder
         if folder is not None:
             watch_pool(lambda place, how: note_ending(folder, place, how))
+            # billiard's own folder would stay if this process is killed
+            current_process()._config.setdefault("tempdir", str(folder))
         app.conf.worker_max_memory_per_child = self._watch.limit >> 10
         pool: Any = billiard.pool  # its function returns the most that a process ever had
         pool.mem_rss = self._taken_for_celery

@@ -123,7 +123,6 @@ class ServerLibrary:
     def use(self, space_id: str, captions_version: str) -> None:
         """See ``ChangeableLibrary``."""
         record, _ = self._known(space_id, captions_version)
-        # replaces an alias of that name atomically
         alias = models.CreateAlias(collection_name=record.collection, alias_name=self._alias(space_id))
         ask(self._client.update_collection_aliases, [models.CreateAliasOperation(create_alias=alias)])
 
@@ -149,11 +148,7 @@ class ServerLibrary:
                 raise VersionActive(
                     f"{captions_version} is the active version; activate another one before you drop it"
                 )
-            # hide it first, so that no reader sees half of it and no build resumes it
-            self._registry.put(replace(record, state=DROPPED, manifest=None))
-            self._delete(record.collection)
-            self._registry.forget(record)
-            shutil.rmtree(self._scratch / self._name(space_id, captions_version), ignore_errors=True)
+            self._remove(record)
 
     def drop_space(self, space_id: str) -> None:
         """See ``ChangeableLibrary``. Processes that have a version open get ``IndexMissing`` from now on."""
@@ -164,10 +159,7 @@ class ServerLibrary:
             ask(self._client.update_collection_aliases, [gone])
         for record in known:
             with self._claimed(space_id, record.captions_version):
-                self._registry.put(replace(record, state=DROPPED, manifest=None))
-                self._delete(record.collection)
-                self._registry.forget(record)
-                shutil.rmtree(self._scratch / self._name(space_id, record.captions_version), ignore_errors=True)
+                self._remove(record)
 
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``: ``ServerIndex.size``'s estimate."""
@@ -240,11 +232,17 @@ class ServerLibrary:
         if record:
             self._delete(record.collection)
         # a name that never was: a process that has a dropped version open must not search half of the new one
-        collection = f"{name}-{build[:_BUILD]}"
-        record = Record(space_id, captions_version, collection, state, build)
+        record = Record(space_id, captions_version, f"{name}-{build[:_BUILD]}", state, build)
         self._registry.put(record)
-        index = ServerIndex.create(self._client, collection, dimension, self._options)
+        index = ServerIndex.create(self._client, record.collection, dimension, self._options)
         return ServerBuilding(index, notes, record, self._registry, claim)
+
+    def _remove(self, record: Record) -> None:
+        """Remove a version, hidden first, so that no reader sees half of it and no build resumes it."""
+        self._registry.put(replace(record, state=DROPPED, manifest=None))
+        self._delete(record.collection)
+        self._registry.forget(record)
+        shutil.rmtree(self._scratch / self._name(record.space_id, record.captions_version), ignore_errors=True)
 
     def _delete(self, collection: str) -> None:
         with contextlib.suppress(IndexMissing):
@@ -270,7 +268,6 @@ class ServerLibrary:
         return self._prefix + "-".join((*(part[:_PART] for part in parts), digest))
 
     def _alias(self, space_id: str) -> str:
-        # unchanged, for readability, unless it is too long
         known = safe(space_id)
         if len(known) > 2 * _PART:
             known = f"{known[:_PART]}-{hashlib.blake2b(known.encode(), digest_size=6).hexdigest()}"

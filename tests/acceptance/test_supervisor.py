@@ -31,7 +31,6 @@ time.sleep(600)
 """
 # the same, with the child in a session of its own, where the signal to the group does not reach it
 WITH_RUNAWAY = WITH_DEAF_CHILD.replace("stdout=subprocess.PIPE", "stdout=subprocess.PIPE, start_new_session=True")
-
 # a supervisor in a process of its own, to be signalled: HOME and the code of its services
 SUPERVISOR = """
 import sys
@@ -39,8 +38,7 @@ from pathlib import Path
 from workers.supervision.supervisor import Service, Supervisor
 home = Path(sys.argv[1])
 log = lambda name: home / "logs" / f"{name}.log"
-def ready(name):
-    return lambda: log(name).exists() and log(name).read_text() != ""
+def ready(name): return lambda: log(name).exists() and log(name).read_text() != ""
 with Supervisor(home, on_event=lambda event: print(event, flush=True)) as stack:
     services = [Service(f"s{n}", (sys.executable, "-S", "-u", "-c", code), ready(f"s{n}"), stop_timeout=3.0)
                 for n, code in enumerate(sys.argv[2:])]
@@ -272,7 +270,6 @@ def test_a_killed_supervisor_leaves_nothing(tmp_path: Path, separate: Separate) 
 
 
 def guardians(home: Path) -> list[int]:
-    """The pids of guardians of the supervisor of this home."""
     return [pid for pid in descendants(home) if b"supervision.guardian" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 

@@ -27,6 +27,7 @@ FEED = ("catching-up", "images:position")
 LAST = (
     "notify:receivers", "notify:paused", "events:rejected", "artifacts", "statements-revision", "statements-time",
     "statements-unwritten", "statements-taken-back", "statements-unfollowed", "object-number", "feed:replay",
+    "skipped-captions",
 )  # fmt: skip
 _DELIVERIES = ("notify:waiting", "notify:due", "notify:dead", "notify:counts")
 _WITH_OTHERS = {"ledger", "entry:OID", "segmenting", "record:OID", "records", "feed", "feed:positions"}

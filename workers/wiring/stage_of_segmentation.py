@@ -65,7 +65,7 @@ class StageOfSegmentation:
         w, texts = self._wiring, self._text_encoder()
         index = ExactIndex(w.image_encoder.space.dimension)
         index.add([Caption.of(words) for words in WORDS], texts.encode(WORDS))
-        return Pipeline(w.image_encoder, texts, index, "self-test", extractor=w.extractor)
+        return Pipeline(w.image_encoder, texts, index, "self-test", extractor=w.extractor, decode=w.decoders)
 
     def _note(self, method: str) -> None:
         if self._journal is not None and method not in self._journal.state.methods:

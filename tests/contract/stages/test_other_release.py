@@ -64,7 +64,7 @@ def test_it_goes_to_the_end_of_its_queue_and_no_attempt_is_counted(
     publisher: Any = SimpleNamespace(send_on=lambda stage, data, _: sent.append((stage, data)))
     inbox: Any = SimpleNamespace()
     handover = Handover(ledger, publisher, inbox, lambda _: None, 60.0, lambda: 1000.0)
-    health: Any = SimpleNamespace(beat=lambda _: None, command=lambda _: ("PING",))
+    health: Any = SimpleNamespace(beat=lambda _: None, command=lambda *_: ("PING",))
     tracker: Any = SimpleNamespace(register=lambda _: None)
     runner = StageRunner(
         {"retrieval": Stage(Embedded.decode, lambda: lambda *_: None)}, handover, publisher, health, tracker, 300.0

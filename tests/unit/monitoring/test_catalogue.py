@@ -55,7 +55,11 @@ def test_every_code_of_an_error_that_a_record_may_have_is_a_reason() -> None:
                         and isinstance(one.value.value, str)
                         and "code" in {getattr(t, "id", "") for t in getattr(one, "targets", None) or [one.target]}  # type: ignore[union-attr]
                     }  # fmt: skip
-                if isinstance(node, ast.Call) and getattr(node.func, "id", "") in {"Dead", "Fail"} and node.args:
+                if (
+                    isinstance(node, ast.Call)
+                    and getattr(node.func, "id", "") in {"Dead", "Fail", "give_up"}
+                    and node.args
+                ):
                     codes |= {one.value for one in node.args[:1] if isinstance(one, ast.Constant)}
     assert {"truncated", "poisonous", "gone"} < codes
     assert {code for code in codes if code} - OF_CLIENTS <= REASONS

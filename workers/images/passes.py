@@ -1,8 +1,8 @@
 """Advances verifications of the index of images: sends their requests to the workers, and takes the answers.
 
 An answer that does not come is asked for again, except that of a batch: a batch that a worker has begun and not
-answered may have killed it, and is blamed. While other work waits, a batch without an answer may still be behind it, and
-blames nobody.
+answered may have killed it, and is blamed. While other work waits, a batch without an answer may still be behind it:
+then nothing is blamed.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Call:
         clock: Callable[[], float],
         idle: Callable[[], bool],
     ) -> None:
-        """``beats``: heartbeats, in Unix seconds. ``clock``: seconds that only grow. ``idle``: no other work waits."""
+        """``beats``: heartbeats, in Unix seconds. ``clock``: seconds that only grow. ``idle``: as of ``Pass``."""
         self._rpc = rpc
         self._beats = beats
         self._asked = asked

@@ -84,13 +84,23 @@ def test_a_message_that_is_always_lost_ends_somewhen(world: World, late: ObjectR
     assert record.state == "dead"
 
 
+def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_hours(world: World, late: ObjectRef) -> None:
+    world.queues.waiting = 9
+    world.now -= 500
+    world.ledger.advance([late], REVISION, "embedding", world.now + DEADLINE_S, now=world.now, handed=True)
+    assert look(world, taken=world.now + 490) == 0  # also put there before it was set back
+    assert look(world, taken=world.now + 5) == 1
+    assert world.queues.refs[-1] == late
+
+
 def test_a_stage_tells_what_it_has_taken(world: World, late: ObjectRef) -> None:
     put_at = world.now
+    world.ledger.put_on("embedding", [late], REVISION, world.now + 5, again=True)  # this is the message before
     world.now += 10
     (accepted,) = world.ledger.advance([late], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
     assert accepted is not None
-    assert accepted.put_at == put_at
+    assert accepted.since == put_at
     world.ledger.put_on("retrieval", [late], REVISION, world.now + 1)
     (accepted,) = world.ledger.advance([late], REVISION, "retrieval", world.now + 60, now=world.now + 5)
     assert accepted is not None
-    assert accepted.put_at == world.now + 1
+    assert accepted.since == world.now + 1

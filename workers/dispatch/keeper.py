@@ -206,8 +206,8 @@ def _submitted(overdue: Overdue) -> Submitted:
 class _Behind:
     """Whether the message of an object may still wait in its queue. Queues are read once.
 
-    It does if messages are there, and none has been begun that was put on the queue ``slack_s`` after it. A message of
-    the time before the clock was set back was put there before all that have been put there since.
+    It does if messages are there, and none has been begun that was put on the queue ``slack_s`` after it. A message
+    of the time before the clock was set back was put there before all that have been put there since.
     """
 
     def __init__(self, publisher: Sender, health: Health, slack_s: float, now: float) -> None:

@@ -222,12 +222,13 @@ class Handover:
     def announce(self, changed: Sequence[tuple[ObjectRef, ObjectEvent]], revision: Revision) -> None:
         """Append events of objects that have another version or are gone, for which their stage can do nothing more.
 
-        The objects wait for the dispatcher to take them in. However long the inbox is, no attempt counts.
+        The objects wait for the dispatcher to take them in. However long the inbox is, no attempt counts. It may also
+        leave an event out, of a key that is not followed any more: such an object is given up in the end.
         """
         self.append_events([event for _, event in changed])
         if changed:
             refs = [ref for ref, _ in changed]
-            self.postpone(refs, revision, ANNOUNCED_S, "it was overwritten or removed; its event waits", own=False)
+            self.postpone(refs, revision, ANNOUNCED_S, "it was overwritten or removed; its event waits")
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""

@@ -109,7 +109,7 @@ class StageRunner:
         self._outage_tracker = outage_tracker
         self._time_limit_s = time_limit_s
         self._busy = {stage: BusyTime(STAGE_BUSY, stage) for stage in stages}
-        self._taken: dict[str, float] = {}  # when that of each stage that was begun last was put on its queue, or before
+        self._taken: dict[str, float] = {}  # when the message of each stage that was begun last was put on its queue
 
     def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> Tally:
         """Handle one message of a stage. During an outage of a service the message is held, then tried again.

@@ -182,6 +182,11 @@ class Handover:
             self._publisher.send(stage, batch)
             tally.current().add(f"sent to {stage}", len(batch.objects))
 
+    def retry(self, stage: str, batch: Batch, pause: float, retries: int) -> None:
+        """Put a message that was begun on the end of its queue, to be tried again after ``pause`` seconds."""
+        self._ledger.put_on(stage, batch.objects, batch.revision, self._clock(), retried=True)
+        self._publisher.send(stage, batch, pause=pause, retries=retries)
+
     def hold_back(self, batch: Batch, reason: str, *, begun: bool = True) -> None:
         """Give these objects a new deadline while a service is unavailable. No attempt is counted.
 

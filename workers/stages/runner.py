@@ -203,7 +203,7 @@ class StageRunner:
         try:
             match action:
                 case Retry(pause):
-                    self._publisher.send(stage, batch, pause=pause, retries=message.retries + 1)
+                    self._handover.retry(stage, batch, pause, message.retries + 1)
                 case Requeue():
                     # the object is not at fault, so attempts are not counted while it is held back
                     # before the first stage has begun with it, the attempt that the ledger knows is an earlier one

@@ -84,6 +84,19 @@ def test_a_message_that_is_always_lost_ends_somewhen(world: World, late: ObjectR
     assert record.state == "dead"
 
 
+def test_what_is_tried_again_at_the_end_of_a_long_queue_waits_there(world: World, late: ObjectRef) -> None:
+    world.queues.waiting = 9
+    for _ in range(9):
+        world.ledger.advance([late], REVISION, "embedding", world.now + DEADLINE_S, now=world.now, begin=True)
+        world.ledger.put_on("embedding", [late], REVISION, world.now, retried=True)
+        if world.records.pending()[0].attempts < 6:  # three times the world's largest number
+            assert look(world) == 0
+    assert look(world, taken=world.now + DEADLINE_S) == 0
+    (record,) = world.records.get([late.id])
+    assert record is not None
+    assert record.state == "dead"
+
+
 def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_hours(world: World, late: ObjectRef) -> None:
     world.queues.waiting = 9
     world.now -= 500

@@ -26,7 +26,7 @@ def test_images_are_sent_again_before_the_process_ends(error: Exception, *, ends
     made: Any = SimpleNamespace(
         handover=SimpleNamespace(accept=lambda *_, **__: {}),
         publisher=SimpleNamespace(send=lambda stage, batch, **_: done.append(f"{stage}: {len(batch.objects)}")),
-        health=SimpleNamespace(beat=lambda _: None, command=lambda _: ()),
+        health=SimpleNamespace(beat=lambda _: None, command=lambda *_: ()),
         tracker=SimpleNamespace(register=lambda _: None),
     )
     runner = StageRunner(

@@ -37,7 +37,7 @@ def test_an_attempt_is_taken_back_that_was_counted(guard: Unguarded, stage: str,
             accept=lambda *_, **__: {}, hold_back=lambda *_, begun: held.append(begun),
         ),
         publisher=SimpleNamespace(send=lambda *_, **__: None),
-        health=SimpleNamespace(beat=lambda _: None, command=lambda _: ()),
+        health=SimpleNamespace(beat=lambda _: None, command=lambda *_: ()),
         tracker=SimpleNamespace(register=lambda _: "model"),
     )  # fmt: skip
     runner = StageRunner(

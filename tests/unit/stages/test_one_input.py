@@ -43,7 +43,7 @@ def outcome(tmp_path: Path, error: Exception, *objects: ObjectRef, broken: bool)
             hold_back=lambda *_, **__: done.append("held back"),
         ),
         publisher=SimpleNamespace(send=lambda *_, **__: done.append("sent")),
-        health=SimpleNamespace(beat=lambda _: None, command=lambda _: ()),
+        health=SimpleNamespace(beat=lambda _: None, command=lambda *_: ()),
     )  # fmt: skip
     tracker = OutageTracker()
     guard = CrashGuard(

@@ -38,6 +38,7 @@ from vectordb.server_registry import BEAT_S, BUILDING, DROPPED, RESTORING, WHOLE
 from vectordb.snapshot import OnProgress, fill, reading, silent, write
 
 _PART = 50  # characters of a space, name or version in a collection's name: 255 are allowed in total
+_BUILD = 8  # characters of a build in it
 
 
 class BuildTakenOver(Permanent):
@@ -152,7 +153,7 @@ class ServerLibrary:
             self._registry.put(replace(record, state=DROPPED, manifest=None))
             self._delete(record.collection)
             self._registry.forget(record)
-            shutil.rmtree(self._scratch / record.collection, ignore_errors=True)
+            shutil.rmtree(self._scratch / self._name(space_id, captions_version), ignore_errors=True)
 
     def drop_space(self, space_id: str) -> None:
         """See ``ChangeableLibrary``. Processes that have a version open get ``IndexMissing`` from now on."""
@@ -166,7 +167,7 @@ class ServerLibrary:
                 self._registry.put(replace(record, state=DROPPED, manifest=None))
                 self._delete(record.collection)
                 self._registry.forget(record)
-                shutil.rmtree(self._scratch / record.collection, ignore_errors=True)
+                shutil.rmtree(self._scratch / self._name(space_id, record.captions_version), ignore_errors=True)
 
     def size(self, space_id: str, captions_version: str) -> int:
         """See ``ChangeableLibrary``: ``ServerIndex.size``'s estimate."""
@@ -206,9 +207,8 @@ class ServerLibrary:
     @contextmanager
     def _claimed(self, space_id: str, captions_version: str) -> Iterator[Claim]:
         """Locks a version against changes, here (at once) and elsewhere (after at most a minute)."""
-        collection = self._collection(space_id, captions_version)
         with (
-            alone(self._scratch / f"{collection}.lock", captions_version),
+            alone(self._scratch / f"{self._name(space_id, captions_version)}.lock", captions_version),
             self._registry.claimed(space_id, captions_version, self._owner()) as claim,
         ):
             yield claim
@@ -227,18 +227,21 @@ class ServerLibrary:
         record = self._registry.record(space_id, captions_version)
         if record and record.state == WHOLE:
             raise VersionExists(f"the version {captions_version} already exists")
-        collection = self._collection(space_id, captions_version)
-        notes = self._scratch / collection
+        name, build = self._name(space_id, captions_version), uuid4().hex
+        notes = self._scratch / name
         if resume and record and record.state == BUILDING:
             with contextlib.suppress(IndexMissing):
-                index = ServerIndex.open(self._client, collection, self._options)
+                index = ServerIndex.open(self._client, record.collection, self._options)
                 if index.dimension != dimension:
                     begun = f"the unfinished build of {captions_version} has {index.dimension} dimensions"
                     raise WrongDimension(f"{begun}, not {dimension}")
                 return ServerBuilding(index, notes, record, self._registry, claim)
         shutil.rmtree(notes, ignore_errors=True)
-        self._delete(collection)
-        record = Record(space_id, captions_version, collection, state, uuid4().hex)
+        if record:
+            self._delete(record.collection)
+        # a name that never was: a process that has a dropped version open must not search half of the new one
+        collection = f"{name}-{build[:_BUILD]}"
+        record = Record(space_id, captions_version, collection, state, build)
         self._registry.put(record)
         index = ServerIndex.create(self._client, collection, dimension, self._options)
         return ServerBuilding(index, notes, record, self._registry, claim)
@@ -260,7 +263,8 @@ class ServerLibrary:
             )
         return record, record.manifest
 
-    def _collection(self, space_id: str, captions_version: str) -> str:
+    def _name(self, space_id: str, captions_version: str) -> str:
+        """What the names of all collections of a version begin with."""
         parts = (safe(space_id), *split(captions_version))
         digest = hashlib.blake2b("\0".join(parts).encode(), digest_size=6).hexdigest()
         return self._prefix + "-".join((*(part[:_PART] for part in parts), digest))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import shutil
 from collections.abc import Callable
 from contextlib import suppress
@@ -55,6 +56,8 @@ class Crashes:
         folder = self._folder
         if folder is not None:
             watch_pool(lambda place, how: note_ending(folder, place, how))
+            parent: Any = multiprocessing.current_process()  # a folder of its own would stay if it is killed
+            parent._config.setdefault("tempdir", str(folder))  # noqa: SLF001 -- there is no setting
         app.conf.worker_max_memory_per_child = self._watch.limit >> 10
         pool: Any = billiard.pool  # its function returns the most that a process ever had
         pool.mem_rss = self._taken_for_celery

@@ -155,6 +155,18 @@ def test_what_a_killed_drop_or_restore_left_is_not_seen_nor_built_on(
         assert building.index.count() == 0
 
 
+def test_a_version_that_was_open_when_it_was_dropped_finds_nothing_in_a_new_build(library: ServerLibrary) -> None:
+    build(library)
+    opened = library.open("mini", "starter@v1")
+    library.drop("mini", "starter@v1")
+    with library.building("mini", "starter@v1", DIMENSION) as building:
+        building.index.add(CAPTIONS[:1], vectors(CAPTIONS[:1]))
+        with pytest.raises(IndexMissing):
+            opened.search(vectors(CAPTIONS[:1]), 3)
+    with pytest.raises(IndexMissing):
+        opened.search(vectors(CAPTIONS[:1]), 3)
+
+
 def test_a_collection_that_somebody_removed_says_what_to_do(client: QdrantClient, library: ServerLibrary) -> None:
     build(library)
     (name,) = (name for name in collections(client) if name != f"{PREFIX}registry")

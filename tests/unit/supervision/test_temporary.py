@@ -23,8 +23,12 @@ HOLDING = """
 import os, signal, sys
 from workers.supervision.temporary import claim, temporary_folder
 folder = lambda: temporary_folder("worker")
-if sys.argv[1] == "killed":
-    from workers.processes.crashes import temporary_folder_of_crashes as folder  # of a worker; it takes a second
+if sys.argv[1] == "killed":  # a worker; it takes a second
+    from billiard.util import get_temp_dir  # of its pool
+    from celery import Celery
+    from workers.processes.crashes import watched
+    from workers.settings.settings import Settings
+    folder = lambda: watched(Celery(), Settings()) and get_temp_dir()
 print(temporary_folder("metrics"), folder(), claim("port-4711"), flush=True)
 if sys.argv[1] == "child" and not os.fork():
     sys.exit()  # they are not those of a child to remove
@@ -74,6 +78,7 @@ def test_what_a_process_has_made_is_removed_with_it_or_by_the_next(temporary: Pa
     assert not any(path.exists() for path in ended)
     with holding("killed", temporary) as killed:
         abandoned = made(killed, temporary)
+    assert not list(temporary.glob("pymp-*"))
     assert all(path.exists() for path in abandoned)
     with holding("child", temporary) as lives:
         of_the_living = made(lives, temporary)

@@ -97,6 +97,14 @@ def test_what_is_tried_again_at_the_end_of_a_long_queue_waits_there(world: World
     assert record.state == "dead"
 
 
+def test_what_goes_back_to_the_queue_of_segmentation_has_a_new_place_in_it(world: World, late: ObjectRef) -> None:
+    for _ in range(2):  # it was to be segmented in another way meanwhile
+        world.now += 50
+        world.ledger.advance([late], REVISION, "segmentation", world.now, now=world.now, handed=True)
+    (overdue,) = world.ledger.overdue(world.now + 1, world.now + DEADLINE_S)
+    assert (overdue.queue, overdue.put_at) == ("segmentation", world.now)
+
+
 def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_hours(world: World, late: ObjectRef) -> None:
     world.queues.waiting = 9
     world.now -= 500

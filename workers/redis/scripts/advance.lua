@@ -9,8 +9,8 @@
 local ledger, segmenting = KEYS[4], KEYS[5]
 local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
-local times = {'stage', stage, 'at:' .. stage, now, 'begun_on', queued and '' or stage, queued and 'queued_at' or nil,
-    queued and now or nil}
+local times = {'stage', stage, 'at:' .. stage, now, 'begun_on', stage}
+if queued then times = {'stage', stage, 'at:' .. stage, now, 'begun_on', '', 'queued_at', now, 'resent_at', now} end
 
 local entered, place, retrieval = {}, nil, nil
 for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do

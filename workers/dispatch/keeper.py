@@ -99,7 +99,7 @@ class Keeper:
         away = self._away() if taken else None
         # models are those of one worker, or of one stage: whether others take all messages shows on the queues
         models = self._models_away() if away and self._away(MODEL) is None else {}
-        behind = _Behind(self._publisher, self._health, self._deadline_s / 2)
+        behind = _Behind(self._publisher, self._health, self._deadline_s / 2, now)
         for overdue in taken:
             # other objects do not wait for the segmentation stage
             own = silent if overdue.stage == SEGMENTATION else silent - {SEGMENTATION}
@@ -206,13 +206,15 @@ def _submitted(overdue: Overdue) -> Submitted:
 class _Behind:
     """Whether the message of an object may still wait in its queue. Queues are read once.
 
-    It does if messages are there, and none has been begun that was put on the queue ``slack_s`` after it.
+    It does if messages are there, and none has been begun that was put on the queue ``slack_s`` after it. A message
+    of the time before the clock was set back was put there before all that have been put there since.
     """
 
-    def __init__(self, publisher: Sender, health: Health, slack_s: float) -> None:
+    def __init__(self, publisher: Sender, health: Health, slack_s: float, now: float) -> None:
         self._publisher = publisher
         self._health = health
         self._slack_s = slack_s
+        self._now = now
         self._queues: dict[str, tuple[bool, float | None]] = {}
 
     def __call__(self, overdue: Overdue) -> bool:
@@ -222,4 +224,6 @@ class _Behind:
         if queue not in self._queues:
             self._queues[queue] = self._publisher.queued(queue) > 0, self._health.taken(queue)
         waiting, taken = self._queues[queue]
-        return waiting and (taken is None or taken < overdue.put_at + self._slack_s)
+        if not waiting or taken is None:
+            return waiting
+        return taken < overdue.put_at + self._slack_s and not taken <= self._now < overdue.put_at

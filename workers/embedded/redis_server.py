@@ -11,12 +11,14 @@ import os
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from vectordb.errors import Permanent
 from workers.embedded.aof_repair import repair
 from workers.redis.server_paths import data_folder, socket_folder
 from workers.redis.server_program import ServerProgram, choose_server, note
@@ -58,7 +60,8 @@ class PrivateRedis:
         self.program = program or choose_server(self.folder).program
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.configuration = self.folder / "redis.conf"
-        self.socket = socket_folder(home.resolve()) / "redis.sock"
+        self._home = home.resolve()
+        self.socket = socket_folder(self._home) / "redis.sock"
         log = home.resolve() / "logs" / f"{self.name}.log"  # it opens it for each line, so that it may be rotated
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         password = _password_in(self.configuration) or secrets.token_hex(24)
@@ -84,12 +87,17 @@ class PrivateRedis:
             healthy=self._healthy,
             stop_timeout=4.0,
             lines=self._lines,
-            prepare=lambda: repair(self.folder),
+            prepare=self._prepare,
         )
 
     def client(self) -> redis.Redis:
         """A client with a timeout of two seconds and without retries."""
         return redis.Redis.from_url(self.url, socket_timeout=2, socket_connect_timeout=2, retry=Retry(NoBackoff(), 0))
+
+    def _prepare(self) -> None:
+        with suppress(Permanent):  # then the server says so
+            socket_folder(self._home)  # without a server, as after a crash, another start may have removed it
+        repair(self.folder)
 
     def _ready(self) -> bool:
         answers = self._healthy()

@@ -1,7 +1,8 @@
 """Advances verifications of the index of images: sends their requests to the workers, and takes the answers.
 
 An answer that does not come is asked for again, except that of a batch: a batch that a worker has begun and not
-answered may have killed it, and is blamed.
+answered may have killed it, and is blamed. While other work waits, a batch without an answer may still be behind it:
+then nothing is blamed.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from workers.redis.rpc import RETRY_S, RpcClient, RpcFailed, RpcPermanent, RpcTi
 PATIENCE_S = 60.0
 BUSY_SHARE = 0.2  # of the time, while other work is never done, is spent on batches
 BUSY_PAUSE_S = 2.0  # at least, between two batches then
+BUSY_PATIENCE = 5  # times as long an answer is waited for then: the batch is behind the other work in the queue
 _ANSWERS: Mapping[type, Any] = {
     image_requests.Facts: list[ImageFact], image_requests.FactsAfter: list[ImageFact], Embed: Indexed,
     image_requests.RemoveVersions: None, image_requests.Label: None,
@@ -39,13 +41,17 @@ class Call:
         beats: Callable[[], Mapping[str, float]],
         asked: image_requests.Request | Embed,
         clock: Callable[[], float],
+        idle: Callable[[], bool],
     ) -> None:
-        """``beats``: heartbeats, in Unix seconds. ``clock``: seconds that only grow."""
+        """``beats``: heartbeats, in Unix seconds. ``clock``: seconds that only grow. ``idle``: as of ``Pass``."""
         self._rpc = rpc
         self._beats = beats
         self._asked = asked
         self._clock = clock
-        self._until = self._clock() + (index_task.PATIENCE_S if isinstance(asked, Embed) else PATIENCE_S)
+        self._idle = idle
+        self._busy = isinstance(asked, Embed) and not idle()
+        patience = index_task.PATIENCE_S * (BUSY_PATIENCE if self._busy else 1)
+        self._until = self._clock() + (patience if isinstance(asked, Embed) else PATIENCE_S)
         self._beaten = beats().get(index_task.QUEUE) if isinstance(asked, Embed) else None
         self._send()
 
@@ -65,6 +71,8 @@ class Call:
             return from_msgpack(data, _ANSWERS[type(self._asked)])
         now = self._clock()
         if now >= self._until:
+            if batch and (self._busy or not self._idle()):  # that of other work shows in the heartbeats, too
+                raise RpcTimeout(f"no response from the queue {index_task.QUEUE}, in which other work waits")
             if batch and self._beats().get(index_task.QUEUE) != self._beaten:
                 return NotIndexed("a worker began to embed it and has not answered: it may have ended meanwhile")
             queue = index_task.QUEUE if batch else OWNER
@@ -133,7 +141,7 @@ class Pass:
             self.finished = True
             return True
         if not isinstance(self._asked, WhenIdle):
-            self._call = Call(self._rpc, self._beats, self._asked, self._clock)
+            self._call = Call(self._rpc, self._beats, self._asked, self._clock, self._idle)
             if isinstance(self._asked, Embed):
                 self._begun = self._clock()
         return True

@@ -199,9 +199,13 @@ class Ledger(LedgerFaults):
         ]  # fmt: skip
 
     def put_on(
-        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False
-    ) -> None:
-        """Record that these objects are put on the queue of a stage. ``again``: they are sent again."""
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False,
+        retried: bool = False,
+    ) -> None:  # fmt: skip
+        """Record that these objects are put on the queue of a stage. ``again``: they are sent again.
+
+        ``retried``: by who has begun with them, to the end of the same queue.
+        """
         k, calls = self._keys, []
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
@@ -209,7 +213,7 @@ class Ledger(LedgerFaults):
                 token(revision),
                 queue,
                 now,
-                int(again),
+                2 if retried else int(again),
                 *(one for ref in part for one in (raw(ref.id), ref.etag)),
             ]
             calls.append(([*k.counting, *(k.entry(ref.id) for ref in part)], args))

@@ -24,8 +24,8 @@ class Acceptance(NamedTuple):
 
     ``before``: what there was of it then, if that was read. ``entered``: when it entered each stage (Unix seconds),
     so far. ``crashed``: a process ended while it worked on the object, so nothing else is to be worked on beside it.
-    ``unsegmented``: why its segmentation is given up, so that it is finished without. ``put_at``: when it was put on
-    the queue of the stage that begins with it (Unix seconds).
+    ``unsegmented``: why its segmentation is given up, so that it is finished without. ``since``: when it
+    came to the queue of the stage that begins with it (Unix seconds), in a message that may have been sent again.
     """
 
     at: float
@@ -34,7 +34,7 @@ class Acceptance(NamedTuple):
     entered: Mapping[str, float] = {}
     crashed: bool = False
     unsegmented: Error | None = None
-    put_at: float | None = None
+    since: float | None = None
 
 
 Accepted = Mapping[str, Acceptance]

@@ -152,12 +152,13 @@ class PartitionedLedger(Ledger):
         return [one for page in claimed.values() for one in page]
 
     def put_on(
-        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False
-    ) -> None:
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False,
+        retried: bool = False,
+    ) -> None:  # fmt: skip
         """See ``Ledger``."""
 
         def put(part: Ledger, places: Sequence[int]) -> list[None]:
-            part.put_on(queue, [refs[place] for place in places], revision, now, again=again)
+            part.put_on(queue, [refs[place] for place in places], revision, now, again=again, retried=retried)
             return [None] * len(places)
 
         self._answered([ref.id for ref in refs], put, None)

@@ -66,7 +66,7 @@ class Health:
     def command(self, name: str, taken: float | None = None) -> Command:
         """The same, as a command to be sent with others; the liveness file is touched at once.
 
-        ``taken``: when the message that was begun last was put on the queue ``name``.
+        ``taken``: when the message that was begun last was put on the queue ``name``, or before.
         """
         self._files.touch(name)
         self._note(name)

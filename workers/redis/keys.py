@@ -99,16 +99,16 @@ key                              type        holds
                                              seconds and above the bound before, and their sum in ms (BOUND ``ms``)
 ``P entry:OID``                  hash        an object in the ledger: ``ref`` (msgpack), ``etag``, ``revision``,
                                              ``sequence``, ``stage``, ``attempts``, ``accepted_at``, ``fault``,
-                                             ``segment`` (the method, or empty), ``requested`` (1: somebody
-                                             requested it), ``at:STAGE`` (when it entered each stage, Unix seconds),
-                                             ``queued_at`` (when it was put on the queue of the last stage),
-                                             ``queue`` and ``since`` (in which queue of the ledger it is, and when it
-                                             came there), ``resent_at`` (when it was last sent again), ``forced`` (1:
-                                             it was ordered, so no earlier result counts), ``again`` (it is to
-                                             be tagged once more when it is finished), ``fault_since`` (since when it
-                                             has faults of its own), ``crash`` (how the process ended that last worked
-                                             on it and did not live on), ``unsegmented`` (why its segmentation was
-                                             given up, msgpack ``workers.lifecycle.record.Error``)
+                                             ``segment`` (the method, or empty), ``requested`` (1: somebody requested
+                                             it), ``at:STAGE`` (when it entered each stage, Unix seconds),
+                                             ``queued_at`` (when it was put on the queue of the last stage), ``queue``
+                                             and ``since`` (in which queue it is, and since when), ``resent_at`` (when
+                                             it was last sent again), ``begun_on`` (the queue whose message of it was
+                                             begun), ``forced`` (1: it was ordered, so no earlier result counts),
+                                             ``again`` (it is to be tagged once more when it is finished),
+                                             ``fault_since`` (since when it has faults of its own), ``crash`` (how the
+                                             last process ended that did not outlive it), ``unsegmented`` (why its
+                                             segmentation was given up, msgpack ``workers.lifecycle.record.Error``)
 ``P segmenting``                 set         OIDs in the ledger that are to be segmented
 ``P segmentation-request:OID``   string      the requested segmentation method, or ``none``; removed with the next
                                              record, with a lifetime

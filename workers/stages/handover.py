@@ -182,6 +182,11 @@ class Handover:
             self._publisher.send(stage, batch)
             tally.current().add(f"sent to {stage}", len(batch.objects))
 
+    def retry(self, stage: str, batch: Batch, pause: float, retries: int) -> None:
+        """Put a message that was begun on the end of its queue, to be tried again after ``pause`` seconds."""
+        self._ledger.put_on(stage, batch.objects, batch.revision, self._clock(), retried=True)
+        self._publisher.send(stage, batch, pause=pause, retries=retries)
+
     def hold_back(self, batch: Batch, reason: str, *, begun: bool = True) -> None:
         """Give these objects a new deadline while a service is unavailable. No attempt is counted.
 
@@ -222,12 +227,13 @@ class Handover:
     def announce(self, changed: Sequence[tuple[ObjectRef, ObjectEvent]], revision: Revision) -> None:
         """Append events of objects that have another version or are gone, for which their stage can do nothing more.
 
-        The objects wait for the dispatcher to take them in. However long the inbox is, no attempt counts.
+        The objects wait for the dispatcher to take them in. However long the inbox is, no attempt counts. It may also
+        leave an event out, of a key that is not followed any more: such an object is given up in the end.
         """
         self.append_events([event for _, event in changed])
         if changed:
             refs = [ref for ref, _ in changed]
-            self.postpone(refs, revision, ANNOUNCED_S, "it was overwritten or removed; its event waits", own=False)
+            self.postpone(refs, revision, ANNOUNCED_S, "it was overwritten or removed; its event waits")
 
     def append_events(self, events: Sequence[ObjectEvent]) -> None:
         """Append events to the inbox."""

@@ -109,7 +109,7 @@ class StageRunner:
         self._outage_tracker = outage_tracker
         self._time_limit_s = time_limit_s
         self._busy = {stage: BusyTime(STAGE_BUSY, stage) for stage in stages}
-        self._taken: dict[str, float] = {}  # when the last message of each stage was put on its queue
+        self._taken: dict[str, float] = {}  # when the message of each stage that was begun last was put on its queue
 
     def run(self, stage: str, data: bytes, retries: int, delivery: str | None = None) -> Tally:
         """Handle one message of a stage. During an outage of a service the message is held, then tried again.
@@ -162,8 +162,8 @@ class StageRunner:
         began = time.monotonic()
         beat = self._health.command(message.stage, self._taken.get(message.stage))
         message.accepted = self._handover.accept(message.stage, message.batch, begin=message.begin, also=[beat])
-        if put := [one.put_at for one in message.accepted.values() if one.put_at is not None]:
-            self._taken[message.stage] = max(put)
+        if put := [one.since for one in message.accepted.values() if one.since is not None]:
+            self._taken[message.stage] = min(put)
         message.begin, message.begun = False, True
         current().add("not wanted any more", len(message.batch.objects) - len(message.accepted))
         crashed = any(one.crashed for one in message.accepted.values())
@@ -203,7 +203,7 @@ class StageRunner:
         try:
             match action:
                 case Retry(pause):
-                    self._publisher.send(stage, batch, pause=pause, retries=message.retries + 1)
+                    self._handover.retry(stage, batch, pause, message.retries + 1)
                 case Requeue():
                     # the object is not at fault, so attempts are not counted while it is held back
                     # before the first stage has begun with it, the attempt that the ledger knows is an earlier one

@@ -9,18 +9,24 @@ from __future__ import annotations
 import atexit
 import fcntl
 import os
+import re
 import shutil
+import stat
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from vectordb.leftovers import remove_leftovers
+from vectordb.leftovers import LEFT_AFTER_S, is_leftover
 from vectordb.locks import is_at
 
 _NAME = "wildtag-"
 OWNER = "owner"  # the locked file of a folder
 _LOCK = ".lock"  # ends the name of a lock file
+_MADE = re.compile(rf"{_NAME}[a-z]+-[a-z0-9_]{{8}}")  # a name that ``tempfile.mkdtemp`` has made
+_LOOKS = 4  # at a lock that is held: another process holds it for a moment to see whether its holder has ended
+_LOOK_S = 0.005  # between two looks
 
 
 def prefix(kind: str) -> str:
@@ -52,7 +58,7 @@ def claim(name: str) -> bool:
     file = Path(tempfile.gettempdir()) / f"{_NAME}{os.getuid()}-{name}{_LOCK}"
     while True:
         held = os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        if not _locked(held):
+        if not any(_locked(held, after_s) for after_s in (0.0, *[_LOOK_S] * (_LOOKS - 1))):
             os.close(held)
             return False
         if is_at(held, file):
@@ -67,12 +73,30 @@ def remove_abandoned(above: Path | None = None) -> None:
     ``above``: the folder for temporary files; default: that of this process.
     """
     above = above or Path(tempfile.gettempdir())
+    for owner in filter(_is_temporary, _listed(above, f"{_NAME}*/{OWNER}")):
+        _remove(owner, lambda owner: shutil.rmtree(owner.parent, ignore_errors=True))
+    for file in _listed(above, f"{_NAME}{os.getuid()}-*{_LOCK}"):
+        _remove(file, Path.unlink)
+    for folder in _listed(above, f".{_NAME}*"):  # made by a process that was killed before it locked it
+        with suppress(OSError):
+            if is_leftover(folder.lstat(), time.time() - LEFT_AFTER_S) and {*folder.iterdir()} <= {folder / OWNER}:
+                (folder / OWNER).unlink(missing_ok=True)
+                folder.rmdir()
+
+
+def _listed(above: Path, pattern: str) -> list[Path]:
     with suppress(OSError):
-        for folder in above.glob(f"{_NAME}*/{OWNER}"):
-            _remove(folder, lambda owner: shutil.rmtree(owner.parent, ignore_errors=True))
-        for file in above.glob(f"{_NAME}{os.getuid()}-*{_LOCK}"):
-            _remove(file, Path.unlink)
-    remove_leftovers(above, f".{_NAME}*")  # made by a process that was killed before it locked it
+        return list(above.glob(pattern))
+    return []
+
+
+def _is_temporary(owner: Path) -> bool:
+    """Whether this is the lock file of a folder as ``temporary_folder`` makes them, not of one that a person made."""
+    with suppress(OSError):
+        folder, file = owner.parent.lstat(), owner.lstat()
+        private = stat.S_ISDIR(folder.st_mode) and stat.S_IMODE(folder.st_mode) == 0o700
+        return private and file.st_size == 0 and _MADE.fullmatch(owner.parent.name) is not None
+    return False
 
 
 def _remove(file: Path, remove: Callable[[Path], None]) -> None:
@@ -86,8 +110,9 @@ def _remove(file: Path, remove: Callable[[Path], None]) -> None:
             os.close(descriptor)
 
 
-def _locked(descriptor: int) -> bool:
+def _locked(descriptor: int, after_s: float = 0.0) -> bool:
     try:
+        time.sleep(after_s)
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         return False

@@ -84,13 +84,44 @@ def test_a_message_that_is_always_lost_ends_somewhen(world: World, late: ObjectR
     assert record.state == "dead"
 
 
+def test_what_is_tried_again_at_the_end_of_a_long_queue_waits_there(world: World, late: ObjectRef) -> None:
+    world.queues.waiting = 9
+    for _ in range(9):
+        world.ledger.advance([late], REVISION, "embedding", world.now + DEADLINE_S, now=world.now, begin=True)
+        world.ledger.put_on("embedding", [late], REVISION, world.now, retried=True)
+        if world.records.pending()[0].attempts < 6:  # three times the world's largest number
+            assert look(world) == 0
+    assert look(world, taken=world.now + DEADLINE_S) == 0
+    (record,) = world.records.get([late.id])
+    assert record is not None
+    assert record.state == "dead"
+
+
+def test_what_goes_back_to_the_queue_of_segmentation_has_a_new_place_in_it(world: World, late: ObjectRef) -> None:
+    for _ in range(2):  # it was to be segmented in another way meanwhile
+        world.now += 50
+        world.ledger.advance([late], REVISION, "segmentation", world.now, now=world.now, handed=True)
+    (overdue,) = world.ledger.overdue(world.now + 1, world.now + DEADLINE_S)
+    assert (overdue.queue, overdue.put_at) == ("segmentation", world.now)
+
+
+def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_hours(world: World, late: ObjectRef) -> None:
+    world.queues.waiting = 9
+    world.now -= 500
+    world.ledger.advance([late], REVISION, "embedding", world.now + DEADLINE_S, now=world.now, handed=True)
+    assert look(world, taken=world.now + 490) == 0  # also put there before it was set back
+    assert look(world, taken=world.now + 5) == 1
+    assert world.queues.refs[-1] == late
+
+
 def test_a_stage_tells_what_it_has_taken(world: World, late: ObjectRef) -> None:
     put_at = world.now
+    world.ledger.put_on("embedding", [late], REVISION, world.now + 5, again=True)  # this is the message before
     world.now += 10
     (accepted,) = world.ledger.advance([late], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
     assert accepted is not None
-    assert accepted.put_at == put_at
+    assert accepted.since == put_at
     world.ledger.put_on("retrieval", [late], REVISION, world.now + 1)
     (accepted,) = world.ledger.advance([late], REVISION, "retrieval", world.now + 60, now=world.now + 5)
     assert accepted is not None
-    assert accepted.put_at == world.now + 1
+    assert accepted.since == world.now + 1

@@ -152,7 +152,7 @@ def test_deadlines(ledger: Ledger) -> None:
     enter(ledger, Arrival(ref("a")), Arrival(ref("x", "dog.jpg")))
     assert ledger.overdue(159.0, 300.0) == []
     begun = ledger.advance([ref("a"), ref("gone", "no.jpg")], REVISION, "embedding", 200.0, now=100.0, begin=True)
-    assert begun == [Acceptance(100.0, entered={"embedding": 100.0}, put_at=100.0), None]
+    assert begun == [Acceptance(100.0, entered={"embedding": 100.0}, since=100.0), None]
     (taken,) = ledger.overdue(161.0, 300.0)
     assert (taken.ref.key, taken.stage, taken.attempts) == ("dog.jpg", "queued", 0)
     assert ledger.overdue(161.0, 300.0) == []

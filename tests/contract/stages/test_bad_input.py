@@ -233,6 +233,22 @@ def test_an_object_whose_event_waits_long_is_never_blamed(world: World, store: S
     assert [one.state for one in world.records().values()] == (["done"] if overwritten else [])
 
 
+def test_an_object_whose_event_is_left_out_is_given_up_in_the_end(
+    world: World, store: S3Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.notify_of("a.png")
+    put(store, world, "a.png", IMAGE)
+    world.dispatcher.step(1)
+    monkeypatch.setattr(world.dispatcher, "_followed", lambda _: False)  # from now on, by the settings
+    for _ in range(int(GIVE_UP_S / ANNOUNCED_S) + 2):
+        world.settle()
+        world.later(ANNOUNCED_S + 2)
+    assert world.waiting() == []
+    state, error = world.error("a.png")
+    assert (state, error.code) == ("dead", "gave-up")
+    assert "its event waits" in error.reason
+
+
 def test_an_object_above_the_limit_has_failed(world: World, store: S3Store) -> None:
     etag = put(store, world, "a.png", b"x" * (LIMIT + 1))
     world.notify_of("a.png", etag)

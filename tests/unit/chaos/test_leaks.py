@@ -114,7 +114,9 @@ def test_the_folders_of_a_run_are_searched(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
     assert list(leaked_files(tmp_path, OWNERS)) == ["the file anything is of no known kind"]
     temporary = tmp_path / "temporary"
-    (temporary / "wildtag-worker-x").mkdir(parents=True)
-    (temporary / "wildtag-worker-x" / "owner").write_bytes(b"")
+    abandoned = temporary / "wildtag-worker-abcd1234"
+    temporary.mkdir()
+    abandoned.mkdir(mode=0o700)
+    (abandoned / "owner").write_bytes(b"")
     (temporary / "other").write_bytes(b"")
     assert list(leaked_temporary(temporary)) == ["the temporary file other"]

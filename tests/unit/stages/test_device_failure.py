@@ -24,11 +24,13 @@ def test_images_are_sent_again_before_the_process_ends(error: Exception, *, ends
         raise error
 
     made: Any = SimpleNamespace(
-        handover=SimpleNamespace(accept=lambda *_, **__: {}),
-        publisher=SimpleNamespace(send=lambda stage, batch, **_: done.append(f"{stage}: {len(batch.objects)}")),
+        handover=SimpleNamespace(
+            accept=lambda *_, **__: {}, retry=lambda stage, batch, *_: done.append(f"{stage}: {len(batch.objects)}"),
+        ),
+        publisher=SimpleNamespace(),
         health=SimpleNamespace(beat=lambda _: None, command=lambda *_: ()),
         tracker=SimpleNamespace(register=lambda _: None),
-    )
+    )  # fmt: skip
     runner = StageRunner(
         {"embedding": Stage(Submitted.decode, lambda: work)}, made.handover, made.publisher, made.health,
         made.tracker, 300.0, lambda: done.append("end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -16,7 +17,7 @@ import pytest
 from tests.eventually import eventually
 from vectordb.leftovers import LEFT_AFTER_S
 from workers.redis.server_paths import socket_folder
-from workers.supervision.temporary import claim, prefix, remove_abandoned, temporary_folder
+from workers.supervision.temporary import OWNER, claim, prefix, remove_abandoned, temporary_folder
 
 HOLDING = """
 import os, signal, sys
@@ -95,10 +96,41 @@ def test_what_a_process_has_made_is_removed_with_it_or_by_the_next(temporary: Pa
     assert not any(path.exists() for path in of_the_living[:2])
 
 
+def test_folders_of_people_stay(temporary: Path) -> None:
+    shared, named = temporary / "wildtag-photos-holidays", temporary / "wildtag-photos-of-2024"
+    for folder in (shared, named):
+        folder.mkdir(mode=0o755 if folder is shared else 0o700)
+        (folder / OWNER).touch()
+    private = temporary / "wildtag-photos-birthday"
+    private.mkdir(mode=0o700)
+    (private / OWNER).write_text("me")
+    hidden = temporary / ".wildtag-photos-birthday"
+    hidden.mkdir()
+    (hidden / "a.jpg").touch()
+    for old in (hidden / "a.jpg", hidden):
+        os.utime(old, (0, 0))
+    remove_abandoned()
+    assert all(folder.exists() for folder in (shared, named, private, hidden / "a.jpg"))
+
+
+def test_who_only_looks_at_a_lock_keeps_nobody_out(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looking = os.open(temporary / PORT, os.O_RDWR | os.O_CREAT, 0o600)
+    fcntl.flock(looking, fcntl.LOCK_EX)
+
+    def looked(seconds: float) -> None:
+        if seconds:
+            fcntl.flock(looking, fcntl.LOCK_UN)
+
+    monkeypatch.setattr("workers.supervision.temporary.time.sleep", looked)
+    assert claim("port-4711")
+    os.close(looking)
+
+
 def test_a_folder_that_was_never_locked_is_removed_after_a_day(temporary: Path) -> None:
     new, old = temporary / ".wildtag-worker-new", temporary / ".wildtag-worker-old"
     for folder in (new, old):
         folder.mkdir()
+        (folder / OWNER).touch()
     os.utime(old, (0, 0))
     remove_abandoned()
     assert new.exists()

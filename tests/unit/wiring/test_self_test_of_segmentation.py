@@ -16,7 +16,9 @@ from workers.wiring.stage_of_segmentation import StageOfSegmentation
 
 def stage(folder: Path, encoder: Any) -> StageOfSegmentation:
     settings = Settings(segment_grids=(2, 4), segment_map=8)
-    wiring: Any = SimpleNamespace(settings=settings, space=SPACE, image_encoder=encoder, extractor=EXTRACTOR, decoders=None)
+    wiring: Any = SimpleNamespace(
+        settings=settings, space=SPACE, image_encoder=encoder, extractor=EXTRACTOR, decoders=None
+    )
     captions: Any = None
     return StageOfSegmentation(wiring, Texts, captions, CrashJournal(folder, 0))
 

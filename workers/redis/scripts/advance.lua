@@ -4,13 +4,13 @@
 -- ARGV: revision, stage, deadline, begin (1: count an attempt), now, queued (1: they are put on the queue of the stage
 --       and have not started), the names of the stages (msgpack), then of each object: oid, etag
 -- Returns of each object: {accepted_at, segmentation method or '', then for each stage when it was entered, or '',
---       then how it ended a process, or '', then why its segmentation is given up, or '', then when it was put on the
---       queue of the stage, or ''}, or false if the result is no longer wanted
+--       then how it ended a process, or '', then why its segmentation is given up, or '', then since when it has been on
+--       the queue of the stage, or ''}, or false if the result is no longer wanted
 local ledger, segmenting = KEYS[4], KEYS[5]
 local revision, stage, deadline, now = ARGV[1], ARGV[2], ARGV[3], ARGV[5]
 local begin, queued = ARGV[4] == '1', ARGV[6] == '1'
-local times = {'stage', stage, 'at:' .. stage, now, 'begun_on', queued and '' or stage, queued and 'queued_at' or nil,
-    queued and now or nil}
+local times = {'stage', stage, 'at:' .. stage, now, 'begun_on', stage}
+if queued then times = {'stage', stage, 'at:' .. stage, now, 'begun_on', '', 'queued_at', now, 'resent_at', now} end
 
 local entered, place, retrieval = {}, nil, nil
 for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do
@@ -27,7 +27,7 @@ for n = 1, #KEYS - 5 do
     local entry_key, oid, etag = KEYS[5 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
         'stage', unpack(entered))
-    local met = redis.call('HMGET', entry_key, 'crash', 'unsegmented', 'resent_at')
+    local met = redis.call('HMGET', entry_key, 'crash', 'unsegmented')
     local unseen = later and entry[9 + count] == '1' and not entry[8 + retrieval]
     if entry[1] ~= etag or entry[2] ~= revision or unseen then
         answers[n] = false
@@ -46,7 +46,8 @@ for n = 1, #KEYS - 5 do
         if place then entry[8 + place] = now end
         for i = 1, count do answers[n][2 + i] = entry[8 + i] or '' end
         answers[n][3 + count], answers[n][4 + count] = met[1] or '', met[2] or ''
-        answers[n][5 + count] = (entry[6] or FIRST) == stage and put_at(entry[7] or entry[3], met[3]) or ''
+        -- not when it was sent again: this may be the message before
+        answers[n][5 + count] = (entry[6] or FIRST) == stage and (entry[7] or entry[3]) or ''
     end
 end
 settle()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import random
+import resource
 import sys
 import tempfile
 import time
@@ -75,8 +76,11 @@ def _guided(
         if data:
             tried[data[0] % len(tried)][0](folder, data[1:])
 
+    loaded = (
+        resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10
+    )  # what is imported: some builds of PyTorch are large
     options = [
-        f"-max_total_time={seconds:.0f}", f"-timeout={LONGEST_S}", f"-rss_limit_mb={MEMORY_MIB}", "-seed=1",
+        f"-max_total_time={seconds:.0f}", f"-timeout={LONGEST_S}", f"-rss_limit_mb={loaded + MEMORY_MIB}", "-seed=1",
         f"-artifact_prefix={place}/", "-print_final_stats=1",
     ]  # fmt: skip
     largest = max(len(good) for _, good in tried) + 4096

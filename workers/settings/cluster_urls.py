@@ -26,14 +26,14 @@ def node_urls(url: str) -> list[str]:
 
     Raises ``ValueError``.
     """
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # its text shows a part of the URL
-        raise ValueError("the URL of the Redis Cluster cannot be read") from None
-    if parts.path.strip("/") not in {"", "0"}:
+    # newer releases of Python refuse the address of IPv6 after a comma, so the URL of each node is parsed alone
+    scheme, _, rest = url.partition("://")
+    before, _, query = rest.partition("#")[0].partition("?")
+    place, _, database = before.partition("/")
+    if database.strip("/") not in {"", "0"}:
         raise ValueError("a Redis Cluster has the database 0 only: leave it out of the URL")
-    access, at, hosts = parts.netloc.rpartition("@")
-    urls = [f"{SCHEMES[parts.scheme]}://{access}{at}{host}?{parts.query}" for host in hosts.split(",")]
+    access, at, hosts = place.rpartition("@")
+    urls = [f"{SCHEMES[scheme]}://{access}{at}{host}?{query}" for host in hosts.split(",")]
     try:
         readable = all(urlsplit(one).hostname and (urlsplit(one).port or True) for one in urls)
     except ValueError:

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from vectordb.captions import Caption
+from vectordb.captions import SOURCE, Caption
 from vectordb.errors import Permanent, Transient
 
 Floats = NDArray[np.float32]
@@ -116,11 +116,16 @@ class CaptionIndex(CaptionSearch, Protocol):
 def sample(index: CaptionIndex, least: int = SAMPLE_LEAST) -> Floats:
     """The unit vectors (n, dimension) of up to ``PAGE`` captions of every kind; none of fewer than ``least``.
 
-    Ids are digests of the texts, so the first page by id is a random sample, and the same one in every process.
+    Ids are digests of the texts, so the first ones are a random sample, and the same one in every process. What was
+    taught is left out: a process that read the sample before that would come to other results than a later one.
     """
-    none = np.empty((0, index.dimension), np.float32)
-    found = next(iter(index.pages()), ([], none))[1]
-    return none if len(found) < least else found
+    found = np.empty((0, index.dimension), np.float32)
+    for captions, vectors in index.pages():
+        imported = [place for place, caption in enumerate(captions) if SOURCE not in caption.payload]
+        found = np.concatenate([found, vectors[imported]])[:PAGE]
+        if len(found) == PAGE:
+            break
+    return found[:0] if len(found) < least else found
 
 
 def unit_rows(vectors: Floats, dimension: int) -> Floats:

@@ -174,7 +174,7 @@ def json_bomb(chance: random.Random) -> bytes:
 
 def zipped(chance: random.Random) -> bytes:
     """A small body that is large when it is expanded."""
-    return gzip.compress(bytes(chance.choice((10**5, 10**7))), 9)
+    return gzip.compress(bytes(chance.choice((10**5, 10**7))), 9, mtime=0)
 
 
 def garbage(chance: random.Random) -> bytes:

@@ -6,9 +6,10 @@
 local found = {}
 for n = 1, #KEYS - 1 do
     local entry_key, oid, etag = KEYS[1 + n], ARGV[3 + 2 * n], ARGV[4 + 2 * n]
-    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'attempts')
+    local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'attempts', 'queue')
     if entry[1] == etag and entry[2] == ARGV[1] then
-        redis.call('HSET', entry_key, 'crash', ARGV[2])
+        -- it had begun with it, whatever was sent again meanwhile
+        redis.call('HSET', entry_key, 'crash', ARGV[2], 'begun_on', entry[4] or 'embedding')
         if ARGV[4] ~= '1' and tonumber(entry[3]) > 0 then redis.call('HINCRBY', entry_key, 'attempts', -1) end
         redis.call('ZADD', KEYS[1], ARGV[3], oid)
         found[#found + 1] = oid

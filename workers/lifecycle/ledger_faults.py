@@ -18,7 +18,7 @@ class LedgerFaults(RecordWriter):
 
     def __init__(self, client: Client, keys: Keys, feed_length: int) -> None:
         super().__init__(client, keys, feed_length)
-        self._crashed = self._script("crashed")
+        self._crashed = self._script("counting", "crashed")
         self._give_up_segmentation = self._script("give_up_segmentation")
 
     def crashed(
@@ -30,7 +30,7 @@ class LedgerFaults(RecordWriter):
         """
         if not refs:
             return []
-        keys = [self._keys.ledger, *(self._keys.entry(ref.id) for ref in refs)]
+        keys = [*self._keys.counting, self._keys.ledger, *(self._keys.entry(ref.id) for ref in refs)]
         args = [token(revision), how, deadline, int(blamed)]
         args += [one for ref in refs for one in (raw(ref.id), ref.etag)]
         with translated():

@@ -133,6 +133,8 @@ class Handover:
             for place, ref in enumerate(batch.objects)
             if (at := accepted.get(ref.id)) is not None and at.method and at.unsegmented is not None
         }
+        if not given_up:
+            return batch
         for place, segmentation in given_up.items():
             self.finish(batch.only([place]), accepted, segmentation)
         return batch.only([place for place in range(len(batch.objects)) if place not in given_up])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.clock import Clock
 from tests.contract.dispatch.dispatching_world import World
 from tests.contract.dispatch.dispatching_world import world as world  # noqa: PLC0414 -- a fixture
 from tests.unit.events import other_servers as other
@@ -16,13 +17,6 @@ from workers.events.notification import webhook
 from workers.events.sink import received_events
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

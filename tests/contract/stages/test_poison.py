@@ -68,6 +68,12 @@ class World:
         (record,) = self.wiring.records.get([f"inbox/{GOOD}.png"])
         return record
 
+    def paused(self) -> bool:
+        """Whether a stage says, three times, that its model does not work."""
+        self.step()
+        board = OutageBoard(self.wiring.redis, self.wiring.keys, "test-1", self.wiring.clock)
+        return any("3 trials in vain" in one.reason for one in board.read() if one.name == "model")
+
     def stop(self) -> None:
         if self.worker is not None:
             os.killpg(self.worker.pid, signal.SIGKILL)
@@ -109,13 +115,7 @@ def test_a_poisonous_picture_is_dead_and_its_neighbours_are_done(
 
 def test_a_model_that_always_crashes_pauses_its_stage_and_makes_nothing_dead(world: World, client: Any) -> None:
     world.start("segfault", "always")
-    board = OutageBoard(world.wiring.redis, world.wiring.keys, "test-1", world.wiring.clock)
-
-    def trials() -> bool:
-        world.step()
-        return any("3 trials in vain" in one.reason for one in board.read() if one.name == "model")
-
-    eventually(trials, 100, world.log.read_text)
+    eventually(world.paused, 100, world.log.read_text)
     assert client.zcard("test:ledger") == GOOD + 1, "none has a record"
     attempts = {client.hget(f"test:entry:inbox/{n}.png", "attempts") for n in range(GOOD + 1)}
     assert attempts <= {b"0", b"1"}
@@ -140,12 +140,6 @@ def test_a_poisonous_caption_is_skipped_and_its_picture_is_tagged(world: World, 
 
 def test_a_parser_that_always_crashes_pauses_extraction(world: World, client: Any) -> None:
     world.start("segfault", "always", what="caption")
-    board = OutageBoard(world.wiring.redis, world.wiring.keys, "test-1", world.wiring.clock)
-
-    def trials() -> bool:
-        world.step()
-        return any("3 trials in vain" in one.reason for one in board.read() if one.name == "model")
-
-    eventually(trials, 140, world.log.read_text)
+    eventually(world.paused, 140, world.log.read_text)
     assert client.zcard("test:ledger") == GOOD + 1, "none has a record"
     assert world.wiring.skipped_captions.all() == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ops.chaos.old_versions import LAG_S, NOTHING, Answer, OldVersions
+from tests.clock import Clock
 
 PATH = "/photos/a"
 
@@ -15,13 +16,6 @@ def got(version: str) -> Answer:
 
 def head(version: str) -> Answer:
     return Answer(200, (("ETag", version),), None, str(len(version)))
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

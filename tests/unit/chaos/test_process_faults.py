@@ -56,6 +56,15 @@ def fault(name: str, world: Any) -> Any:
     return FAULTS[name](world, 0.5)
 
 
+def struck(name: str, world: Any, process: subprocess.Popen[bytes]) -> Any:
+    """A fault that ends the process, begun and mended."""
+    found = fault(name, world)
+    found.begin()
+    process.wait(10)
+    found.mend()
+    return found
+
+
 @pytest.mark.parametrize("part", BY_PART)
 def test_each_part_can_be_stopped_and_goes_on(part: str, process: subprocess.Popen[bytes]) -> None:
     world = World(psutil.Process(process.pid))
@@ -79,10 +88,7 @@ def test_a_supervisor_is_ended_in_both_ways_and_started_again() -> None:
 
 def test_a_guardian_that_ends_at_sigterm_is_a_finding(process: subprocess.Popen[bytes]) -> None:
     world = World(psutil.Process(process.pid))
-    terminated = fault("terminate-guardian", world)
-    terminated.begin()
-    process.wait(10)
-    terminated.mend()
+    struck("terminate-guardian", world, process)
     assert [kind for kind, _ in world.problems] == ["wrong"]
 
 
@@ -91,10 +97,7 @@ def test_a_guardian_that_is_not_replaced_is_a_finding(
 ) -> None:
     monkeypatch.setattr("ops.chaos.process_faults._REPLACED_S", 0.2)
     world = World(psutil.Process(process.pid))
-    killed = fault("kill-guardian", world)
-    killed.begin()
-    process.wait(10)
-    killed.mend()
+    killed = struck("kill-guardian", world, process)
     assert [kind for kind, _ in world.problems] == ["lost"]
     world.process = psutil.Process()  # another one
     killed.mend()

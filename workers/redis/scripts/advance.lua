@@ -20,14 +20,13 @@ for n, name in ipairs(cmsgpack.unpack(ARGV[7])) do
 end
 local count = #entered
 local later = place and retrieval and place > retrieval  -- than the stage in which captions and exemplars are looked up
-entered[count + 1] = 'forced'
+entered[count + 1], entered[count + 2], entered[count + 3] = 'forced', 'crash', 'unsegmented'
 
 local answers = {}
 for n = 1, #KEYS - 5 do
     local entry_key, oid, etag = KEYS[5 + n], ARGV[6 + 2 * n], ARGV[7 + 2 * n]
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'accepted_at', 'segment', 'fault', 'queue', 'since',
         'stage', unpack(entered))
-    local met = redis.call('HMGET', entry_key, 'crash', 'unsegmented')
     local unseen = later and entry[9 + count] == '1' and not entry[8 + retrieval]
     if entry[1] ~= etag or entry[2] ~= revision or unseen then
         answers[n] = false
@@ -45,7 +44,7 @@ for n = 1, #KEYS - 5 do
         answers[n] = {entry[3], entry[4] or ''}
         if place then entry[8 + place] = now end
         for i = 1, count do answers[n][2 + i] = entry[8 + i] or '' end
-        answers[n][3 + count], answers[n][4 + count] = met[1] or '', met[2] or ''
+        answers[n][3 + count], answers[n][4 + count] = entry[10 + count] or '', entry[11 + count] or ''
         -- not when it was sent again: this may be the message before
         answers[n][5 + count] = (entry[6] or FIRST) == stage and (entry[7] or entry[3]) or ''
     end

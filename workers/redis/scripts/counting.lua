@@ -38,11 +38,6 @@ end
 -- its message is held at a later stage.
 local function begun(stage, retrieved) return stage ~= 'queued' and (stage ~= PUT_OFF or retrieved) end
 
--- when the message of an object was put on the queue in which it has been `since`
-local function put_at(since, resent_at)
-    return resent_at and tonumber(resent_at) > tonumber(since) and resent_at or since
-end
-
 -- the object has an entry from now on, in `queue`
 local function accept(entry_key, oid, now, queue)
     tally('accepted')

@@ -6,6 +6,11 @@
 --       1 if it has come as far as segmentation, which is not given up yet, the queue that it is in, when its message was
 --       put there or '' if a worker has begun with it]
 local ledger, segmenting = KEYS[4], KEYS[5]
+-- when the message of an object was put on the queue in which it has been `since`
+local function put_at(since, resent_at)
+    return resent_at and tonumber(resent_at) > tonumber(since) and resent_at or since
+end
+
 local taken = {}
 for _, oid in ipairs(redis.call('ZRANGEBYSCORE', ledger, '(' .. ARGV[6], '+inf', 'LIMIT', 0, 1000)) do
     redis.call('ZADD', ledger, ARGV[6], oid)

@@ -205,6 +205,7 @@ def test_a_bucket_that_comes_back_empty_keeps_its_records_until_its_objects_are_
     eventually(lambda: not stack.known(), 60, stack.said)
 
 
+@pytest.mark.long
 def test_what_other_servers_send_leads_to_the_right_records(stack: Stack, bucket: Minio) -> None:
     raw = other.ceph("ObjectCreated:Put", "x") | {"eventName": "ObjectCreated:Put"}
     raw["s3"]["bucket"]["name"] = BUCKET

@@ -43,6 +43,7 @@ def table(tmp_path: Path) -> Path:
     return tmp_path / "set.tsv"
 
 
+@pytest.mark.long
 def test_a_model_is_fitted_and_used_from_then_on(prepared: Path, table: Path, tmp_path: Path) -> None:
     home, space_id = tmp_path / "home", space_of("bundled").id
     shutil.copytree(prepared, home)

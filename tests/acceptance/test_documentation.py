@@ -95,6 +95,7 @@ def test_the_readme_works(newcomer: Newcomer) -> None:
     assert '"state":"done"' in said["wildtag results cat.jpg --json"]
 
 
+@pytest.mark.long
 def test_the_tutorial_works(newcomer: Newcomer) -> None:
     typed_lines = lines(ROOT / "docs" / "tutorial.md")
     if shutil.which("curl") is None:

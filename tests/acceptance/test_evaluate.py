@@ -94,6 +94,7 @@ def test_class_folders_are_a_set_and_the_table_is_for_people(
     assert "folder dog: it contains no images" in done.stderr
 
 
+@pytest.mark.long
 def test_a_running_stack_lends_its_captions(
     make_stack: Callable[..., Stack], running: Stack, photographs: Path
 ) -> None:

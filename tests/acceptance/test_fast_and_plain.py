@@ -87,6 +87,7 @@ def tagged(home: Path, photographs: Sequence[Path], at_once: int) -> list[Record
         return [record for part in parts for record in tagger.tag(part, 0.0)]
 
 
+@pytest.mark.long
 def test_photographs_get_the_same_tags(
     prepared: Path, tmp_path: Path, photographs: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def offsets(stack: Stack) -> set[int]:
     return {round(note.offset / 60) for note in health.processes() if note.name == "embedding"}
 
 
+@pytest.mark.long
 def test_ten_minutes_ahead_and_ten_minutes_behind(make_stack: Callable[..., Stack]) -> None:
     stack = make_stack(WILDTAG_BATCH_MAX="1")
     stack.start()

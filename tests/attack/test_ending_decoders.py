@@ -157,6 +157,7 @@ def test_a_slow_image_of_a_batch_is_sent_again_alone(impatient: Decoders) -> Non
     assert isinstance(after_error(caught.value, 3, 0), Split)
 
 
+@pytest.mark.long
 def test_images_of_a_batch_that_together_take_too_long_are_sent_again_alone(decoders: Decoders) -> None:
     decode = splitting(decoders, 0.5)
     decode(SLOW, max_pixels=PIXELS)  # within its own limit

@@ -115,6 +115,7 @@ def test_a_process_is_started_with_what_it_needs(tmp_path: Path, monkeypatch: py
     assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700
 
 
+@pytest.mark.long
 def test_each_process_has_the_secrets_that_it_needs_and_no_other(stack: tuple[Stack, str]) -> None:
     running, redis_url = stack
     password = redis_url.split(":")[2].partition("@")[0]

@@ -130,6 +130,7 @@ def monitored(request: pytest.FixtureRequest) -> Iterator[Monitored]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.mark.long
 def test_no_route_answers_a_stranger(monitored: Monitored) -> None:
     paths = monitored.paths()
     assert len(paths) > 25

@@ -155,6 +155,7 @@ def test_no_text_keeps_a_regular_expression_busy(gateway: Running, text: str) ->
     assert time.process_time() - before < 5  # a backtracking expression would take hours
 
 
+@pytest.mark.long
 def test_slow_clients_are_many_and_others_are_served(gateway: Running) -> None:
     slow = [socket.create_connection(("127.0.0.1", gateway.port), timeout=30) for _ in range(200)]
     try:

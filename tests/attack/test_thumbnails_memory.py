@@ -46,6 +46,7 @@ def thumbnails() -> Iterator[Thumbnails]:
     decoders.close()
 
 
+@pytest.mark.long
 def test_a_lack_of_memory_is_not_remembered() -> None:
     """The system may end a decoder because others take its memory."""
     data = evil.empty_runs(6000, 6000)

@@ -73,6 +73,7 @@ def faults(made: list[Visitor]) -> list[str]:
     return [fault for one in made for fault in one.faults]
 
 
+@pytest.mark.long
 def test_a_seventh_tab_loads_uploads_and_hears_of_everything(
     make_gateway: Any, tabs: Callable[..., list[Visitor]], stack: Stack
 ) -> None:
@@ -126,6 +127,7 @@ def test_another_tab_goes_on_when_the_first_one_is_closed(tabs: Callable[..., li
     expect(second.page.locator("#wall [data-oid='inbox/after closing.png']")).to_be_visible()
 
 
+@pytest.mark.long
 def test_the_stream_is_taken_up_where_it_was_when_its_worker_ends(
     make_gateway: Any, tabs: Callable[..., list[Visitor]], stack: Stack, browser: Browser
 ) -> None:

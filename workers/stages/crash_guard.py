@@ -31,7 +31,7 @@ from workers.errors.consequences import Consequence, may_be_input, of
 from workers.errors.rows import MODEL
 from workers.outages.tracker import OutageTracker
 from workers.stages.caption_trials import CaptionTrials
-from workers.stages.crash_journal import CrashJournal, Held, Pause, State
+from workers.stages.crash_journal import CrashJournal, Held, Pause, State, while_alive
 from workers.stages.handover import Handover
 from workers.stages.self_test import InputFailed, ModelBroken, SelfTest
 
@@ -138,10 +138,8 @@ class CrashGuard:
     def testing(self, stage: str) -> Iterator[None]:
         """Do what concerns the models of a stage and no object. If this process dies over it, the stage pauses."""
         self._journal.update(lambda state: setattr(state, "testing", stage))
-        try:
+        with while_alive(lambda: self._journal.update(lambda state: setattr(state, "testing", ""))):
             yield
-        finally:
-            self._journal.update(lambda state: setattr(state, "testing", ""))
 
     def require(self, stage: str) -> None:
         """Raise ``ModelBroken`` while a stage pauses. Tries its models first, if a process has died over them."""

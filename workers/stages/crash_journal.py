@@ -22,7 +22,7 @@ from vectordb.decoders import from_msgpack
 
 log = structlog.get_logger()
 
-CAPTION_S = 60.0  # for one caption, which takes milliseconds: sooner than the limit of its message
+CAPTION_S = 60.0  # for one caption, which takes milliseconds: sooner than the default limit of its message
 
 
 class Held(msgspec.Struct, frozen=True):
@@ -84,6 +84,20 @@ class State(msgspec.Struct):
     methods: set[str] = set()
 
 
+@contextmanager
+def while_alive(forget: Callable[[], object]) -> Iterator[None]:
+    """Remove what the journal has of the block when it ends or fails, but not when the process is ended meanwhile.
+
+    Celery ends a process whose task exceeds its time limit with SIGTERM first, which raises ``SystemExit`` in it.
+    """
+    try:
+        yield
+    except Exception:
+        forget()
+        raise
+    forget()
+
+
 class CrashJournal:
     """The file of one process of a worker and of its successors. Thread-safe.
 
@@ -129,16 +143,16 @@ class CrashJournal:
             number = self._number
             self.state.held[number] = Held(stage, batch, self._clock(), request)
             self._write()
-        try:
+        with while_alive(lambda: self.update(lambda state: state.held.pop(number, None))):
             yield
-        finally:
-            with self._lock:
-                self.state.held.pop(number, None)
-                self._write()
 
-    def now(self) -> float:
-        """Seconds of the machine's clock."""
-        return self._clock()
+    @contextmanager
+    def trying(self, revision: Revision, hit: Hit) -> Iterator[None]:
+        """Have in the file which caption is extracted alone meanwhile."""
+        held = CaptionHeld(revision, hit.id, hit.caption, self._clock())
+        self.update(lambda state: setattr(state, "caption", held))
+        with while_alive(lambda: self.update(lambda state: setattr(state, "caption", None))):
+            yield
 
     def age(self, held: Held) -> float:
         """Seconds since something was begun."""

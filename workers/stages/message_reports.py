@@ -39,6 +39,8 @@ def reported(stage: str, outcome: Tally) -> Iterator[Callable[[Sequence[ObjectRe
             yield report
         except BaseException as exc:
             error = type(exc).__name__
+            if not isinstance(exc, Exception):
+                outcome.say(f"the process is ended ({error})")
             raise
         finally:
             ended = time.time()

@@ -204,6 +204,7 @@ def test_each_server_is_shown_its_own_key(made: Path, tmp_path: Path) -> None:
         assert back["count"] == 20
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", ["made-up", *(["real"] if real_servers.QDRANT else [])])
 def test_a_version_goes_to_a_server_and_comes_back_as_it_was(
     made: Path, server: RestServer, tmp_path: Path, kind: str

@@ -169,6 +169,7 @@ def test_without_a_receiver_or_a_secret_it_says_what_is_missing_and_shows_none(c
     assert (code, short in said) == (2, False)
 
 
+@pytest.mark.long
 def test_receivers_of_a_file_are_served_by_one_process_which_may_be_killed(
     world: World, command: Command, tmp_path: Path
 ) -> None:

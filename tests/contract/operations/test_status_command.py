@@ -111,6 +111,7 @@ def own() -> Iterator[OwnRedis]:
     made.close()
 
 
+@pytest.mark.long
 def test_a_redis_that_hangs_is_told_within_ten_seconds_and_watched_until_it_is_back(
     own: OwnRedis, tmp_path: Path
 ) -> None:

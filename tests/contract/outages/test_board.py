@@ -76,6 +76,7 @@ def test_a_fault_of_no_service_is_tried_again_within_a_second() -> None:
     assert max(b - a for a, b in pairwise(tries)) < 1.5
 
 
+@pytest.mark.long
 def test_a_qdrant_server_that_was_away_for_long_is_reached_again_at_once_by_grpc() -> None:
     def answer(_: str, request: object, context: object) -> object:  # noqa: ARG001 -- the library's
         from qdrant_client.grpc import ListAliasesResponse  # noqa: PLC0415

@@ -20,6 +20,7 @@ def world(cluster: OwnCluster, tmp_path: Path) -> Iterator[PartitionedWorld]:
     cluster.flush()
 
 
+@pytest.mark.long
 def test_images_flow_while_the_slots_of_partitions_are_moved(world: PartitionedWorld) -> None:
     with world.running():
         for slot in (slot_of(1), SLOT, slot_of(3)):

@@ -28,6 +28,7 @@ from vectordb.server_client import KeyInTheClear, ServerAway, connect
 from vectordb.server_library import ServerLibrary
 
 AWAY = [Mood.REFUSES, Mood.SWALLOWS, Mood.FAILS, Mood.BREAKS_OFF]
+SLOW = pytest.param(Mood.SWALLOWS, marks=pytest.mark.long)  # each request takes the whole timeout
 
 
 @pytest.fixture
@@ -53,7 +54,7 @@ def found(index: ServerIndex, caption: Caption) -> bool:
     return best.captions == (caption,)
 
 
-@pytest.mark.parametrize("mood", AWAY)
+@pytest.mark.parametrize("mood", [Mood.REFUSES, SLOW, Mood.FAILS, Mood.BREAKS_OFF])
 def test_whichever_node_goes_captions_are_searched_and_taught(
     library: ServerLibrary, nodes: list[MadeUpNode], mood: Mood
 ) -> None:
@@ -123,7 +124,7 @@ def test_who_works_is_kept_to_and_the_first_one_is_not_gone_back_to(
     assert len(nodes[0].calls) > before
 
 
-@pytest.mark.parametrize("mood", [Mood.REFUSES, Mood.SWALLOWS, Mood.FAILS])
+@pytest.mark.parametrize("mood", [Mood.REFUSES, SLOW, Mood.FAILS])
 def test_where_all_are_away_it_is_said_of_all_and_right_again_afterwards(
     library: ServerLibrary, nodes: list[MadeUpNode], mood: Mood
 ) -> None:

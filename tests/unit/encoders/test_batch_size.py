@@ -49,6 +49,7 @@ class MadeUpDevice:
         return fastest(self.run, self, clock=lambda: self.now)
 
 
+@pytest.mark.long
 def test_a_batch_that_does_not_fit_is_computed_in_halves_and_the_size_stays() -> None:
     device = MadeUpDevice(limit=3)
     batch = BatchSize(16, device)

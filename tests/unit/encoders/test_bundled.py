@@ -49,6 +49,7 @@ def photographs() -> list[Image.Image]:
     return [decode((folder / name).read_bytes()) for name in SAMPLES]
 
 
+@pytest.mark.long
 def test_photographs_are_nearest_to_what_they_show(
     image: BundledImageEncoder, text: BundledTextEncoder, photographs: list[Image.Image]
 ) -> None:
@@ -139,6 +140,7 @@ def test_nothing_gives_nothing(image: BundledImageEncoder, text: BundledTextEnco
     assert image.encode([]).shape == text.encode([]).shape == (0, image.space.dimension)
 
 
+@pytest.mark.long
 def test_texts_agree_with_sentence_transformers_up_to_the_centre(text: BundledTextEncoder, cache_dir: Path) -> None:
     from sentence_transformers import SentenceTransformer  # noqa: PLC0415 - heavy, and only here
 

@@ -172,10 +172,12 @@ def test_the_setting_takes_what_can_be_chosen(wish: str, monkeypatch: pytest.Mon
     assert Settings().device == wish
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_finds_the_same() -> None:
     assert devices_apart("cpu") == devices("cpu")
 
 
+@pytest.mark.long
 def test_a_process_of_its_own_says_in_one_line_what_cannot_be() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "tasks.encoders.devices", "cuda:99"], capture_output=True, text=True, check=False

@@ -45,6 +45,7 @@ def test_views_of_one_storage_are_read_as_torch_reads_them(tmp_path: Path) -> No
         np.testing.assert_array_equal(ours[name], tensor.numpy())
 
 
+@pytest.mark.long
 def test_the_classifier_gives_the_probabilities_of_torch(tmp_path: Path) -> None:
     code = need("efficientnet_lite_pytorch", "efficientnet-lite-pytorch")
     net = code.EfficientNet.from_name("efficientnet-lite2").eval()
@@ -59,6 +60,7 @@ def test_the_classifier_gives_the_probabilities_of_torch(tmp_path: Path) -> None
     np.testing.assert_allclose(EfficientNetLite(2, tmp_path).log_probabilities(squares), expected, atol=1e-4)
 
 
+@pytest.mark.long
 def test_the_sentence_model_gives_the_vectors_of_transformers(tmp_path: Path) -> None:
     import transformers  # noqa: PLC0415 - heavy, and only here
 

@@ -125,6 +125,7 @@ def test_tuning_measures_both_sides_and_keeps_only_graphs_in_use(models: Path, t
     torch.set_num_threads(2)
 
 
+@pytest.mark.long
 def test_the_bundled_encoder_is_tuned_and_loaded_without_torch(tmp_path: Path) -> None:
     code = f"""
 import itertools, sys

@@ -47,6 +47,7 @@ def test_a_cone_changes_nothing() -> None:
         assert narrow == pytest.approx((1 - share) * calibrate(sample).radius(exemplar[0]), rel=1e-3)
 
 
+@pytest.mark.long
 def test_the_reach_limits_spaces_in_which_distances_say_little() -> None:
     archive = MadeArchive(Geometry(0.9, dimension=4))
     sample, exemplars = archive.images(400), archive.images(50)

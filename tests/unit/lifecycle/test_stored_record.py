@@ -51,6 +51,7 @@ def stored(record: Record) -> bytes:
     return packed(head(record), packed_body(record, rows_of(record), AT))
 
 
+@pytest.mark.long
 def test_records_of_all_kinds_are_read_as_they_were_written() -> None:
     for record in [one for number, one in enumerate(samples()) if number % 97 == 0]:
         value = stored(record)

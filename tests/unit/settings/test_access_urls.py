@@ -60,6 +60,7 @@ def test_what_is_cut_off_or_has_no_port_is_refused_too(url: str) -> None:
     assert "cret" not in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("name", "value"),
     [

@@ -85,6 +85,7 @@ def test_onnx_runtime_gets_two_groups_at_a_time_with_no_more_images() -> None:
     assert decoded_ahead(Encoder("cpu", 16, ONNX_RUNTIME), 2) == (DECODERS, 16, 2)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("arguments", [("worker", "embedding"), ("worker", "scoring", "segmentation")])
 def test_a_worker_whose_device_is_not_there_ends_with_one_line(arguments: tuple[str, ...], tmp_path: Path) -> None:
     given = {"WILDTAG_ENCODER": CLIP, "WILDTAG_DEVICE": "cuda:99", "WILDTAG_HOME": str(tmp_path)}

@@ -62,6 +62,7 @@ def test_a_start_measures_once_and_only_where_it_helps(home: Path) -> None:
     assert wired.is_untuned(Settings(threads=2)), "other threads are measured by themselves"
 
 
+@pytest.mark.long
 def test_the_encoders_use_what_is_remembered(home: Path) -> None:
     remember(home)
     image, text = image_encoder(Settings()), text_encoder_loader(Settings())()
@@ -81,6 +82,7 @@ def test_the_command_prints_what_is_remembered(home: Path, capsys: pytest.Captur
     assert "0.99120" in shown
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("home")
 def test_a_first_start_measures_and_remembers(capsys: pytest.CaptureFixture[str]) -> None:
     tune_encoder(Settings())

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tasks.message_parts import ObjectRef, Revision
+from tasks.message_parts import Hit, ObjectRef, Revision
 from tasks.messages import Submitted
 from vectordb.errors import Transient
 from workers.outages.tracker import OutageTracker
@@ -17,6 +17,7 @@ from workers.stages.crash_journal import CrashJournal, note_ending
 from workers.stages.self_test import ModelBroken
 
 REVISION = Revision("space", "captions@1")
+HIT = Hit(1, "a cat", 0.5)
 
 
 def batch(*keys: str) -> Submitted:
@@ -98,6 +99,23 @@ def test_one_object_is_blamed_and_several_are_tried_alone(worker: Worker) -> Non
         (["a"], how, True), (["b", "c"], how, False), (["d"], how, False), (["e"], how, False),
     ]  # fmt: skip
     assert worker.tested == 2, "the model was tried before the next message"
+
+
+def test_what_a_time_limit_ends_is_still_known(worker: Worker) -> None:
+    """Celery's raises ``SystemExit`` in the process."""
+    with (
+        pytest.raises(SystemExit),
+        worker.guard.holding("embedding", batch("a")),
+        worker.journal.trying(REVISION, HIT),
+    ):
+        raise SystemExit
+    assert worker.journal.state.caption is not None
+    worker.die("exceeded its limit")
+    assert [keys for keys, *_ in worker.handover.blamed] == [["a"]]
+    with pytest.raises(SystemExit), worker.guard.testing("embedding"):
+        raise SystemExit
+    worker.die("exceeded its limit")
+    assert "embedding" in worker.journal.state.paused
 
 
 def test_what_has_ended_is_not_blamed_and_nobody_is_twice(worker: Worker) -> None:

@@ -103,6 +103,7 @@ def test_spellings_and_plurals_of_a_label_are_merged_under_the_most_frequent() -
     assert "teddy-bear" not in [candidate.label for candidate in found]
 
 
+@pytest.mark.long
 def test_choices_of_the_phrases() -> None:
     captions = ("bell pepper, a kind of vegetable", "a red bell pepper", "a red tomato")
     assert labels(Phrases(heads=False), *captions) == ["bell pepper", "vegetable", "red bell pepper", "red tomato"]

@@ -1,8 +1,8 @@
 """Captions that are skipped, since they end the process that reads them: in Redis, by captions version.
 
-A caption is suspected when a process ended while it worked on this caption alone. After ``NEEDED`` times, with a
-model that works for others, it is skipped: images are tagged without it. At most ``MOST`` captions of a version are
-noted: if more seem to be at fault, it is something else.
+A caption is suspected when a process ended while it worked on this caption alone. After ``NEEDED`` times within
+``WITHIN_S``, with a model that works for others, it is skipped: images are tagged without it. At most ``MOST`` of a
+version are noted: if more captions seem to be at fault, it is something else.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from workers.redis.keys import Keys
 
 NEEDED = 2
 MOST = 100
+WITHIN_S = 24 * 3600.0  # a suspicion that is older was a coincidence
 
 
 class SkippedCaption(msgspec.Struct, frozen=True):
@@ -40,6 +41,10 @@ class SkippedCaption(msgspec.Struct, frozen=True):
         """Whether it is skipped; otherwise it is suspected."""
         return self.times >= NEEDED
 
+    def is_over(self, now: float) -> bool:
+        """Whether it was suspected too long ago."""
+        return not self.skipped and now - self.at > WITHIN_S
+
     @property
     def captions_version(self) -> str:
         """``NAME@VERSION``."""
@@ -59,9 +64,14 @@ class SkippedCaptions:
         """Note that a caption did harm. ``sure``: skip it at once. ``None`` if there are too many to believe it."""
         field = _field(revision, hit.id)
         with translated():
-            known = self._read(self._redis.hget(self._key, field))
+            all_known = {name: self._read(value) for name, value in self._redis.hgetall(self._key).items()}
+            old = [name for name, one in all_known.items() if one is not None and one.is_over(now)]
+            if old:
+                self._redis.hdel(self._key, *old)
+            kept = {text(name): one for name, one in all_known.items() if name not in old}
+            known = kept.get(field)
             begin = f"{token(revision)} "
-            if known is None and sum(text(one).startswith(begin) for one in self._redis.hkeys(self._key)) >= MOST:
+            if known is None and sum(name.startswith(begin) for name in kept) >= MOST:
                 return None
             times = known.times if known is not None and known.caption == hit.caption else 0
             times = NEEDED if sure else times + 1

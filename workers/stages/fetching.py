@@ -28,6 +28,7 @@ from tasks.messages import Submitted
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.outcomes import Accepted
 from workers.lifecycle.policy import POSTPONED_S
+from workers.stages.changes import change_since
 from workers.stages.handover import Handover
 from workers.stores.object_filter import unknown_type
 from workers.stores.store import ObjectError, ObjectGone, ObjectInfo, ObjectStore, ObjectUnwanted
@@ -147,13 +148,10 @@ def _one(
 def _differs(store: ObjectStore, ref: ObjectRef, got: ObjectInfo | None, found: Fetched) -> None:
     """Handle a GET without the wanted version. HEAD decides whether the object was overwritten or removed."""
     seen = store.stat(ref.bucket, ref.key)
-    if seen is None and got is None:
-        log.info("gone", object=ref.id, etag=ref.etag, reason="it was removed before it was fetched",
-                 **of_request(ref))  # fmt: skip
-        found.changed.append((ref, ObjectEvent("removed", ref.bucket, ref.key, verified=True)))
-    elif seen is not None and seen.ref.etag != ref.etag:
-        log.info("overwritten", object=ref.id, etag=ref.etag, by=seen.ref.etag, **of_request(ref))
-        found.changed.append((ref, ObjectEvent.seen(seen)))
+    agreed = seen is not None or got is None
+    event = change_since(ref, seen) if agreed else None
+    if event is not None:
+        found.changed.append((ref, event))
     else:
         fault = f"{DISAGREE}: HEAD returns {_version(seen)}, GET returns {_version(got)}"
         log.warning("disagreement", object=ref.id, etag=ref.etag, reason=fault, **of_request(ref))

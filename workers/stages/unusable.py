@@ -16,16 +16,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-import structlog
-
 from tasks.images import HEAD, recognised
 from tasks.message_parts import Fault, ObjectRef
 from workers.lifecycle.event import ObjectEvent
 from workers.lifecycle.skipping import NOT_AN_IMAGE, TOO_LARGE, reason_to_skip, suffix_of
+from workers.stages.changes import change_since
 from workers.stores.store import ObjectError, ObjectStore
-from workers.telemetry.origin import of_request
-
-log = structlog.get_logger()
 
 INCOMPLETE = frozenset({"empty", "truncated", "damaged", NOT_AN_IMAGE})
 """Codes of faults that a file may have while it is being written."""
@@ -79,15 +75,10 @@ class Triage:
             info = self._store.stat(ref.bucket, ref.key)
         except ObjectError:
             return False
-        if info is None:
-            found.changed.append((ref, ObjectEvent("removed", ref.bucket, ref.key, verified=True)))
+        if (event := change_since(ref, info)) is not None:
+            found.changed.append((ref, event))
             return True
-        if info.ref.etag != ref.etag:
-            log.info("overwritten", object=ref.id, etag=ref.etag, by=info.ref.etag, code=fault.code,
-                     **of_request(ref))  # fmt: skip
-            found.changed.append((ref, ObjectEvent.seen(info)))
-            return True
-        left = 0.0 if info.changed is None else info.changed + self._grace_s - self._clock()
+        left = 0.0 if info is None or info.changed is None else info.changed + self._grace_s - self._clock()
         if left <= 0:
             return False
         reason = f"{fault.reason}; it has just been changed, so it is looked at again before it fails"

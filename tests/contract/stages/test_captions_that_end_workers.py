@@ -11,7 +11,7 @@ import pytest
 from tasks.cache import Cache, LRUCache
 from tasks.message_parts import Candidate, Hit, ObjectRef, Revision
 from tasks.messages import Submitted
-from workers.captions.skipped import MOST, NEEDED, SkippedCaptions
+from workers.captions.skipped import MOST, NEEDED, WITHIN_S, SkippedCaptions
 from workers.outages.tracker import OutageTracker
 from workers.redis.connection import Client
 from workers.redis.keys import Keys
@@ -164,6 +164,18 @@ def test_more_than_there_can_be_are_not_believed(worker: Worker) -> None:
     worker.poison = lambda hit: "poison" in hit.caption and len(worker.blamed) < 5
     worker.run()
     assert worker.blamed == [True] * 5, "the object pays for it, and is dead in the end"
+
+
+def test_two_ends_far_apart_are_a_coincidence(worker: Worker) -> None:
+    hit, day = HITS[1], WITHIN_S + 1
+    for at in (0.0, day, 2 * day):
+        noted = worker.skipped.note(REVISION, hit, "", at)
+        assert noted is not None
+        assert not noted.skipped
+    for number in range(MOST - 1):
+        worker.skipped.note(REVISION, Hit(100 + number, "odd", 0.0), "", 2 * day)
+    assert worker.skipped.note(REVISION, HITS[0], "", 2 * day) is None
+    assert worker.skipped.note(REVISION, HITS[0], "", 4 * day) is not None, "those of then count no longer"
 
 
 def test_one_that_takes_for_ever_is_ended_before_its_message(worker: Worker) -> None:

@@ -191,7 +191,7 @@ class Keeper:
     def _resend(self, overdue: Overdue) -> None:
         ref, submitted = overdue.ref, _submitted(overdue)
         if submitted.revision.space_id == self._revision().space_id:
-            self._ledger.put_on(STAGES[0], [ref], submitted.revision, self._clock(), again=True)
+            self._ledger.put_on(STAGES[0], [ref], submitted.revision, self._clock(), "again")
             self._publisher.send(STAGES[0], submitted)
         else:  # the encoder was changed meanwhile: enter the object again under the current revision
             event = ObjectEvent("created", ref.bucket, ref.key, ref.etag, ref.size, ref.version_id, origin=ref.origin)

@@ -35,6 +35,9 @@ from workers.settings.settings import SEGMENTATION, STAGES
 ALL_STAGES = (*STAGES, SEGMENTATION)
 TakenBack = Literal["begun", "none", "one"]
 
+Sent = Literal["on", "again", "back"]
+"""How objects come to a queue: from the stage before, a second time, or to its end by who has begun with them."""
+
 
 @dataclass(frozen=True)
 class Arrival:
@@ -199,13 +202,9 @@ class Ledger(LedgerFaults):
         ]  # fmt: skip
 
     def put_on(
-        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False,
-        retried: bool = False,
-    ) -> None:  # fmt: skip
-        """Record that these objects are put on the queue of a stage. ``again``: they are sent again.
-
-        ``retried``: by who has begun with them, to the end of the same queue.
-        """
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, sent: Sent = "on"
+    ) -> None:
+        """Record that these objects are put on the queue of a stage. ``sent``: see ``Sent``."""
         k, calls = self._keys, []
         for start in range(0, len(refs), AT_ONCE):
             part = refs[start : start + AT_ONCE]
@@ -213,7 +212,7 @@ class Ledger(LedgerFaults):
                 token(revision),
                 queue,
                 now,
-                2 if retried else int(again),
+                sent,
                 *(one for ref in part for one in (raw(ref.id), ref.etag)),
             ]
             calls.append(([*k.counting, *(k.entry(ref.id) for ref in part)], args))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from tasks.message_parts import ObjectRef, Revision
-from workers.lifecycle.ledger import Arrival, Ledger, Overdue, TakenBack, Waiting
+from workers.lifecycle.ledger import Arrival, Ledger, Overdue, Sent, TakenBack, Waiting
 from workers.lifecycle.outcomes import Acceptance, Before
 from workers.lifecycle.record import Error, Record
 from workers.redis.connection import Client, translated
@@ -152,13 +152,12 @@ class PartitionedLedger(Ledger):
         return [one for page in claimed.values() for one in page]
 
     def put_on(
-        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, *, again: bool = False,
-        retried: bool = False,
-    ) -> None:  # fmt: skip
+        self, queue: str, refs: Sequence[ObjectRef], revision: Revision, now: float, sent: Sent = "on"
+    ) -> None:
         """See ``Ledger``."""
 
         def put(part: Ledger, places: Sequence[int]) -> list[None]:
-            part.put_on(queue, [refs[place] for place in places], revision, now, again=again, retried=retried)
+            part.put_on(queue, [refs[place] for place in places], revision, now, sent)
             return [None] * len(places)
 
         self._answered([ref.id for ref in refs], put, None)

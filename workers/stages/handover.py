@@ -186,7 +186,7 @@ class Handover:
 
     def retry(self, stage: str, batch: Batch, pause: float, retries: int) -> None:
         """Put a message that was begun on the end of its queue, to be tried again after ``pause`` seconds."""
-        self._ledger.put_on(stage, batch.objects, batch.revision, self._clock(), retried=True)
+        self._ledger.put_on(stage, batch.objects, batch.revision, self._clock(), "back")
         self._publisher.send(stage, batch, pause=pause, retries=retries)
 
     def hold_back(self, batch: Batch, reason: str, *, begun: bool = True) -> None:
@@ -257,7 +257,7 @@ class Handover:
     def split(self, batch: Batch) -> None:
         """Submit each object of a batch in a message of its own."""
         tally.current().add("sent again, each alone", len(batch.objects))
-        self._ledger.put_on(STAGES[0], batch.objects, batch.revision, self._clock(), again=True)
+        self._ledger.put_on(STAGES[0], batch.objects, batch.revision, self._clock(), "again")
         for ref in batch.objects:
             self._publisher.send("embedding", Submitted(objects=(ref,), revision=batch.revision))
 

@@ -88,7 +88,7 @@ def test_what_is_tried_again_at_the_end_of_a_long_queue_waits_there(world: World
     world.queues.waiting = 9
     for _ in range(9):
         world.ledger.advance([late], REVISION, "embedding", world.now + DEADLINE_S, now=world.now, begin=True)
-        world.ledger.put_on("embedding", [late], REVISION, world.now, retried=True)
+        world.ledger.put_on("embedding", [late], REVISION, world.now, "back")
         if world.records.pending()[0].attempts < 6:  # three times the world's largest number
             assert look(world) == 0
     assert look(world, taken=world.now + DEADLINE_S) == 0
@@ -116,7 +116,7 @@ def test_a_clock_that_was_set_back_keeps_nothing_waiting_for_hours(world: World,
 
 def test_a_stage_tells_what_it_has_taken(world: World, late: ObjectRef) -> None:
     put_at = world.now
-    world.ledger.put_on("embedding", [late], REVISION, world.now + 5, again=True)  # this is the message before
+    world.ledger.put_on("embedding", [late], REVISION, world.now + 5, "again")  # this is the message before
     world.now += 10
     (accepted,) = world.ledger.advance([late], REVISION, "embedding", world.now + 60, now=world.now, begin=True)
     assert accepted is not None

@@ -74,7 +74,7 @@ def test_each_count_is_made_once(ledger: Ledger, reader: LedgerReader) -> None:
     ledger.postpone(many[:5], REVISION, 130.0, "away", now=112.0)
     ledger.postpone(many[:5], REVISION, 130.0, "away", now=112.0)
     for _ in range(2):
-        ledger.put_on("embedding", many[:5], REVISION, 130.0, again=True)
+        ledger.put_on("embedding", many[:5], REVISION, 130.0, "again")
     records = [record(one) for one in many[5:20]]
     records += [record(one, "failed", "truncated") for one in many[20:22]]
     records += [record(many[22], "dead", "poisonous"), record(many[23], "failed", "/home/me/secret.jpg")]
@@ -192,7 +192,7 @@ def test_what_was_accepted_is_finished_or_withdrawn_or_there(
             ledger.advance([one], REVISION, step, now + 60, now=now)
             ledger.put_on("retrieval", [one], REVISION, now)
         elif step == "resend":
-            ledger.put_on("embedding", [one], REVISION, now, again=True)
+            ledger.put_on("embedding", [one], REVISION, now, "again")
         elif step == "postpone":
             ledger.postpone([one], REVISION, now + 30, "away", now=now)
         elif step == "finish":

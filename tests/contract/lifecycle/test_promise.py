@@ -167,7 +167,7 @@ class Model:
         """As the keeper does."""
         self.now += DEADLINE_S + 1
         for overdue in self.ledger.overdue(self.now, self.now + DEADLINE_S):
-            self.ledger.put_on("embedding", [overdue.ref], REVISION, self.now, again=True)
+            self.ledger.put_on("embedding", [overdue.ref], REVISION, self.now, "again")
             self.queue.append(Message(overdue.ref, "embedding"))
 
     def sweep(self) -> None:

@@ -1,8 +1,8 @@
 -- Record that objects are put on the queue of a stage. What the ledger does not wait for is ignored.
 -- KEYS: those of counting.lua, then the entry of each object
--- ARGV: revision, queue, now, again (1: they are sent again, which is counted; 2: who has begun with their message puts
---       it on the same queue once more), then of each object: oid, etag
-local revision, to, now, again, retried = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == '1', ARGV[4] == '2'
+-- ARGV: revision, queue, now, sent (on; again, which is counted; back: to the end of the queue, by who has begun with
+--       them), then of each object: oid, etag
+local revision, to, now, again, back = ARGV[1], ARGV[2], ARGV[3], ARGV[4] == 'again', ARGV[4] == 'back'
 for n = 1, #KEYS - 3 do
     local entry_key, oid, etag = KEYS[3 + n], ARGV[3 + 2 * n], ARGV[4 + 2 * n]
     local entry = redis.call('HMGET', entry_key, 'etag', 'revision', 'queue', 'since', 'accepted_at')
@@ -17,7 +17,7 @@ for n = 1, #KEYS - 3 do
             join(ACCEPTED, oid, entry[5])
             if queue == to then join(QUEUES .. to, oid, entry[4] or entry[5]) end
         end
-        if not retried then
+        if not back then
             move(entry_key, oid, queue, entry[4] or entry[5], to, now)
         elseif queue == to then
             redis.call('HSET', entry_key, 'resent_at', now, 'begun_on', '')

@@ -55,6 +55,8 @@ def clocked(service: Service) -> Service:
         f"PYTHONPATH={path}",
         f"LD_PRELOAD={library}", f"FAKETIME_TIMESTAMP_FILE={file}", "FAKETIME_CACHE_DURATION=1",
         "FAKETIME_DONT_FAKE_MONOTONIC=1", "DONT_FAKE_MONOTONIC=1",
+        # or threads that wait for Python's lock would do so in a loop, with a core of their own
+        "FAKETIME_FORCE_MONOTONIC_FIX=0",
     )  # fmt: skip
     return replace(service, command=("env", *variables, *service.command))
 

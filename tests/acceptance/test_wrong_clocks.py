@@ -31,7 +31,8 @@ pytestmark = pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime")
 def worker(stack: Stack, ahead: int) -> Iterator[Path]:
     """An embedding worker with this clock, that was started as a person starts it. Gives its log."""
     log = stack.home / f"{ahead}.log"
-    environment = {**stack.environment, "LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{ahead:+d}"}
+    environment = {**stack.environment, "LD_PRELOAD": str(LIBRARY), "FAKETIME": f"{ahead:+d}",
+                   "FAKETIME_FORCE_MONOTONIC_FIX": "0"}  # fmt: skip
     with log.open("wb") as out:
         process = subprocess.Popen(command("worker", "embedding"), env=environment, stdout=out, stderr=out)
     try:

@@ -34,6 +34,11 @@ class Receiver:
             "WILDTAG_NOTIFY_EVENTS": "object.*",
         }  # fmt: skip
 
+    def fail_no_more(self) -> None:
+        """Accept every delivery from now on. Those that failed often before come only after minutes."""
+        with self._lock:
+            self._fails = 0.0
+
     def accept(self, delivery: str, body: bytes) -> int:
         """Take a delivery, or not. Returns the status."""
         with self._lock:

@@ -61,8 +61,10 @@ def run(plan: Plan, where: Conditions, say: Callable[[str], None]) -> dict[str, 
         striking = _started(partial(_strikes, plan, here, album, watch, begin, say))
         _acts(plan, album.act, watch, begin, by_api=False)
         striking.join()
+        say("the last fault is over; waiting for the last acts")
         doing.join(_PEOPLE_S)
         say(f"{plan.seconds:.0f} s of faults are over; waiting for rest")
+        receiver.fail_no_more()
         if attacker is not None:
             attacker.stop()
         rested = _rest(here, watch)

@@ -38,7 +38,7 @@ class Said:
     """A statement that was answered. ``accepted``: ``None`` took back what was said.
 
     ``etag``: the version that it was said of. ``problem``: why the answer said that it is not complete. ``near``: the
-    keys of the images that are to be tagged again.
+    keys of the images that are to be tagged again. ``photograph``: what was in it, in ``NAMES``.
     """
 
     key: str
@@ -48,6 +48,7 @@ class Said:
     at: float
     problem: str | None
     near: tuple[str, ...]
+    photograph: int = -1
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ class People:
         if not able:
             return ()
         chosen = able[int(act.chance * len(able))]
-        return self._retag(chosen) if act.what == "retag" else self._say(chosen, act)
+        return self._retag(chosen) if act.what == "retag" else self._say(chosen, there, act)
 
     def _upload(self, act: Act) -> tuple[str, ...]:
         """Send it as a careful client does: again with the same key until it is accepted."""
@@ -127,7 +128,7 @@ class People:
         self.retagged.append(Retagged(key, self._redis_ms(), time.monotonic()))
         return (key,)
 
-    def _say(self, key: str, act: Act) -> tuple[str, ...]:
+    def _say(self, key: str, there: Mapping[str, int], act: Act) -> tuple[str, ...]:
         """Accept a new label, reject the best one of the method, or take back what was said last."""
         mine = [one for one in self.said if one.key == key and one.accepted is not None]
         if act.variant < 0.5:
@@ -151,7 +152,8 @@ class People:
         body = answer.json()
         near = tuple(str(one["key"]) for one in body["near"])
         etag = str(body["record"]["etag"])
-        self.said.append(Said(key, label, accepted, etag, time.monotonic(), body["problem"], near))
+        photograph = there[key] % len(NAMES)
+        self.said.append(Said(key, label, accepted, etag, time.monotonic(), body["problem"], near, photograph))
         return (key, *near)
 
     def _path(self, key: str, action: str = "") -> str:

@@ -256,8 +256,9 @@ def _feed(found: Verdict, done: Done, wiring: Wiring, there: Mapping[str, str]) 
     if done.lossy:
         return
     asked = Counter(one.key for one in done.people.retagged)
-    named = {one.key for one in done.people.said} | {key for one in done.people.said for key in one.near}
+    named = {key for one in done.people.said for key in (one.key, *one.near)}
     photographs = {done.album.expected[key] % len(NAMES) for key in named & done.album.expected.keys()}
+    photographs |= {one.photograph for one in done.people.said}  # also of what was moved or removed since
     for (oid, etag), times in seen.items():
         key = oid.partition("/")[2]
         picture = done.album.expected.get(key, -1)

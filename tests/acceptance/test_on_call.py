@@ -57,7 +57,6 @@ def shown_by_flower(stack: Stack, folder: Path) -> str:
     return text
 
 
-@pytest.mark.long
 def test_a_worker_that_hangs_is_seen_everywhere(make_stack: Callable[..., Stack], tmp_path: Path) -> None:
     if (lacking := chromium.missing()) is not None:
         pytest.skip(chromium.MISSING.format(lacking))

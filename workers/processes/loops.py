@@ -71,6 +71,8 @@ class Stop(threading.Event):
 
     def __init__(self, sign: Callable[[], object] = lambda: None) -> None:
         super().__init__()
+        # reentrant: a signal handler sets it in the main thread, which may be within ``wait`` and have the lock
+        self._cond = threading.Condition(threading.RLock())
         self._alive = Periodic(1.0, sign)
         self.look: Callable[[], object] = lambda: None
 

@@ -14,7 +14,7 @@ LONG_S = 45.0  # and of every fifth at most: longer than time-outs and the time 
 BAD = 0.05  # share of files that are no good images
 SHARES = {
     "put": 0.495, "overwrite": 0.1, "upload": 0.13, "move": 0.06, "remove": 0.06, "retag": 0.06, "say": 0.07,
-    "switch": 0.02, "teach": 0.005,  # which has a tenth of the images tagged again
+    "switch": 0.02, "teach": 0.005,  # which has a fifth of the images tagged again
 }  # fmt: skip
 BY_API = frozenset({"upload", "retag", "say", "switch", "teach"})
 """What people do over the HTTP API or by commands; the rest is done to the bucket itself."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ops.chaos.world import faketime
 from tests.acceptance.images import photograph
 from tests.acceptance.stack import PREFIX, Stack
 from tests.eventually import eventually
@@ -21,7 +22,7 @@ from workers.redis.connection import connect
 from workers.redis.heartbeats import Health
 from workers.redis.keys import Keys
 
-LIBRARY = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
+LIBRARY = faketime()
 IMAGES = 30
 
 pytestmark = pytest.mark.skipif(LIBRARY is None, reason="needs libfaketime")

@@ -64,14 +64,12 @@ class SkippedCaptions:
         """Note that a caption did harm. ``sure``: skip it at once. ``None`` if there are too many to believe it."""
         field = _field(revision, hit.id)
         with translated():
-            all_known = {name: self._read(value) for name, value in self._redis.hgetall(self._key).items()}
-            old = [name for name, one in all_known.items() if one is not None and one.is_over(now)]
-            if old:
-                self._redis.hdel(self._key, *old)
-            kept = {text(name): one for name, one in all_known.items() if name not in old}
-            known = kept.get(field)
+            noted_before = self._noted()
+            if over := [name for name, one in noted_before.items() if one is not None and one.is_over(now)]:
+                self._redis.hdel(self._key, *over)
+            known = None if field in over else noted_before.get(field)
             begin = f"{token(revision)} "
-            if known is None and sum(name.startswith(begin) for name in kept) >= MOST:
+            if known is None and sum(name.startswith(begin) for name in noted_before.keys() - over) >= MOST:
                 return None
             times = known.times if known is not None and known.caption == hit.caption else 0
             times = NEEDED if sure else times + 1
@@ -94,8 +92,8 @@ class SkippedCaptions:
     def all(self) -> list[SkippedCaption]:
         """Those that are skipped, of all versions, the last first."""
         with translated():
-            found = [one for value in self._redis.hvals(self._key) if (one := self._read(value)) is not None]
-        return sorted((one for one in found if one.skipped), key=lambda one: (-one.at, one.id))
+            found = [one for one in self._noted().values() if one is not None and one.skipped]
+        return sorted(found, key=lambda one: (-one.at, one.id))
 
     def of(self, revision: Revision) -> dict[int, str]:
         """The skipped captions of a version by their id."""
@@ -105,11 +103,14 @@ class SkippedCaptions:
         """Read them again, also those that are suspected: of this version, or all. Returns how many were skipped."""
         begin = "" if captions_version is None else f"{space_id}/{captions_version} "
         with translated():
-            found = {field: self._read(value) for field, value in self._redis.hgetall(self._key).items()}
-            mine = {field: one for field, one in found.items() if text(field).startswith(begin)}
+            mine = {field: one for field, one in self._noted().items() if field.startswith(begin)}
             if mine:
                 self._redis.hdel(self._key, *mine)
         return sum(one is not None and one.skipped for one in mine.values())
+
+    def _noted(self) -> dict[str, SkippedCaption | None]:
+        """What is noted, by field; ``None`` for what another release has written."""
+        return {text(field): self._read(value) for field, value in self._redis.hgetall(self._key).items()}
 
     def _read(self, value: bytes | None) -> SkippedCaption | None:
         try:
